@@ -1,0 +1,1 @@
+//! Everything alive: calls, leads, runs, timers, effects.

@@ -1,0 +1,1 @@
+//! What the words mean: sentiment, its trend, keywords. Pure.

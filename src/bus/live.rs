@@ -1,0 +1,75 @@
+//! The messages of the live stream, as the public contract names them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    alert::Alert,
+    audio::Speaker,
+    call::Call,
+    ids::{AccountId, AlertId, CallId, LeadId, RunId, UserId, WorkflowId},
+    sentiment::Sentiment,
+    time::Timestamp,
+};
+
+/// One thing that just happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum LiveFact {
+    #[serde(rename = "call.started")]
+    CallStarted { call: Box<Call> },
+    #[serde(rename = "call.updated")]
+    CallUpdated { call: Box<Call> },
+    #[serde(rename = "call.ended")]
+    CallEnded { call: Box<Call> },
+    /// Words that may still change; `stable` is the part two decodings agreed on.
+    #[serde(rename = "transcript.partial")]
+    TranscriptPartial { call_id: CallId, speaker: Speaker, text: String, stable: String, start_ms: u64, end_ms: u64 },
+    #[serde(rename = "transcript.final")]
+    TranscriptFinal {
+        call_id: CallId,
+        ordinal: u32,
+        speaker: Speaker,
+        text: String,
+        start_ms: u64,
+        end_ms: u64,
+        sentiment: Option<Sentiment>,
+    },
+    /// The customer's running sentiment after a turn.
+    #[serde(rename = "sentiment.trend")]
+    SentimentTrend { call_id: CallId, trend: f32, at_ms: u64 },
+    #[serde(rename = "alert.raised")]
+    AlertRaised { alert: Box<Alert> },
+    #[serde(rename = "alert.acked")]
+    AlertAcked { alert_id: AlertId, by: UserId },
+    #[serde(rename = "run.started")]
+    RunStarted { run_id: RunId, workflow_id: WorkflowId, name: String, trigger: String, lead_id: Option<LeadId>, call_id: Option<CallId> },
+    /// A node began, ended, waits or failed.
+    #[serde(rename = "run.step")]
+    RunStep { run_id: RunId, node: String, kind: String, status: StepStatus, detail: serde_json::Value, call_id: Option<CallId> },
+    #[serde(rename = "run.ended")]
+    RunEnded { run_id: RunId, status: String, error: Option<String>, call_id: Option<CallId> },
+}
+
+/// How a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    Started,
+    Waiting,
+    Done,
+    Failed,
+    /// The outcome is not known; see the run.
+    Unknown,
+}
+
+/// A fact with its place in the stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiveMessage {
+    /// Opaque; give it back as `since` to go on from here.
+    pub cursor: String,
+    pub at: Timestamp,
+    #[serde(skip)]
+    pub account_id: AccountId,
+    #[serde(flatten)]
+    pub fact: LiveFact,
+}

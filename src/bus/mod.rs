@@ -1,0 +1,4 @@
+//! Live facts to whoever watches: what `/ws/supervisor` sends.
+
+pub mod live;
+pub mod local;

@@ -1,0 +1,1 @@
+//! Reads the configuration: compiled-in defaults, a file, the environment.

@@ -1,0 +1,148 @@
+//! A telephone call: its record, and the facts it is folded from.
+//!
+//! Facts arrive in any order and number; the record they give is the same. The fold is in `call/fold.rs`.
+
+mod fold;
+
+use serde::{Deserialize, Serialize};
+
+pub use fold::CallChange;
+
+use super::{
+    ids::{AccountId, CallId, CallSid, LeadId, StreamSid},
+    message::Direction,
+    time::Timestamp,
+};
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallStatus {
+    Queued,
+    Initiated,
+    Ringing,
+    InProgress,
+    Completed,
+    Busy,
+    Failed,
+    NoAnswer,
+    Canceled,
+}
+
+impl CallStatus {
+    /// Whether nothing more can happen to the call itself.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            Self::Completed | Self::Busy | Self::Failed | Self::NoAnswer | Self::Canceled
+        )
+    }
+}
+
+/// Who or what picked up, as far as detection could tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    Human,
+    Fax,
+    /// Undecided: treated as a person.
+    Unknown,
+    /// A machine started to speak; misfires on long human greetings.
+    MachineStart,
+    MachineEndBeep,
+    MachineEndSilence,
+    MachineEndOther,
+}
+
+impl AnsweredBy {
+    /// Whether a machine answered.
+    #[must_use]
+    pub const fn is_machine(self) -> bool {
+        matches!(
+            self,
+            Self::MachineStart | Self::MachineEndBeep | Self::MachineEndSilence | Self::MachineEndOther
+        )
+    }
+}
+
+/// One fact about a call, as a door took it in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum CallFact {
+    /// The provider asked what to do with a call.
+    Requested {
+        direction: Direction,
+        from: String,
+        to: String,
+        status: CallStatus,
+    },
+    /// The provider reported progress; `sequence` counts its reports from 0 where it counts at all.
+    StatusReported {
+        status: CallStatus,
+        sequence: Option<u32>,
+        duration_s: Option<u32>,
+        /// SIP response where the provider gives one: 404 unreachable, 487 rang out.
+        sip_code: Option<u16>,
+    },
+    /// The leg to our agent ended with this result.
+    DialEnded {
+        status: CallStatus,
+        duration_s: Option<u32>,
+    },
+    /// Answering-machine detection decided.
+    MachineDetected { answered_by: AnsweredBy },
+    /// A recording is ready. `voicemail` when our TwiML asked the caller to leave a message.
+    RecordingReady {
+        url: String,
+        duration_s: Option<u32>,
+        voicemail: bool,
+    },
+    StreamStarted { stream: StreamSid },
+    /// The media stream ended; `clean` when the provider said so before the socket closed.
+    StreamStopped { stream: StreamSid, clean: bool },
+    /// Nothing was heard of the call for too long and the provider no longer knows it.
+    Lost,
+}
+
+/// The record of one call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Call {
+    #[schema(value_type = String)]
+    pub id: CallId,
+    #[schema(value_type = String)]
+    pub account_id: AccountId,
+    /// The provider's id.
+    #[schema(value_type = String)]
+    pub sid: CallSid,
+    #[schema(value_type = Option<String>)]
+    pub lead_id: Option<LeadId>,
+    pub direction: Direction,
+    pub from: String,
+    pub to: String,
+    pub status: CallStatus,
+    /// Highest report number folded in; lower ones change nothing.
+    #[schema(ignore)]
+    pub sequence: Option<u32>,
+    /// How the leg to our agent ended, when there was one.
+    pub dial_status: Option<CallStatus>,
+    pub answered_by: Option<AnsweredBy>,
+    pub duration_s: Option<u32>,
+    pub sip_code: Option<u16>,
+    pub recording_url: Option<String>,
+    /// Whether the caller left a message.
+    pub voicemail: bool,
+    /// The stream that is open now.
+    #[schema(value_type = Option<String>)]
+    pub stream: Option<StreamSid>,
+    /// Times a stream broke off without the provider's word: the transcript has a hole there.
+    pub gaps: u32,
+    /// Running sentiment of the customer, −1.0 to 1.0.
+    pub trend: Option<f32>,
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub answered_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}

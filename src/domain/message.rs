@@ -1,0 +1,69 @@
+//! Text messages in both directions, and whatever else the built-in outbox records instead of sending.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AccountId, LeadId, MessageId, RunId},
+    time::Timestamp,
+};
+
+/// How a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    Sms,
+    Slack,
+    Webhook,
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// Where an outbound message stands. Ordered: a later word never yields to an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageStatus {
+    /// Recorded in the outbox; nothing left the machine.
+    Outbox,
+    Queued,
+    Sending,
+    Sent,
+    Undelivered,
+    Failed,
+    Delivered,
+    Received,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Message {
+    #[schema(value_type = String)]
+    pub id: MessageId,
+    #[schema(value_type = String)]
+    pub account_id: AccountId,
+    pub channel: Channel,
+    pub direction: Direction,
+    /// The sender: a phone number, a bot, or empty.
+    pub from: String,
+    /// The receiver: a phone number, a channel or a URL.
+    pub to: String,
+    pub body: String,
+    pub status: MessageStatus,
+    /// The provider's id once it is known.
+    pub provider_id: Option<String>,
+    /// The provider's error as it came, e.g. `30006 landline`.
+    pub error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub lead_id: Option<LeadId>,
+    #[schema(value_type = Option<String>)]
+    pub run_id: Option<RunId>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,17 @@
+//! The words of the product: plain types without I/O, clock or async.
+//!
+//! Everything else imports these; they import nothing of ours.
+
+pub mod alert;
+pub mod audio;
+pub mod call;
+pub mod ids;
+pub mod lead;
+pub mod message;
+pub mod observation;
+pub mod phone;
+pub mod secret;
+pub mod sentiment;
+pub mod task;
+pub mod time;
+pub mod transcript;

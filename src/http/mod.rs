@@ -1,0 +1,1 @@
+//! Every door: Twilio, the REST API, the live stream.

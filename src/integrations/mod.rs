@@ -1,0 +1,1 @@
+//! Every service outside, one file or folder each.

@@ -1,0 +1,1 @@
+//! From telephone frames to words.

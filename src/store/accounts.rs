@@ -1,0 +1,125 @@
+//! Accounts, the people in them, their sessions and API keys.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Recorded, StoreResult};
+use crate::domain::{
+    ids::{AccountId, KeyId, SessionId, UserId},
+    time::Timestamp,
+};
+
+/// What a person may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Agent,
+    Supervisor,
+    Admin,
+    Owner,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: String,
+    pub created_at: Timestamp,
+}
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    pub account_id: AccountId,
+    /// Lower case; unique over all accounts.
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    /// PHC string of argon2id.
+    pub password_hash: String,
+    pub created_at: Timestamp,
+}
+
+/// One sign-in. Tokens are kept as SHA-256 only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    pub id: SessionId,
+    pub user_id: UserId,
+    pub account_id: AccountId,
+    pub access_hash: [u8; 32],
+    pub access_until: Timestamp,
+    pub refresh_hash: [u8; 32],
+    pub refresh_until: Timestamp,
+    pub created_at: Timestamp,
+}
+
+/// A key for programs. Kept as SHA-256 only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiKey {
+    pub id: KeyId,
+    pub account_id: AccountId,
+    pub user_id: UserId,
+    pub name: String,
+    pub role: Role,
+    pub hash: [u8; 32],
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Accounts, users, sessions, keys.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Creates an account with its first owner in one write. `Taken` when the e-mail is in use.
+    async fn create_account(&self, account: Account, owner: User) -> StoreResult<()>;
+    /// The account that was created first, if any: the one a single-account configuration means.
+    async fn first_account(&self) -> StoreResult<Option<Account>>;
+    async fn account(&self, id: AccountId) -> StoreResult<Account>;
+    /// `Taken` when the e-mail is in use.
+    async fn create_user(&self, user: User) -> StoreResult<()>;
+    async fn user(&self, id: UserId) -> StoreResult<User>;
+    async fn user_by_email(&self, email: &str) -> StoreResult<Option<User>>;
+    /// Oldest first.
+    async fn users(&self, account_id: AccountId) -> StoreResult<Vec<User>>;
+    async fn set_password(&self, id: UserId, password_hash: String) -> StoreResult<()>;
+
+    async fn create_session(&self, session: Session) -> StoreResult<()>;
+    async fn session_by_access(&self, access_hash: [u8; 32]) -> StoreResult<Option<Session>>;
+    /// Replaces both tokens of the session that `old_refresh_hash` opens, and remembers the old hash as used.
+    /// `None` when the hash is unknown. A hash that was used before ends the whole session and gives `None`.
+    async fn rotate_session(&self, old_refresh_hash: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>>;
+    async fn end_session(&self, id: SessionId) -> StoreResult<()>;
+    async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()>;
+
+    async fn create_key(&self, key: ApiKey) -> StoreResult<()>;
+    async fn key_by_hash(&self, hash: [u8; 32]) -> StoreResult<Option<ApiKey>>;
+    async fn keys(&self, account_id: AccountId) -> StoreResult<Vec<ApiKey>>;
+    async fn delete_key(&self, account_id: AccountId, id: KeyId) -> StoreResult<()>;
+
+    /// Remembers the answer to a request that carried `Idempotency-Key`. The first answer under a key stays.
+    async fn remember_answer(&self, answer: RememberedAnswer) -> StoreResult<Recorded>;
+    async fn remembered_answer(&self, account_id: AccountId, key: &str) -> StoreResult<Option<RememberedAnswer>>;
+    /// Drops answers older than `before`; returns how many.
+    async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64>;
+}
+
+/// The tokens that replace a session's old ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RotatedSession {
+    pub access_hash: [u8; 32],
+    pub access_until: Timestamp,
+    pub refresh_hash: [u8; 32],
+    pub refresh_until: Timestamp,
+}
+
+/// An answer kept for `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RememberedAnswer {
+    pub account_id: AccountId,
+    pub key: String,
+    /// SHA-256 of method, path and body: another request under the same key is refused.
+    pub request_hash: [u8; 32],
+    pub status: u16,
+    pub body: String,
+    pub at: Timestamp,
+}

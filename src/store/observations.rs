@@ -1,0 +1,25 @@
+//! Observations: kept before they are acted on, marked once every workflow has seen them.
+
+use async_trait::async_trait;
+
+use super::{Page, PageRequest, Recorded, StoreResult};
+use crate::domain::{
+    ids::{AccountId, LeadId, ObservationId},
+    observation::Observation,
+    time::Timestamp,
+};
+
+#[async_trait]
+pub trait ObservationStore: Send + Sync {
+    /// Keeps a fact. The same id again changes nothing.
+    async fn record(&self, observation: Observation) -> StoreResult<Recorded>;
+    /// Marks that its runs exist.
+    async fn mark_routed(&self, id: ObservationId) -> StoreResult<()>;
+    /// Recovery scan over all accounts: facts whose runs may not exist yet, oldest first.
+    async fn unrouted(&self) -> StoreResult<Vec<Observation>>;
+    async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation>;
+    /// A lead's facts since `from`, oldest first, at most 1,000: what `wait_for` looks back on.
+    async fn of_lead_since(&self, account_id: AccountId, lead_id: LeadId, from: Timestamp) -> StoreResult<Vec<Observation>>;
+    /// A lead's timeline, newest first.
+    async fn timeline(&self, account_id: AccountId, lead_id: LeadId, page: PageRequest) -> StoreResult<Page<Observation>>;
+}

@@ -1,0 +1,148 @@
+//! Runs: one durable append per transition carries head, snapshot, journal, timers and effect intents together.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Page, PageRequest, Recorded, StoreResult};
+use crate::domain::{
+    ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
+    time::Timestamp,
+};
+
+/// How a run stands, for lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Moving, or waiting for an effect's answer.
+    Running,
+    /// Parked on a timer or an event.
+    Waiting,
+    /// An effect's outcome is unknown and a person has to choose, or a step keeps failing.
+    Stuck,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// The head of a run: what lists and recovery need without opening the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunHead {
+    pub id: RunId,
+    pub account_id: AccountId,
+    pub workflow_id: WorkflowId,
+    pub version: u32,
+    pub lead_id: Option<LeadId>,
+    pub call_id: Option<CallId>,
+    /// What started it, `call.no_answer`.
+    pub trigger: String,
+    pub status: RunStatus,
+    /// Number of appends so far; the next append must carry this as `expected`.
+    pub revision: u64,
+    pub started_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed or is stuck, in words for a person.
+    pub error: Option<String>,
+}
+
+/// One line of a run's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalLine {
+    /// Counts a run's lines from 0.
+    pub seq: u64,
+    pub at: Timestamp,
+    /// JSON as `workflows` wrote it.
+    pub entry: String,
+}
+
+/// A timer to set. `timer` is unique within the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimerRow {
+    pub due: Timestamp,
+    pub run_id: RunId,
+    pub timer: u64,
+}
+
+/// Where an effect stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectState {
+    /// Written before the first byte is sent. Found like this after a crash, its outcome is unknown.
+    Claimed,
+    Confirmed,
+    Rejected,
+    Unknown,
+    /// Looked up and not there: it may be sent again.
+    Absent,
+}
+
+/// What one attempt of an effect was or became.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectRow {
+    /// Derived from run, node, iteration and ordinal: the same step gives the same key.
+    pub key: String,
+    pub run_id: RunId,
+    pub account_id: AccountId,
+    pub state: EffectState,
+    pub attempt: u32,
+    /// JSON of `workflows::Effect`.
+    pub request: String,
+    pub provider_id: Option<String>,
+    pub error: Option<String>,
+    pub at: Timestamp,
+}
+
+/// One transition of one run, written whole or not at all.
+#[derive(Debug, Clone)]
+pub struct RunAppend {
+    /// The head after the transition; `head.revision` is the revision after it.
+    pub head: RunHead,
+    /// The run's state after the transition.
+    pub snapshot: Vec<u8>,
+    pub journal: Vec<JournalLine>,
+    pub timers_set: Vec<(u64, Timestamp)>,
+    pub timers_cleared: Vec<u64>,
+    /// Inserted or replaced by key.
+    pub effects: Vec<EffectRow>,
+}
+
+/// Which runs are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub workflow_id: Option<WorkflowId>,
+    pub lead_id: Option<LeadId>,
+    pub status: Option<RunStatus>,
+}
+
+#[async_trait]
+pub trait RunStore: Send + Sync {
+    /// Creates the run with its first transition (`head.revision` is 1). The same id again changes nothing.
+    async fn create(&self, append: RunAppend) -> StoreResult<Recorded>;
+    /// Appends a transition. `Moved` when the stored revision is not `head.revision − 1`: somebody else moved the run.
+    async fn append(&self, append: RunAppend) -> StoreResult<()>;
+    /// Head and snapshot, for activation. Knows no account: only the runs actors call it.
+    async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)>;
+    async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead>;
+    async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>>;
+    async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>>;
+    async fn list(&self, account_id: AccountId, filter: RunFilter, page: PageRequest) -> StoreResult<Page<RunHead>>;
+    /// Active runs (`running`, `waiting`, `stuck`) of a workflow for one lead, oldest first: what enrolment asks.
+    async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>>;
+    /// Whether the workflow ever ran for the lead.
+    async fn ever_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<bool>;
+    /// Recovery scan: every timer there is.
+    async fn timers(&self) -> StoreResult<Vec<TimerRow>>;
+    /// Recovery scan: runs that were `running` when the process ended.
+    async fn unparked(&self) -> StoreResult<Vec<RunId>>;
+    /// Success and failure counts of a workflow's runs, for its history.
+    async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts>;
+}
+
+/// How a workflow's runs went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunCounts {
+    pub active: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+}

@@ -1,0 +1,1 @@
+//! The workflow core: definitions, the pure step, validation.
