@@ -1,1 +1,4 @@
 //! Everything alive: calls, leads, runs, timers, effects.
+
+pub mod asr;
+pub mod hearing;

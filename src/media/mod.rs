@@ -1,1 +1,3 @@
 //! From telephone frames to words.
+
+pub mod frame;
