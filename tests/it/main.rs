@@ -1,0 +1,8 @@
+//! The integration tests: each drives the built program over its real doors.
+//!
+//! One binary for all of them, because every test binary links the whole graph. One module a theme; what they share is
+//! in `support/`. No test depends on another, on a fixed port or on passing time.
+
+mod support;
+
+mod house;

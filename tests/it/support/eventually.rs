@@ -1,0 +1,41 @@
+//! Waits for a fact under a deadline. The one place in the tests that lets time pass.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::Instant;
+
+/// How long a fact may take before the test says it never came. Generous: a loaded machine is not a failure.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Looks until `look` finds something, and returns it.
+///
+/// # Panics
+/// When `what` did not happen within [`DEADLINE`].
+pub async fn eventually<T, F, Fut>(what: &str, look: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    eventually_within(DEADLINE, what, look).await
+}
+
+/// Like [`eventually`], with its own deadline.
+///
+/// # Panics
+/// When `what` did not happen in time.
+pub async fn eventually_within<T, F, Fut>(deadline: Duration, what: &str, mut look: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < deadline, "{what}: not within {deadline:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

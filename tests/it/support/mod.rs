@@ -1,0 +1,8 @@
+//! What the integration tests share: a running server, its doors, and ways to wait for facts.
+
+pub mod api;
+pub mod eventually;
+pub mod live;
+pub mod server;
+pub mod sink;
+pub mod twilio;
