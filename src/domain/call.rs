@@ -6,7 +6,7 @@ mod fold;
 
 use serde::{Deserialize, Serialize};
 
-pub use fold::CallChange;
+pub use fold::{CallChange, FoldState};
 
 use super::{
     ids::{AccountId, CallId, CallSid, LeadId, StreamSid},
@@ -66,6 +66,14 @@ impl AnsweredBy {
     }
 }
 
+/// Who calls whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    pub direction: Direction,
+    pub from: String,
+    pub to: String,
+}
+
 /// One fact about a call, as a door took it in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
@@ -84,23 +92,35 @@ pub enum CallFact {
         duration_s: Option<u32>,
         /// SIP response where the provider gives one: 404 unreachable, 487 rang out.
         sip_code: Option<u16>,
+        /// Who calls whom, where the report says so: it may come before the request does.
+        #[serde(default)]
+        parties: Option<Parties>,
     },
+    /// Our agent picked up: the two sides can hear each other.
+    DialAnswered,
     /// The leg to our agent ended with this result.
     DialEnded {
         status: CallStatus,
         duration_s: Option<u32>,
     },
     /// Answering-machine detection decided.
-    MachineDetected { answered_by: AnsweredBy },
+    MachineDetected {
+        answered_by: AnsweredBy,
+    },
     /// A recording is ready. `voicemail` when our TwiML asked the caller to leave a message.
     RecordingReady {
         url: String,
         duration_s: Option<u32>,
         voicemail: bool,
     },
-    StreamStarted { stream: StreamSid },
+    StreamStarted {
+        stream: StreamSid,
+    },
     /// The media stream ended; `clean` when the provider said so before the socket closed.
-    StreamStopped { stream: StreamSid, clean: bool },
+    StreamStopped {
+        stream: StreamSid,
+        clean: bool,
+    },
     /// Nothing was heard of the call for too long and the provider no longer knows it.
     Lost,
 }
@@ -121,7 +141,7 @@ pub struct Call {
     pub from: String,
     pub to: String,
     pub status: CallStatus,
-    /// Highest report number folded in; lower ones change nothing.
+    /// Number of the report that gave `status`, where the provider counts; lower ones do not change it.
     #[schema(ignore)]
     pub sequence: Option<u32>,
     /// How the leg to our agent ended, when there was one.
@@ -145,4 +165,48 @@ pub struct Call {
     pub answered_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// What the fold remembers so that the order of facts does not matter.
+    #[serde(default)]
+    #[schema(ignore)]
+    pub fold: FoldState,
+}
+
+impl Call {
+    /// Returns the record of a call of which nothing is known but that something was heard of it at `at`.
+    #[must_use]
+    pub fn new(id: CallId, account_id: AccountId, sid: CallSid, at: Timestamp) -> Self {
+        Self {
+            id,
+            account_id,
+            sid,
+            lead_id: None,
+            direction: Direction::Inbound,
+            from: String::new(),
+            to: String::new(),
+            status: CallStatus::Queued,
+            sequence: None,
+            dial_status: None,
+            answered_by: None,
+            duration_s: None,
+            sip_code: None,
+            recording_url: None,
+            voicemail: false,
+            stream: None,
+            gaps: 0,
+            trend: None,
+            started_at: at,
+            answered_at: None,
+            ended_at: None,
+            fold: FoldState::default(),
+        }
+    }
+
+    /// The customer's number; empty until a fact has named it.
+    #[must_use]
+    pub fn customer_number(&self) -> &str {
+        match self.direction {
+            Direction::Inbound => &self.from,
+            Direction::Outbound => &self.to,
+        }
+    }
 }
