@@ -60,6 +60,16 @@ fn derive(at: Timestamp, parts: &[&[u8]]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at.as_unix_millis(), &random).into_uuid()
 }
 
+/// How the API description shows an id with this prefix.
+fn id_schema(prefix: &str) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    let example = format!("{prefix}_01h455vb4pex5vsknk084sn02q");
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .pattern(Some(format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")))
+        .examples([serde_json::Value::String(example)])
+        .into()
+}
+
 macro_rules! typed_id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
         $(#[$doc])*
@@ -88,6 +98,14 @@ macro_rules! typed_id {
                 self.0.as_bytes()
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                id_schema($prefix)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

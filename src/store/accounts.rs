@@ -86,7 +86,8 @@ pub trait AccountStore: Send + Sync {
     async fn create_session(&self, session: Session) -> StoreResult<()>;
     async fn session_by_access(&self, access_hash: [u8; 32]) -> StoreResult<Option<Session>>;
     /// Replaces both tokens of the session that `old_refresh_hash` opens, and remembers the old hash as used.
-    /// `None` when the hash is unknown. A hash that was used before ends the whole session and gives `None`.
+    /// `None` when the hash is unknown, or its time was over at `next.at`. A hash that was used before ends the whole session
+    /// and gives `None`.
     async fn rotate_session(&self, old_refresh_hash: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>>;
     async fn end_session(&self, id: SessionId) -> StoreResult<()>;
     async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()>;
@@ -106,6 +107,8 @@ pub trait AccountStore: Send + Sync {
 /// The tokens that replace a session's old ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RotatedSession {
+    /// When the exchange happens.
+    pub at: Timestamp,
     pub access_hash: [u8; 32],
     pub access_until: Timestamp,
     pub refresh_hash: [u8; 32],
