@@ -92,6 +92,12 @@ macro_rules! typed_id {
                 Self(derive(at, parts))
             }
 
+            /// Takes back what [`Self::as_bytes`] gave.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The sixteen bytes, in an order that sorts by time.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {

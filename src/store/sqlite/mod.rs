@@ -1,1 +1,31 @@
 //! The embedded store: SQLite with one writer thread that commits many writes together.
+//!
+//! `database` opens it and ties the parts together; `writer`, `readers` and `checkpoint` are its threads, all fed by `queue`;
+//! `schema`, `columns` and `cursor` say how things look on disk; then one file per aggregate, named like the trait's.
+//! The only place with SQL.
+
+mod backup;
+mod checkpoint;
+mod columns;
+mod cursor;
+mod database;
+mod queue;
+mod readers;
+mod schema;
+mod writer;
+
+mod accounts;
+mod alerts;
+mod calls;
+mod leads;
+mod messages;
+mod observations;
+mod runs;
+mod sessions;
+mod tasks;
+mod workflows;
+
+
+pub use backup::{copy_to, restore};
+pub use database::{SqliteGuard, open, open_beside};
+pub use writer::CommitCounts;

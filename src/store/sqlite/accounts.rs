@@ -1,0 +1,274 @@
+//! Accounts, people, API keys and remembered answers in SQLite. Sessions are in `sessions.rs`.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    columns::{bodies, body, find, missing, recorded},
+    database::Sqlite,
+    leads::fold_email,
+};
+use crate::{
+    domain::{
+        ids::{AccountId, KeyId, SessionId, UserId},
+        time::Timestamp,
+    },
+    store::{
+        AccountStore, Recorded, StoreError, StoreResult,
+        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, User},
+    },
+};
+
+const KEY_COLUMNS: &str = "id, account, user, name, role, hash, created_at, last_used_at";
+
+#[async_trait]
+impl AccountStore for Sqlite {
+    async fn create_account(&self, account: Account, owner: User) -> StoreResult<()> {
+        self.write(move |db| {
+            insert_user(db, &owner)?;
+            let inserted = db
+                .prepare_cached("INSERT INTO accounts (id, created_at, body) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?
+                .execute((account.id, account.created_at, body(&account)?))?;
+            if inserted == 0 { Err(StoreError::Taken { field: "id" }) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn first_account(&self) -> StoreResult<Option<Account>> {
+        self.read(|db| {
+            find(
+                db,
+                "SELECT body FROM accounts ORDER BY created_at, id LIMIT 1",
+                [],
+            )
+        })
+        .await
+    }
+
+    async fn account(&self, id: AccountId) -> StoreResult<Account> {
+        self.read(move |db| {
+            find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?.ok_or_else(|| missing("account", id))
+        })
+        .await
+    }
+
+    async fn create_user(&self, user: User) -> StoreResult<()> {
+        self.write(move |db| insert_user(db, &user)).await
+    }
+
+    async fn user(&self, id: UserId) -> StoreResult<User> {
+        self.read(move |db| user(db, id)).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> StoreResult<Option<User>> {
+        let email = fold_email(email);
+        self.read(move |db| find(db, "SELECT body FROM users WHERE email = ?1", [email]))
+            .await
+    }
+
+    async fn users(&self, account_id: AccountId) -> StoreResult<Vec<User>> {
+        self.read(move |db| {
+            bodies(
+                db,
+                "SELECT body FROM users WHERE account = ?1 ORDER BY created_at, id",
+                [account_id],
+            )
+        })
+        .await
+    }
+
+    async fn set_password(&self, id: UserId, password_hash: String) -> StoreResult<()> {
+        self.write(move |db| {
+            let changed = User {
+                password_hash,
+                ..user(db, id)?
+            };
+            db.prepare_cached("UPDATE users SET body = ?2 WHERE id = ?1")?
+                .execute((id, body(&changed)?))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn create_session(&self, session: Session) -> StoreResult<()> {
+        self.insert_session(session).await
+    }
+
+    async fn session_by_access(&self, access_hash: [u8; 32]) -> StoreResult<Option<Session>> {
+        self.find_by_access(access_hash).await
+    }
+
+    async fn session_by_refresh(&self, refresh_hash: [u8; 32]) -> StoreResult<Option<Session>> {
+        self.find_by_refresh(refresh_hash).await
+    }
+
+    async fn rotate_session(
+        &self,
+        old_refresh_hash: [u8; 32],
+        next: RotatedSession,
+    ) -> StoreResult<Option<Session>> {
+        self.rotate(old_refresh_hash, next).await
+    }
+
+    async fn end_session(&self, id: SessionId) -> StoreResult<()> {
+        self.delete_session(id).await
+    }
+
+    async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()> {
+        self.delete_sessions_of(user_id).await
+    }
+
+    async fn forget_sessions(&self, now: Timestamp) -> StoreResult<u64> {
+        self.delete_expired_sessions(now).await
+    }
+
+    async fn create_key(&self, key: ApiKey) -> StoreResult<()> {
+        self.write(move |db| {
+            let inserted = db
+                .prepare_cached(&format!(
+                    "INSERT INTO api_keys ({KEY_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING"
+                ))?
+                .execute(params![
+                    key.id,
+                    key.account_id,
+                    key.user_id,
+                    key.name,
+                    key.role,
+                    key.hash,
+                    key.created_at,
+                    key.last_used_at
+                ])?;
+            if inserted == 0 { Err(StoreError::Taken { field: "key" }) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn key_by_hash(&self, hash: [u8; 32]) -> StoreResult<Option<ApiKey>> {
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM api_keys WHERE hash = ?1"))?
+                .query_row([hash], api_key)
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn keys(&self, account_id: AccountId) -> StoreResult<Vec<ApiKey>> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT {KEY_COLUMNS} FROM api_keys WHERE account = ?1 ORDER BY created_at, id"
+            ))?;
+            Ok(statement
+                .query_map([account_id], api_key)?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn delete_key(&self, account_id: AccountId, id: KeyId) -> StoreResult<()> {
+        self.write(move |db| {
+            let deleted = db
+                .prepare_cached("DELETE FROM api_keys WHERE id = ?1 AND account = ?2")?
+                .execute((id, account_id))?;
+            if deleted == 0 {
+                Err(missing("API key", id))
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn remember_answer(&self, answer: RememberedAnswer) -> StoreResult<Recorded> {
+        self.write(move |db| {
+            let inserted = db
+                .prepare_cached(
+                    "INSERT INTO answers (account, key, request_hash, status, body, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT (account, key) DO NOTHING",
+                )?
+                .execute((
+                    answer.account_id,
+                    &answer.key,
+                    answer.request_hash,
+                    answer.status,
+                    &answer.body,
+                    answer.at,
+                ))?;
+            Ok(recorded(inserted))
+        })
+        .await
+    }
+
+    async fn remembered_answer(
+        &self,
+        account_id: AccountId,
+        key: &str,
+    ) -> StoreResult<Option<RememberedAnswer>> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT account, key, request_hash, status, body, at FROM answers WHERE account = ?1 AND key = ?2",
+                )?
+                .query_row((account_id, key), |row| {
+                    Ok(RememberedAnswer {
+                        account_id: row.get(0)?,
+                        key: row.get(1)?,
+                        request_hash: row.get(2)?,
+                        status: row.get(3)?,
+                        body: row.get(4)?,
+                        at: row.get(5)?,
+                    })
+                })
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64> {
+        self.write(move |db| {
+            let deleted = db
+                .prepare_cached("DELETE FROM answers WHERE at < ?1")?
+                .execute([before])?;
+            Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+}
+
+fn user(db: &Connection, id: UserId) -> StoreResult<User> {
+    find(db, "SELECT body FROM users WHERE id = ?1", [id])?.ok_or_else(|| missing("user", id))
+}
+
+fn insert_user(db: &Connection, user: &User) -> StoreResult<()> {
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO users (id, account, email, created_at, body) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (email) DO NOTHING",
+        )?
+        .execute((
+            user.id,
+            user.account_id,
+            fold_email(&user.email),
+            user.created_at,
+            body(user)?,
+        ))?;
+    if inserted == 0 {
+        Err(StoreError::Taken { field: "email" })
+    } else {
+        Ok(())
+    }
+}
+
+fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    Ok(ApiKey {
+        id: row.get(0)?,
+        account_id: row.get(1)?,
+        user_id: row.get(2)?,
+        name: row.get(3)?,
+        role: row.get(4)?,
+        hash: row.get(5)?,
+        created_at: row.get(6)?,
+        last_used_at: row.get(7)?,
+    })
+}

@@ -1,0 +1,165 @@
+//! Leads in SQLite. A phone number belongs to one lead of an account; an e-mail address may be shared.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::{
+    columns::{body, find, missing, page_of_bodies},
+    cursor::{List, Window},
+    database::Sqlite,
+};
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId},
+        lead::Lead,
+        phone::PhoneNumber,
+    },
+    store::{LeadStore, Page, PageRequest, StoreError, StoreResult},
+};
+
+#[async_trait]
+impl LeadStore for Sqlite {
+    async fn create(&self, lead: Lead) -> StoreResult<()> {
+        self.write(move |db| {
+            refuse_taken_phone(db, &lead)?;
+            insert(db, &lead)
+        })
+        .await
+    }
+
+    async fn find_or_create_by_phone(&self, lead: Lead) -> StoreResult<(Lead, bool)> {
+        self.write(move |db| {
+            let known = match &lead.phone {
+                Some(phone) => by_phone(db, lead.account_id, phone)?,
+                None => None,
+            };
+            match known {
+                Some(known) => Ok((known, false)),
+                None => insert(db, &lead).map(|()| (lead, true)),
+            }
+        })
+        .await
+    }
+
+    async fn update(&self, lead: Lead) -> StoreResult<()> {
+        self.write(move |db| {
+            refuse_taken_phone(db, &lead)?;
+            let updated = db
+                .prepare_cached(
+                    "UPDATE leads SET phone = ?3, email = ?4, body = ?5 WHERE id = ?1 AND account = ?2",
+                )?
+                .execute(params![
+                    lead.id,
+                    lead.account_id,
+                    lead.phone.as_ref().map(PhoneNumber::as_str),
+                    lead.email.as_deref().map(fold_email),
+                    body(&lead)?,
+                ])?;
+            if updated == 0 {
+                Err(missing("lead", lead.id))
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()> {
+        self.write(move |db| {
+            let deleted = db
+                .prepare_cached("DELETE FROM leads WHERE id = ?1 AND account = ?2")?
+                .execute((id, account_id))?;
+            if deleted == 0 {
+                Err(missing("lead", id))
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead> {
+        self.read(move |db| {
+            find(
+                db,
+                "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
+                (id, account_id),
+            )?
+            .ok_or_else(|| missing("lead", id))
+        })
+        .await
+    }
+
+    async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
+        let phone = phone.clone();
+        self.read(move |db| by_phone(db, account_id, &phone)).await
+    }
+
+    async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {
+        let email = fold_email(email);
+        self.read(move |db| {
+            find(
+                db,
+                "SELECT body FROM leads WHERE account = ?1 AND email = ?2 ORDER BY created_at, id LIMIT 1",
+                (account_id, email),
+            )
+        })
+        .await
+    }
+
+    async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Lead>> {
+        let window = Window::of(List::Leads, &page)?;
+        self.read(move |db| {
+            page_of_bodies(
+                db,
+                "SELECT created_at, id, body FROM leads WHERE account = ?4 AND (created_at, id) < (?1, ?2)
+                 ORDER BY created_at DESC, id DESC LIMIT ?3",
+                &[&account_id],
+                &window,
+            )
+        })
+        .await
+    }
+}
+
+fn by_phone(db: &Connection, account: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
+    find(
+        db,
+        "SELECT body FROM leads WHERE account = ?1 AND phone = ?2",
+        (account, phone.as_str()),
+    )
+}
+
+fn refuse_taken_phone(db: &Connection, lead: &Lead) -> StoreResult<()> {
+    let Some(phone) = &lead.phone else { return Ok(()) };
+    match by_phone(db, lead.account_id, phone)? {
+        Some(holder) if holder.id != lead.id => Err(StoreError::Taken { field: "phone" }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn insert(db: &Connection, lead: &Lead) -> StoreResult<()> {
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO leads (id, account, created_at, phone, email, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            lead.id,
+            lead.account_id,
+            lead.created_at,
+            lead.phone.as_ref().map(PhoneNumber::as_str),
+            lead.email.as_deref().map(fold_email),
+            body(lead)?,
+        ])?;
+    if inserted == 0 {
+        Err(StoreError::Taken { field: "id" })
+    } else {
+        Ok(())
+    }
+}
+
+/// Addresses are looked up without regard to case; the lead keeps its own spelling.
+pub(super) fn fold_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}

@@ -1,0 +1,109 @@
+//! Observations in SQLite.
+
+use async_trait::async_trait;
+
+use super::{
+    columns::{bodies, body, find, missing, page_of_bodies, recorded},
+    cursor::{List, Window},
+    database::Sqlite,
+};
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId, ObservationId},
+        observation::Observation,
+        time::Timestamp,
+    },
+    store::{ObservationStore, Page, PageRequest, Recorded, StoreResult},
+};
+
+/// Most facts that a look back is given.
+const LOOK_BACK_MAX: u32 = 1_000;
+
+#[async_trait]
+impl ObservationStore for Sqlite {
+    async fn record(&self, observation: Observation) -> StoreResult<Recorded> {
+        self.write(move |db| {
+            let inserted = db
+                .prepare_cached(
+                    "INSERT INTO observations (id, account, lead, at, routed, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)
+                     ON CONFLICT (id) DO NOTHING",
+                )?
+                .execute((
+                    observation.id,
+                    observation.account_id,
+                    observation.lead_id,
+                    observation.at,
+                    body(&observation)?,
+                ))?;
+            Ok(recorded(inserted))
+        })
+        .await
+    }
+
+    async fn mark_routed(&self, id: ObservationId) -> StoreResult<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE observations SET routed = 1 WHERE id = ?1 AND routed = 0")?
+                .execute([id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unrouted(&self) -> StoreResult<Vec<Observation>> {
+        self.read(|db| {
+            bodies(
+                db,
+                "SELECT body FROM observations WHERE routed = 0 ORDER BY at, id",
+                [],
+            )
+        })
+        .await
+    }
+
+    async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation> {
+        self.read(move |db| {
+            find(
+                db,
+                "SELECT body FROM observations WHERE id = ?1 AND account = ?2",
+                (id, account_id),
+            )?
+            .ok_or_else(|| missing("observation", id))
+        })
+        .await
+    }
+
+    async fn of_lead_since(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+        from: Timestamp,
+    ) -> StoreResult<Vec<Observation>> {
+        self.read(move |db| {
+            bodies(
+                db,
+                "SELECT body FROM observations WHERE lead = ?1 AND account = ?2 AND at >= ?3 ORDER BY at, id LIMIT ?4",
+                (lead_id, account_id, from, LOOK_BACK_MAX),
+            )
+        })
+        .await
+    }
+
+    async fn timeline(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+        page: PageRequest,
+    ) -> StoreResult<Page<Observation>> {
+        let window = Window::of(List::Timeline, &page)?;
+        self.read(move |db| {
+            page_of_bodies(
+                db,
+                "SELECT at, id, body FROM observations WHERE lead = ?5 AND account = ?4 AND (at, id) < (?1, ?2)
+                 ORDER BY at DESC, id DESC LIMIT ?3",
+                &[&account_id, &lead_id],
+                &window,
+            )
+        })
+        .await
+    }
+}

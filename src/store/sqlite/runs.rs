@@ -1,0 +1,386 @@
+//! Runs in SQLite: head and snapshot in one row, journal, timers and effects below it, all moved by one append.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+
+use super::{
+    columns::{Count, millis, missing},
+    cursor::{List, Position, Window},
+    database::Sqlite,
+};
+use crate::{
+    domain::ids::{AccountId, LeadId, RunId, WorkflowId},
+    store::{
+        Page, PageRequest, Recorded, RunStore, StoreError, StoreResult,
+        runs::{EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus, TimerRow},
+    },
+};
+
+const HEAD: &str = "id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at, ended_at, error";
+
+#[async_trait]
+impl RunStore for Sqlite {
+    async fn create(&self, append: RunAppend) -> StoreResult<Recorded> {
+        self.write(move |db| create(db, &append)).await
+    }
+
+    async fn append(&self, append: RunAppend) -> StoreResult<()> {
+        self.write(move |db| advance(db, &append)).await
+    }
+
+    async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)> {
+        self.read(move |db| {
+            db.prepare_cached(&format!("SELECT {HEAD}, snapshot FROM runs WHERE id = ?1"))?
+                .query_row([id], |row| Ok((head(row)?, row.get("snapshot")?)))
+                .optional()?
+                .ok_or_else(|| missing("run", id))
+        })
+        .await
+    }
+
+    async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead> {
+        self.read(move |db| {
+            db.prepare_cached(&format!("SELECT {HEAD} FROM runs WHERE id = ?1 AND account = ?2"))?
+                .query_row((id, account_id), head)
+                .optional()?
+                .ok_or_else(|| missing("run", id))
+        })
+        .await
+    }
+
+    async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>> {
+        self.read(move |db| {
+            check_owner(db, account_id, id)?;
+            let mut statement =
+                db.prepare_cached("SELECT seq, at, entry FROM journal WHERE run = ?1 ORDER BY seq")?;
+            let lines = statement.query_map([id], |row| {
+                Ok(JournalLine {
+                    seq: row.get::<_, Count>(0)?.0,
+                    at: row.get(1)?,
+                    entry: row.get(2)?,
+                })
+            })?;
+            Ok(lines.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>> {
+        self.read(move |db| {
+            check_owner(db, account_id, id)?;
+            effects_of(db, id)
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        account_id: AccountId,
+        filter: RunFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<RunHead>> {
+        let window = Window::of(List::Runs, &page)?;
+        self.read(move |db| list(db, account_id, &filter, &window)).await
+    }
+
+    async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id FROM runs WHERE lead = ?1 AND workflow = ?2 AND status IN (?3, ?4, ?5) ORDER BY started_at, id",
+            )?;
+            let active = (lead_id, workflow_id, RunStatus::Running, RunStatus::Waiting, RunStatus::Stuck);
+            Ok(statement.query_map(active, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn ever_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<bool> {
+        self.read(move |db| {
+            let mut statement =
+                db.prepare_cached("SELECT 1 FROM runs WHERE lead = ?1 AND workflow = ?2 LIMIT 1")?;
+            Ok(statement.exists((lead_id, workflow_id))?)
+        })
+        .await
+    }
+
+    async fn timers(&self) -> StoreResult<Vec<TimerRow>> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT due, run, timer FROM timers")?;
+            let timers = statement.query_map([], |row| {
+                Ok(TimerRow {
+                    due: row.get(0)?,
+                    run_id: row.get(1)?,
+                    timer: row.get::<_, Count>(2)?.0,
+                })
+            })?;
+            Ok(timers.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn unparked(&self) -> StoreResult<Vec<RunId>> {
+        self.read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT id FROM runs WHERE status = ?1 ORDER BY started_at, id")?;
+            Ok(statement
+                .query_map([RunStatus::Running], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts> {
+        self.read(move |db| {
+            let counts = db
+                .prepare_cached(
+                    "SELECT active, completed, failed, cancelled FROM run_counts WHERE workflow = ?1 AND account = ?2",
+                )?
+                .query_row((workflow_id, account_id), |row| {
+                    Ok(RunCounts {
+                        active: row.get::<_, Count>(0)?.0,
+                        completed: row.get::<_, Count>(1)?.0,
+                        failed: row.get::<_, Count>(2)?.0,
+                        cancelled: row.get::<_, Count>(3)?.0,
+                    })
+                })
+                .optional()?;
+            Ok(counts.unwrap_or_default())
+        })
+        .await
+    }
+}
+
+fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {
+    let run = &append.head;
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO runs (id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at,
+                ended_at, error, snapshot)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            run.id,
+            run.account_id,
+            run.workflow_id,
+            run.version,
+            run.lead_id,
+            run.call_id,
+            run.trigger,
+            run.status,
+            Count(run.revision),
+            run.started_at,
+            run.updated_at,
+            run.ended_at,
+            run.error,
+            append.snapshot,
+        ])?;
+    if inserted == 0 {
+        return Ok(Recorded::Duplicate);
+    }
+    count(db, run, Tally::of(run.status), 1)?;
+    write_rows(db, append)?;
+    Ok(Recorded::Fresh)
+}
+
+fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
+    let run = &append.head;
+    let stored = db
+        .prepare_cached("SELECT rowid, revision, status FROM runs WHERE id = ?1")?
+        .query_row([run.id], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Count>(1)?.0,
+                row.get::<_, RunStatus>(2)?,
+            ))
+        })
+        .optional()?;
+    let (rowid, revision, status) = stored.ok_or_else(|| missing("run", run.id))?;
+    if revision.checked_add(1) != Some(run.revision) {
+        return Err(StoreError::Moved {
+            what: "run",
+            id: run.id.to_string(),
+            revision,
+        });
+    }
+    db.prepare_cached(
+        "UPDATE runs SET status = ?2, revision = ?3, updated_at = ?4, ended_at = ?5, error = ?6, snapshot = ?7 WHERE rowid = ?1",
+    )?
+    .execute(params![
+        rowid,
+        run.status,
+        Count(run.revision),
+        run.updated_at,
+        run.ended_at,
+        run.error,
+        append.snapshot
+    ])?;
+    let (before, after) = (Tally::of(status), Tally::of(run.status));
+    if before != after {
+        count(db, run, before, -1)?;
+        count(db, run, after, 1)?;
+    }
+    write_rows(db, append)
+}
+
+/// What every transition carries below the head.
+fn write_rows(db: &Connection, append: &RunAppend) -> StoreResult<()> {
+    let id = append.head.id;
+    for line in &append.journal {
+        db.prepare_cached("INSERT INTO journal (run, seq, at, entry) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((id, Count(line.seq), line.at, &line.entry))?;
+    }
+    for timer in &append.timers_cleared {
+        db.prepare_cached("DELETE FROM timers WHERE run = ?1 AND timer = ?2")?
+            .execute((id, Count(*timer)))?;
+    }
+    for (timer, due) in &append.timers_set {
+        db.prepare_cached("INSERT OR REPLACE INTO timers (run, timer, due) VALUES (?1, ?2, ?3)")?
+            .execute((id, Count(*timer), due))?;
+    }
+    for effect in &append.effects {
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO effects (run, key, account, state, attempt, request, provider_id, error, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            effect.run_id,
+            effect.key,
+            effect.account_id,
+            effect.state,
+            effect.attempt,
+            effect.request,
+            effect.provider_id,
+            effect.error,
+            effect.at,
+        ])?;
+    }
+    Ok(())
+}
+
+/// How a run counts in its workflow's tally.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tally {
+    Active,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Tally {
+    const fn of(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Running | RunStatus::Waiting | RunStatus::Stuck => Self::Active,
+            RunStatus::Completed => Self::Completed,
+            RunStatus::Failed => Self::Failed,
+            RunStatus::Cancelled => Self::Cancelled,
+        }
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Keeps the tally as runs move: counting a workflow's runs when asked would scan them all.
+fn count(db: &Connection, run: &RunHead, tally: Tally, change: i64) -> StoreResult<()> {
+    let column = tally.column();
+    db.prepare_cached(
+        "INSERT INTO run_counts (workflow, account, active, completed, failed, cancelled) VALUES (?1, ?2, 0, 0, 0, 0)
+         ON CONFLICT (workflow) DO NOTHING",
+    )?
+    .execute((run.workflow_id, run.account_id))?;
+    db.prepare_cached(&format!(
+        "UPDATE run_counts SET {column} = {column} + ?2 WHERE workflow = ?1"
+    ))?
+    .execute((run.workflow_id, change))?;
+    Ok(())
+}
+
+fn list(
+    db: &Connection,
+    account: AccountId,
+    filter: &RunFilter,
+    window: &Window,
+) -> StoreResult<Page<RunHead>> {
+    // The conditions decide the index; a missing one must not be in the text, or the planner would not see it.
+    let mut sql =
+        format!("SELECT {HEAD} FROM runs WHERE account = :account AND (started_at, id) < (:at, :id)");
+    let mut params: Vec<(&str, &dyn ToSql)> = Vec::from(named_params! {
+        ":account": account, ":at": window.after.at, ":id": window.after.id, ":fetch": window.fetch,
+    });
+    if let Some(workflow) = &filter.workflow_id {
+        sql.push_str(" AND workflow = :workflow");
+        params.push((":workflow", workflow));
+    }
+    if let Some(lead) = &filter.lead_id {
+        sql.push_str(" AND lead = :lead");
+        params.push((":lead", lead));
+    }
+    if let Some(status) = &filter.status {
+        sql.push_str(" AND status = :status");
+        params.push((":status", status));
+    }
+    sql.push_str(" ORDER BY started_at DESC, id DESC LIMIT :fetch");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params.as_slice(), |row| {
+        let run = head(row)?;
+        Ok((
+            Position {
+                at: millis(run.started_at),
+                id: *run.id.as_bytes(),
+            },
+            run,
+        ))
+    })?;
+    Ok(window.page(rows.collect::<rusqlite::Result<_>>()?))
+}
+
+fn effects_of(db: &Connection, id: RunId) -> StoreResult<Vec<EffectRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT key, run, account, state, attempt, request, provider_id, error, at FROM effects WHERE run = ?1 ORDER BY at, key",
+    )?;
+    let rows = statement.query_map([id], |row| {
+        Ok(EffectRow {
+            key: row.get(0)?,
+            run_id: row.get(1)?,
+            account_id: row.get(2)?,
+            state: row.get(3)?,
+            attempt: row.get(4)?,
+            request: row.get(5)?,
+            provider_id: row.get(6)?,
+            error: row.get(7)?,
+            at: row.get(8)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn check_owner(db: &Connection, account: AccountId, id: RunId) -> StoreResult<()> {
+    let is_owned = db
+        .prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND account = ?2")?
+        .exists((id, account))?;
+    is_owned.then_some(()).ok_or_else(|| missing("run", id))
+}
+
+fn head(row: &Row<'_>) -> rusqlite::Result<RunHead> {
+    Ok(RunHead {
+        id: row.get("id")?,
+        account_id: row.get("account")?,
+        workflow_id: row.get("workflow")?,
+        version: row.get("version")?,
+        lead_id: row.get("lead")?,
+        call_id: row.get("call")?,
+        trigger: row.get("trigger")?,
+        status: row.get("status")?,
+        revision: row.get::<_, Count>("revision")?.0,
+        started_at: row.get("started_at")?,
+        updated_at: row.get("updated_at")?,
+        ended_at: row.get("ended_at")?,
+        error: row.get("error")?,
+    })
+}
