@@ -1,1 +1,3 @@
 //! Every door: Twilio, the REST API, the live stream.
+
+pub mod twilio;
