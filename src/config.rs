@@ -1,1 +1,282 @@
-//! Reads the configuration: compiled-in defaults, a file, the environment.
+//! Reads the configuration: compiled-in defaults, then a file, then the environment.
+//!
+//! In: `config/default.toml`, `--config FILE`, `PATCHCORD_<SECTION>__<KEY>`. Out: one checked `Settings`.
+//! An unknown key is an error that names the nearest known one. Each section's type lives with its owner.
+
+use std::{collections::BTreeSet, path::Path};
+
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use serde::Deserialize;
+
+use crate::{
+    actors::settings::{AsrSettings, CallsSettings, EffectsSettings},
+    domain::secret::Secret,
+    http::HttpSettings,
+    integrations::{SecuritySettings, SlackSettings, twilio::TwilioSettings},
+};
+
+/// The defaults, with every key explained.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+const ENV_PREFIX: &str = "PATCHCORD_";
+/// How far a mistyped key may be from a known one to be offered as what was meant (Jaro-Winkler, 0 to 1).
+const SIMILARITY_MIN: f64 = 0.7;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{source_name}: unknown key `{key}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey {
+        source_name: String,
+        key: String,
+        nearest: Option<String>,
+    },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{key}: {expected}")]
+    Value { key: &'static str, expected: String },
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: HttpSettings,
+    pub store: StoreSettings,
+    pub redis: RedisSettings,
+    pub twilio: TwilioSettings,
+    pub slack: SlackSettings,
+    pub asr: AsrSettings,
+    pub calls: CallsSettings,
+    pub effects: EffectsSettings,
+    pub security: SecuritySettings,
+    pub admin: AdminSettings,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    pub url: String,
+    pub readers: usize,
+}
+
+/// Where nodes share what may be lost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSettings {
+    pub url: String,
+}
+
+/// The first admin without the browser.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSettings {
+    pub email: String,
+    pub password: Secret,
+}
+
+/// Reads everything for this process.
+///
+/// # Errors
+/// [`ConfigError`] naming where the mistake is, the key and what was expected.
+pub fn load(file: Option<&Path>) -> Result<Settings, ConfigError> {
+    load_from(file, std::env::vars())
+}
+
+fn load_from(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Settings, ConfigError> {
+    let defaults = parse(File::from_str(DEFAULTS, FileFormat::Toml))?;
+    let known = keys(&defaults);
+    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(path) = file {
+        let source = File::from(path).format(FileFormat::Toml);
+        let name = path.display().to_string();
+        refuse_unknown(&name, &keys(&parse(source.clone())?), &known)?;
+        builder = builder.add_source(source);
+    }
+    // Variables without a section (PATCHCORD_LOG and the like) are not configuration keys.
+    let sectioned: config::Map<String, String> = environment
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(ENV_PREFIX) && name.contains("__"))
+        .collect();
+    let source = Environment::with_prefix("PATCHCORD")
+        .prefix_separator("_")
+        .separator("__")
+        .source(Some(sectioned));
+    let from_env = Config::builder()
+        .add_source(source.clone())
+        .build()
+        .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+    refuse_unknown("the environment", &keys(&from_env), &known)?;
+    let merged = builder
+        .add_source(source)
+        .build()
+        .and_then(Config::try_deserialize::<Settings>)
+        .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+    check(merged)
+}
+
+fn parse(source: impl config::Source + Send + Sync + 'static) -> Result<Config, ConfigError> {
+    Config::builder()
+        .add_source(source)
+        .build()
+        .map_err(|error| ConfigError::Invalid(error.to_string()))
+}
+
+/// The dotted names of every value in `config`.
+fn keys(config: &Config) -> BTreeSet<String> {
+    fn walk(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
+        match &value.kind {
+            ValueKind::Table(table) => {
+                for (name, inner) in table {
+                    let path = if prefix.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{prefix}.{name}")
+                    };
+                    walk(&path, inner, found);
+                }
+            }
+            _ => {
+                found.insert(prefix.to_owned());
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk("", &config.cache, &mut found);
+    found
+}
+
+fn refuse_unknown(
+    source_name: &str,
+    given: &BTreeSet<String>,
+    known: &BTreeSet<String>,
+) -> Result<(), ConfigError> {
+    let Some(key) = given.difference(known).next() else {
+        return Ok(());
+    };
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(key, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate.clone());
+    Err(ConfigError::UnknownKey {
+        source_name: source_name.to_owned(),
+        key: key.clone(),
+        nearest,
+    })
+}
+
+/// Checks what types alone cannot say.
+fn check(settings: Settings) -> Result<Settings, ConfigError> {
+    if settings.server.bind.parse::<std::net::SocketAddr>().is_err() {
+        return Err(value(
+            "server.bind",
+            "expected an address and port like `127.0.0.1:8080`",
+        ));
+    }
+    let public = &settings.server.public_url;
+    if !public.is_empty()
+        && (!public.starts_with("http") || public.ends_with('/') || url::Url::parse(public).is_err())
+    {
+        return Err(value(
+            "server.public_url",
+            "expected an address like `https://calls.example.com`, without a slash at its end",
+        ));
+    }
+    if !settings.store.url.starts_with("sqlite:") {
+        return Err(value("store.url", "expected `sqlite:<path>`"));
+    }
+    let sid = &settings.twilio.account_sid;
+    let is_sid = sid.len() == 34 && sid.starts_with("AC") && sid[2..].bytes().all(|b| b.is_ascii_hexdigit());
+    if !sid.is_empty() && !is_sid {
+        return Err(value("twilio.account_sid", "expected `AC` and 32 hex digits"));
+    }
+    if !sid.is_empty() && settings.twilio.auth_token.is_empty() {
+        return Err(value(
+            "twilio.auth_token",
+            "expected the account's primary auth token, since twilio.account_sid is set",
+        ));
+    }
+    let key = settings.security.master_key.expose();
+    if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(value("security.master_key", "expected 64 hex digits"));
+    }
+    Ok(settings)
+}
+
+fn value(key: &'static str, expected: &str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn with_env(pairs: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        load_from(
+            None,
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    #[test]
+    fn the_environment_overrides_a_file_which_overrides_the_defaults() {
+        let mut file = tempfile::Builder::new()
+            .suffix(".toml")
+            .tempfile()
+            .expect("a temporary file");
+        write!(file, "[server]\nbind = \"127.0.0.1:1\"\nbody_bytes_max = 7\n").expect("written");
+        let env = [("PATCHCORD_SERVER__BIND".to_owned(), "127.0.0.1:2".to_owned())];
+        let settings = load_from(Some(file.path()), env).expect("valid");
+        assert_eq!(settings.server.bind, "127.0.0.1:2");
+        assert_eq!(settings.server.body_bytes_max, 7);
+        assert_eq!(settings.asr.model, "tiny.en");
+    }
+
+    #[test]
+    fn a_phone_number_from_the_environment_keeps_its_plus() {
+        let settings = with_env(&[("PATCHCORD_TWILIO__FROM_NUMBER", "+14155550100")]).expect("valid");
+        assert_eq!(settings.twilio.from_number, "+14155550100");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let error = with_env(&[("PATCHCORD_SERVER__BNID", "x")]).expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "the environment: unknown key `server.bnid`; did you mean `server.bind`?"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_key_and_what_was_expected() {
+        let error = with_env(&[("PATCHCORD_TWILIO__ACCOUNT_SID", "AC12")]).expect_err("wrong");
+        assert_eq!(
+            error.to_string(),
+            "twilio.account_sid: expected `AC` and 32 hex digits"
+        );
+        assert!(with_env(&[("PATCHCORD_STORE__READERS", "many")]).is_err());
+    }
+
+    #[test]
+    fn variables_without_a_section_are_left_alone() {
+        assert!(with_env(&[("PATCHCORD_LOG", "debug"), ("PATCHCORD_CACHE", "/x")]).is_ok());
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let settings = with_env(&[("PATCHCORD_ADMIN__PASSWORD", "hunter2")]).expect("valid");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

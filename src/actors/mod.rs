@@ -1,4 +1,16 @@
-//! Everything alive: calls, leads, runs, timers, effects.
+//! Everything alive: calls, leads, runs, timers, effects. The rest of the crate sees the handles only.
 
 pub mod asr;
+pub mod call;
+pub mod calls;
 pub mod hearing;
+pub mod lead;
+pub mod leads;
+pub mod residents;
+pub mod run;
+pub mod runs;
+pub mod settings;
+
+pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
+pub use leads::LeadsHandle;
+pub use runs::{Choice, ManualStart, RunError, RunsHandle};

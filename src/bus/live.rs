@@ -23,7 +23,14 @@ pub enum LiveFact {
     CallEnded { call: Box<Call> },
     /// Words that may still change; `stable` is the part two decodings agreed on.
     #[serde(rename = "transcript.partial")]
-    TranscriptPartial { call_id: CallId, speaker: Speaker, text: String, stable: String, start_ms: u64, end_ms: u64 },
+    TranscriptPartial {
+        call_id: CallId,
+        speaker: Speaker,
+        text: String,
+        stable: String,
+        start_ms: u64,
+        end_ms: u64,
+    },
     #[serde(rename = "transcript.final")]
     TranscriptFinal {
         call_id: CallId,
@@ -42,12 +49,31 @@ pub enum LiveFact {
     #[serde(rename = "alert.acked")]
     AlertAcked { alert_id: AlertId, by: UserId },
     #[serde(rename = "run.started")]
-    RunStarted { run_id: RunId, workflow_id: WorkflowId, name: String, trigger: String, lead_id: Option<LeadId>, call_id: Option<CallId> },
+    RunStarted {
+        run_id: RunId,
+        workflow_id: WorkflowId,
+        name: String,
+        trigger: String,
+        lead_id: Option<LeadId>,
+        call_id: Option<CallId>,
+    },
     /// A node began, ended, waits or failed.
     #[serde(rename = "run.step")]
-    RunStep { run_id: RunId, node: String, kind: String, status: StepStatus, detail: serde_json::Value, call_id: Option<CallId> },
+    RunStep {
+        run_id: RunId,
+        node: String,
+        kind: String,
+        status: StepStatus,
+        detail: serde_json::Value,
+        call_id: Option<CallId>,
+    },
     #[serde(rename = "run.ended")]
-    RunEnded { run_id: RunId, status: String, error: Option<String>, call_id: Option<CallId> },
+    RunEnded {
+        run_id: RunId,
+        status: String,
+        error: Option<String>,
+        call_id: Option<CallId>,
+    },
 }
 
 /// How a node stands.

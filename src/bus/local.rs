@@ -55,16 +55,31 @@ impl LocalBus {
     #[must_use]
     pub fn new(epoch: u64) -> Self {
         let (sender, _) = broadcast::channel(RING_FACTS_MAX);
-        let ring = Ring { next: 1, recent: VecDeque::new() };
-        Self { epoch, ring: Arc::new(Mutex::new(ring)), sender }
+        let ring = Ring {
+            next: 1,
+            recent: VecDeque::new(),
+        };
+        Self {
+            epoch,
+            ring: Arc::new(Mutex::new(ring)),
+            sender,
+        }
     }
 
     /// Puts a fact on the stream. Never waits; with no watcher it is only kept for replay.
     pub fn publish(&self, account_id: AccountId, at: Timestamp, fact: LiveFact) {
         // The lock is held over the send so that the ring and the watchers see one order.
-        let mut ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ring = self
+            .ring
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let cursor = format!("{:x}-{}", self.epoch, ring.next);
-        let message = Arc::new(LiveMessage { cursor, at, account_id, fact });
+        let message = Arc::new(LiveMessage {
+            cursor,
+            at,
+            account_id,
+            fact,
+        });
         ring.next += 1;
         if ring.recent.len() == RING_FACTS_MAX {
             ring.recent.pop_front();
@@ -77,10 +92,18 @@ impl LocalBus {
     /// Opens a subscription for one account, with what it missed since `since`.
     #[must_use]
     pub fn subscribe(&self, account_id: AccountId, since: Option<&str>) -> Subscription {
-        let ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ring = self
+            .ring
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let receiver = self.sender.subscribe();
         let Some(since) = since else {
-            return Subscription { replay: Vec::new(), gap: false, receiver, account_id };
+            return Subscription {
+                replay: Vec::new(),
+                gap: false,
+                receiver,
+                account_id,
+            };
         };
         let kept = u64::try_from(ring.recent.len()).unwrap_or(u64::MAX);
         let first_kept = ring.next - kept;
@@ -98,7 +121,12 @@ impl LocalBus {
             .filter(|message| message.account_id == account_id)
             .cloned()
             .collect();
-        Subscription { replay, gap, receiver, account_id }
+        Subscription {
+            replay,
+            gap,
+            receiver,
+            account_id,
+        }
     }
 }
 
@@ -122,7 +150,11 @@ mod tests {
     use crate::domain::ids::{CallId, RunId};
 
     fn fact(number: u64) -> LiveFact {
-        LiveFact::SentimentTrend { call_id: CallId::fresh(), trend: 0.0, at_ms: number }
+        LiveFact::SentimentTrend {
+            call_id: CallId::fresh(),
+            trend: 0.0,
+            at_ms: number,
+        }
     }
 
     fn numbers(messages: &[Arc<LiveMessage>]) -> Vec<u64> {
@@ -147,7 +179,9 @@ mod tests {
         assert!(!watcher.gap);
         assert_eq!(numbers(&watcher.replay), [1, 3]);
         bus.publish(mine, at, fact(4));
-        let Next::Fact(message) = watcher.next().await else { panic!("expected a fact") };
+        let Next::Fact(message) = watcher.next().await else {
+            panic!("expected a fact")
+        };
         assert_eq!(numbers(&[message]), [4]);
     }
 

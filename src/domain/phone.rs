@@ -71,7 +71,14 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_dialled() {
-        for wrong in ["", "4155550100", "+0123456789", "+123456", "+1234567890123456", "anonymous"] {
+        for wrong in [
+            "",
+            "4155550100",
+            "+0123456789",
+            "+123456",
+            "+1234567890123456",
+            "anonymous",
+        ] {
             assert!(wrong.parse::<PhoneNumber>().is_err(), "{wrong:?}");
         }
     }

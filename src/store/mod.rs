@@ -37,7 +37,11 @@ pub enum StoreError {
     Taken { field: &'static str },
     /// Somebody else moved the row first.
     #[error("{what} {id} has moved past revision {revision}")]
-    Moved { what: &'static str, id: String, revision: u64 },
+    Moved {
+        what: &'static str,
+        id: String,
+        revision: u64,
+    },
     #[error("the cursor does not belong to this list")]
     BadCursor,
     /// The write queue is full: the caller may try again.

@@ -19,7 +19,17 @@ pub trait ObservationStore: Send + Sync {
     async fn unrouted(&self) -> StoreResult<Vec<Observation>>;
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation>;
     /// A lead's facts since `from`, oldest first, at most 1,000: what `wait_for` looks back on.
-    async fn of_lead_since(&self, account_id: AccountId, lead_id: LeadId, from: Timestamp) -> StoreResult<Vec<Observation>>;
+    async fn of_lead_since(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+        from: Timestamp,
+    ) -> StoreResult<Vec<Observation>>;
     /// A lead's timeline, newest first.
-    async fn timeline(&self, account_id: AccountId, lead_id: LeadId, page: PageRequest) -> StoreResult<Page<Observation>>;
+    async fn timeline(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+        page: PageRequest,
+    ) -> StoreResult<Page<Observation>>;
 }

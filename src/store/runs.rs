@@ -125,7 +125,12 @@ pub trait RunStore: Send + Sync {
     async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead>;
     async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>>;
     async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>>;
-    async fn list(&self, account_id: AccountId, filter: RunFilter, page: PageRequest) -> StoreResult<Page<RunHead>>;
+    async fn list(
+        &self,
+        account_id: AccountId,
+        filter: RunFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<RunHead>>;
     /// Active runs (`running`, `waiting`, `stuck`) of a workflow for one lead, oldest first: what enrolment asks.
     async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>>;
     /// Whether the workflow ever ran for the lead.

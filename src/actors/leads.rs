@@ -1,0 +1,79 @@
+//! The leads: where every observation goes, so that all about one lead passes one mailbox.
+//!
+//! In: observations from calls, doors and effects. Out: the observation kept in the store, then one message to the lead's actor.
+
+use super::{
+    lead::{LeadKind, LeadMsg},
+    residents::Residents,
+};
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId},
+        observation::Observation,
+    },
+    store::{Recorded, Store, StoreResult},
+};
+
+/// Whose mailbox an observation goes through: a lead's, or the account's own when it is about nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    Lead(AccountId, LeadId),
+    Account(AccountId),
+}
+
+impl Subject {
+    /// Returns whose mailbox `observation` goes through.
+    #[must_use]
+    pub fn of(observation: &Observation) -> Self {
+        match observation.lead_id {
+            Some(lead_id) => Self::Lead(observation.account_id, lead_id),
+            None => Self::Account(observation.account_id),
+        }
+    }
+}
+
+/// The leads. Cheap to clone.
+#[derive(Clone)]
+pub struct LeadsHandle {
+    store: Store,
+    leads: Residents<LeadKind>,
+}
+
+impl LeadsHandle {
+    /// Ties the store to the lead actors.
+    #[must_use]
+    pub fn new(store: Store, leads: Residents<LeadKind>) -> Self {
+        Self { store, leads }
+    }
+
+    /// Keeps an observation, then hands it to its lead's actor. When this returns, its consequences survive a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
+    pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
+        let recorded = self.store.observations.record(observation.clone()).await?;
+        if recorded == Recorded::Fresh {
+            self.leads.deliver(
+                Subject::of(&observation),
+                LeadMsg::Observed(Box::new(observation)),
+            );
+        }
+        Ok(recorded)
+    }
+
+    /// Hands on every observation whose runs may not exist yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recover(&self) -> StoreResult<usize> {
+        let unrouted = self.store.observations.unrouted().await?;
+        let count = unrouted.len();
+        for observation in unrouted {
+            self.leads.deliver(
+                Subject::of(&observation),
+                LeadMsg::Observed(Box::new(observation)),
+            );
+        }
+        Ok(count)
+    }
+}

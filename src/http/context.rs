@@ -1,0 +1,34 @@
+//! What every handler may reach. Cheap to clone.
+
+use std::sync::Arc;
+
+use super::settings::HttpSettings;
+use crate::{
+    actors::{CallsHandle, LeadsHandle, RunsHandle},
+    bus::local::LocalBus,
+    domain::{ids::AccountId, secret::Secret, time::Timestamp},
+    integrations::twilio::TwilioSettings,
+    store::Store,
+};
+
+/// The parts of the server that doors use.
+#[derive(Clone)]
+pub struct Context {
+    pub store: Store,
+    pub bus: LocalBus,
+    pub calls: CallsHandle,
+    pub leads: LeadsHandle,
+    pub runs: RunsHandle,
+    pub settings: Arc<HttpSettings>,
+    pub twilio: Arc<TwilioSettings>,
+    /// Signs media tokens, callback tokens and tickets: 64 hex digits.
+    pub master_key: Secret,
+    /// The account that the configured Twilio account belongs to.
+    pub twilio_account: Arc<std::sync::OnceLock<AccountId>>,
+    /// Opens the first admin's registration; `None` once there is one.
+    pub setup_token: Arc<std::sync::Mutex<Option<Secret>>>,
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Whether a speech model is loaded, for `/healthz`.
+    pub speech_model: Arc<str>,
+    pub started_at: Timestamp,
+}

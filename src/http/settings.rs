@@ -1,0 +1,17 @@
+//! The `[server]` section of the configuration.
+
+use serde::Deserialize;
+
+/// How the server listens and what it accepts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port.
+    pub bind: String,
+    /// The address the outside uses, without a trailing slash. The composition root fills it in when it is empty.
+    pub public_url: String,
+    pub open_registration: bool,
+    pub body_bytes_max: usize,
+    pub request_timeout_s: u64,
+    pub stop_timeout_s: u64,
+}
