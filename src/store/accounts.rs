@@ -89,8 +89,6 @@ pub trait AccountStore: Send + Sync {
     /// `None` when the hash is unknown, or its time was over at `next.at`. A hash that was used before ends the whole session
     /// and gives `None`.
     async fn rotate_session(&self, old_refresh_hash: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>>;
-    /// The session a refresh token opens, if it is the latest: whether it has expired is asked before it is rotated.
-    async fn session_by_refresh(&self, refresh_hash: [u8; 32]) -> StoreResult<Option<Session>>;
     async fn end_session(&self, id: SessionId) -> StoreResult<()>;
     async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()>;
     /// Drops sessions whose refresh token expired before `now`; returns how many.

@@ -14,6 +14,9 @@ pub mod sqlite;
 pub mod tasks;
 pub mod workflows;
 
+#[cfg(test)]
+mod conformance;
+
 use std::sync::Arc;
 
 pub use accounts::AccountStore;

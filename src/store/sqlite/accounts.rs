@@ -98,10 +98,6 @@ impl AccountStore for Sqlite {
         self.find_by_access(access_hash).await
     }
 
-    async fn session_by_refresh(&self, refresh_hash: [u8; 32]) -> StoreResult<Option<Session>> {
-        self.find_by_refresh(refresh_hash).await
-    }
-
     async fn rotate_session(
         &self,
         old_refresh_hash: [u8; 32],

@@ -56,7 +56,9 @@ impl CheckpointBell {
             match self.ring.try_send(()) {
                 // A full channel means the thread is at it already.
                 Ok(()) | Err(TrySendError::Full(())) => (),
-                Err(TrySendError::Disconnected(())) => tracing::error!("the store's checkpoint thread is gone"),
+                Err(TrySendError::Disconnected(())) => {
+                    tracing::error!("the store's checkpoint thread is gone")
+                }
             }
         }
     }

@@ -53,6 +53,12 @@ impl Sqlite {
         answer.await.map_err(|_gone| Closed)?
     }
 
+    /// Writes that wait for the writer.
+    #[cfg(test)]
+    pub(super) fn queued_writes(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Runs `work` on a reader's connection.
     pub(super) async fn read<T, F>(&self, work: F) -> StoreResult<T>
     where
@@ -73,7 +79,7 @@ impl Sqlite {
 
 /// Keeps the store's threads. Dropped, it writes out what is queued, empties the log and joins them.
 pub struct SqliteGuard {
-    store: Arc<Sqlite>,
+    pub(super) store: Arc<Sqlite>,
     path: PathBuf,
     writer: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,

@@ -25,6 +25,8 @@ mod sessions;
 mod tasks;
 mod workflows;
 
+#[cfg(test)]
+mod tests;
 
 pub use backup::{copy_to, restore};
 pub use database::{SqliteGuard, open, open_beside};

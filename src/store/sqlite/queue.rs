@@ -92,6 +92,12 @@ impl<T> Queue<T> {
         true
     }
 
+    /// Items that wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Refuses new items; what is queued is still taken.
     pub(super) fn close(&self) {
         self.lock().closed = true;

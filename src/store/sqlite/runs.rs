@@ -185,8 +185,8 @@ fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {
 fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
     let run = &append.head;
     let stored = db
-        .prepare_cached("SELECT rowid, revision, status FROM runs WHERE id = ?1")?
-        .query_row([run.id], |row| {
+        .prepare_cached("SELECT rowid, revision, status FROM runs WHERE id = ?1 AND account = ?2")?
+        .query_row((run.id, run.account_id), |row| {
             Ok((
                 row.get::<_, i64>(0)?,
                 row.get::<_, Count>(1)?.0,

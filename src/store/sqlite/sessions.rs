@@ -42,10 +42,6 @@ impl Sqlite {
         self.read(move |db| find(db, "access_hash", hash)).await
     }
 
-    pub(super) async fn find_by_refresh(&self, hash: [u8; 32]) -> StoreResult<Option<Session>> {
-        self.read(move |db| find(db, "refresh_hash", hash)).await
-    }
-
     pub(super) async fn rotate(&self, old: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>> {
         self.write(move |db| {
             let Some(session) = find(db, "refresh_hash", old)? else {
@@ -59,6 +55,9 @@ impl Sqlite {
                     None => Ok(None),
                 };
             };
+            if session.refresh_until <= next.at {
+                return Ok(None);
+            }
             db.prepare_cached("INSERT INTO used_refresh_hashes (hash, session) VALUES (?1, ?2)")?
                 .execute((old, session.id))?;
             db.prepare_cached(

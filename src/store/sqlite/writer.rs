@@ -22,8 +22,10 @@ use crate::store::{StoreError, StoreResult};
 
 /// Most writes in one commit.
 pub(super) const WRITES_PER_COMMIT_MAX: usize = 256;
-/// Once the writes of a commit have run this long, it is closed and the rest goes into the next.
-const COMMIT_FILL_MAX: Duration = Duration::from_millis(2);
+/// Once the writes of a commit have run this long, and as long as the last flush took, it is closed and the rest goes into
+/// the next: on a slow disk a fuller commit is quicker for everybody (152 flushes/s: 6,500 appends/s at 2 ms alone).
+const COMMIT_FILL: Duration = Duration::from_millis(2);
+const COMMIT_FILL_MAX: Duration = Duration::from_millis(20);
 /// Writes that may wait for the writer; beyond it callers wait for room and then get `Busy`.
 pub(super) const WRITES_QUEUED_MAX: usize = 8_192;
 
@@ -122,15 +124,23 @@ pub(super) fn serve(
     bell: &CheckpointBell,
 ) {
     let mut queued = VecDeque::with_capacity(WRITES_PER_COMMIT_MAX);
+    let mut fill_max = COMMIT_FILL;
     while queue.take(WRITES_PER_COMMIT_MAX, &mut queued) {
         while !queued.is_empty() {
             let mut done = Vec::with_capacity(queued.len());
             let began = Instant::now();
-            let failed = commit(db, &mut queued, &mut done).err().map(Arc::new);
-            if let Some(error) = &failed {
-                tracing::error!(error = %error, writes = done.len(), "store commit failed");
-                roll_back(db);
-            }
+            let flushed = commit(db, fill_max, &mut queued, &mut done);
+            let failed = match flushed {
+                Ok(flush) => {
+                    fill_max = flush.clamp(COMMIT_FILL, COMMIT_FILL_MAX);
+                    None
+                }
+                Err(error) => {
+                    tracing::error!(error = %error, writes = done.len(), "store commit failed");
+                    roll_back(db);
+                    Some(Arc::new(error))
+                }
+            };
             counters.add(done.len());
             metrics::histogram!("patchcord_store_commit_seconds").record(began.elapsed());
             metrics::counter!("patchcord_store_writes_total")
@@ -145,11 +155,13 @@ pub(super) fn serve(
 }
 
 /// Runs queued writes in one transaction and moves them to `done`: those, and no others, stand or fall with the result.
+/// Returns how long COMMIT took.
 fn commit(
     db: &Connection,
+    fill_max: Duration,
     queued: &mut VecDeque<Box<dyn Write>>,
     done: &mut Vec<Box<dyn Write>>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Duration> {
     let began = Instant::now();
     let opened = db
         .prepare_cached("BEGIN IMMEDIATE")
@@ -162,11 +174,13 @@ fn commit(
         let ran = run_in_savepoint(db, write.as_mut());
         done.push(write);
         ran?;
-        if began.elapsed() > COMMIT_FILL_MAX {
+        if began.elapsed() > fill_max {
             break;
         }
     }
-    db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    let flushing = Instant::now();
+    db.prepare_cached("COMMIT")?.execute([])?;
+    Ok(flushing.elapsed())
 }
 
 fn run_in_savepoint(db: &Connection, write: &mut dyn Write) -> rusqlite::Result<()> {

@@ -1,0 +1,79 @@
+//! Observations: kept once, routed once, read back in time.
+
+use super::samples::{account_id, at, lead_id, observation, observation_id};
+use crate::store::{PageRequest, Recorded, Store};
+
+pub(crate) async fn a_fact_is_kept_once_and_unrouted_until_it_is_marked(store: &Store) {
+    let (first, second) = (
+        observation(account_id(1), None, 1),
+        observation(account_id(2), Some(lead_id(1)), 2),
+    );
+    assert_eq!(
+        store.observations.record(second.clone()).await.expect("written"),
+        Recorded::Fresh
+    );
+    assert_eq!(
+        store.observations.record(first.clone()).await.expect("written"),
+        Recorded::Fresh
+    );
+    assert_eq!(
+        store.observations.record(first.clone()).await.expect("written"),
+        Recorded::Duplicate
+    );
+    assert_eq!(
+        store.observations.unrouted().await.expect("read"),
+        [first.clone(), second.clone()]
+    );
+    store
+        .observations
+        .mark_routed(observation_id(1))
+        .await
+        .expect("written");
+    assert_eq!(
+        store.observations.record(first.clone()).await.expect("written"),
+        Recorded::Duplicate
+    );
+    assert_eq!(store.observations.unrouted().await.expect("read"), [second]);
+    assert_eq!(
+        store
+            .observations
+            .get(account_id(1), observation_id(1))
+            .await
+            .expect("read"),
+        first
+    );
+}
+
+pub(crate) async fn a_look_back_is_oldest_first_and_a_timeline_newest_first(store: &Store) {
+    let lead = Some(lead_id(1));
+    for number in [3, 1, 2] {
+        store
+            .observations
+            .record(observation(account_id(1), lead, number))
+            .await
+            .expect("written");
+    }
+    store
+        .observations
+        .record(observation(account_id(1), Some(lead_id(2)), 4))
+        .await
+        .expect("written");
+    let back = store
+        .observations
+        .of_lead_since(account_id(1), lead_id(1), at(2))
+        .await
+        .expect("read");
+    assert_eq!(
+        back,
+        [2, 3].map(|number| observation(account_id(1), lead, number))
+    );
+    let page = store
+        .observations
+        .timeline(account_id(1), lead_id(1), PageRequest::default())
+        .await
+        .expect("read");
+    assert_eq!(
+        page.items,
+        [3, 2, 1].map(|number| observation(account_id(1), lead, number))
+    );
+}

@@ -1,0 +1,283 @@
+//! Runs: created once, moved once per append, with everything an append carries.
+
+use super::samples::{account_id, at, effect, lead_id, line, next, run, run_id, workflow_id};
+use crate::store::{
+    PageRequest, Recorded, Store, StoreError,
+    runs::{EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
+};
+
+pub(crate) async fn a_run_is_created_once(store: &Store) {
+    let first = run(account_id(1), workflow_id(1), 1);
+    let again = RunAppend {
+        snapshot: b"other".to_vec(),
+        ..first.clone()
+    };
+    assert_eq!(
+        store.runs.create(first.clone()).await.expect("written"),
+        Recorded::Fresh
+    );
+    assert_eq!(
+        store.runs.create(again).await.expect("written"),
+        Recorded::Duplicate
+    );
+    let (head, snapshot) = store.runs.load(run_id(1)).await.expect("kept");
+    assert_eq!((head, snapshot), (first.head, first.snapshot));
+    assert_eq!(
+        store.runs.journal(account_id(1), run_id(1)).await.expect("kept"),
+        [line(0)]
+    );
+    assert!(matches!(
+        store.runs.load(run_id(2)).await,
+        Err(StoreError::Missing { what: "run", .. })
+    ));
+}
+
+pub(crate) async fn an_append_out_of_turn_is_refused_and_changes_nothing(store: &Store) {
+    let first = run(account_id(1), workflow_id(1), 1);
+    store.runs.create(first.clone()).await.expect("written");
+    let second = next(&first, RunStatus::Running);
+    let mut third = next(&second, RunStatus::Completed);
+    third.timers_set = vec![(1, at(60))];
+    third.effects = vec![effect(&third, "k", EffectState::Claimed)];
+    let early = store.runs.append(third.clone()).await;
+    assert!(
+        matches!(early, Err(StoreError::Moved { revision: 1, .. })),
+        "{early:?}"
+    );
+    assert_eq!(store.runs.load(run_id(1)).await.expect("kept").0, first.head);
+    assert_eq!(store.runs.timers().await.expect("read"), []);
+    assert_eq!(
+        store.runs.effects(account_id(1), run_id(1)).await.expect("read"),
+        []
+    );
+
+    store.runs.append(second.clone()).await.expect("its turn");
+    let late = store.runs.append(second.clone()).await;
+    assert!(
+        matches!(late, Err(StoreError::Moved { revision: 2, .. })),
+        "{late:?}"
+    );
+    store.runs.append(third.clone()).await.expect("its turn");
+    assert_eq!(
+        store.runs.load(run_id(1)).await.expect("kept"),
+        (third.head, third.snapshot)
+    );
+    assert_eq!(
+        store.runs.journal(account_id(1), run_id(1)).await.expect("read"),
+        [line(0), line(1), line(2)]
+    );
+    let ghost = store
+        .runs
+        .append(next(&run(account_id(1), workflow_id(1), 9), RunStatus::Running))
+        .await;
+    assert!(matches!(ghost, Err(StoreError::Missing { .. })));
+}
+
+pub(crate) async fn of_two_owners_one_moves_the_run(store: &Store) {
+    let first = run(account_id(1), workflow_id(1), 1);
+    store.runs.create(first.clone()).await.expect("written");
+    let attempts = (0..16).map(|owner| {
+        let (runs, mut append) = (store.runs.clone(), next(&first, RunStatus::Waiting));
+        append.snapshot = vec![owner];
+        tokio::spawn(async move { runs.append(append).await })
+    });
+    let mut winners = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.expect("the task ends by itself") {
+            Ok(()) => winners += 1,
+            Err(error) => assert!(
+                matches!(error, StoreError::Moved { revision: 2, .. }),
+                "{error:?}"
+            ),
+        }
+    }
+    assert_eq!(winners, 1);
+}
+
+pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
+    let mut first = run(account_id(1), workflow_id(1), 1);
+    first.timers_set = vec![(1, at(60)), (2, at(120))];
+    first.effects = vec![effect(&first, "a", EffectState::Claimed)];
+    store.runs.create(first.clone()).await.expect("written");
+    let mut second = next(&first, RunStatus::Waiting);
+    second.timers_cleared = vec![1];
+    second.timers_set = vec![(2, at(180)), (3, at(240))];
+    let mut confirmed = effect(&first, "a", EffectState::Confirmed);
+    confirmed.provider_id = Some("SM1".to_owned());
+    second.effects = vec![confirmed.clone(), effect(&first, "b", EffectState::Claimed)];
+    store.runs.append(second.clone()).await.expect("written");
+
+    let mut timers = store.runs.timers().await.expect("read");
+    timers.sort();
+    let expected = [(at(180), 2), (at(240), 3)].map(|(due, timer)| TimerRow {
+        due,
+        run_id: run_id(1),
+        timer,
+    });
+    assert_eq!(timers, expected);
+    let effects = store.runs.effects(account_id(1), run_id(1)).await.expect("read");
+    assert_eq!(effects, [confirmed, effect(&first, "b", EffectState::Claimed)]);
+    assert_eq!(store.runs.unparked().await.expect("read"), []);
+    store
+        .runs
+        .append(next(&second, RunStatus::Running))
+        .await
+        .expect("written");
+    assert_eq!(store.runs.unparked().await.expect("read"), [run_id(1)]);
+}
+
+pub(crate) async fn lists_filter_by_workflow_lead_and_status(store: &Store) {
+    for number in 0..12 {
+        let mut append = run(account_id(1), workflow_id(number % 2), number);
+        append.head.lead_id = (number % 3 == 0).then(|| lead_id(1));
+        append.head.status = if number % 4 == 0 {
+            RunStatus::Stuck
+        } else {
+            RunStatus::Waiting
+        };
+        store.runs.create(append).await.expect("written");
+    }
+    let listed = async |filter: RunFilter| {
+        let page = store
+            .runs
+            .list(account_id(1), filter, PageRequest::default())
+            .await
+            .expect("read");
+        assert_eq!(page.next_cursor, None);
+        page.items.into_iter().map(|head| head.id).collect::<Vec<_>>()
+    };
+    let ids = |numbers: &[u64]| numbers.iter().map(|number| run_id(*number)).collect::<Vec<_>>();
+    let (workflow, lead, stuck) = (Some(workflow_id(0)), Some(lead_id(1)), Some(RunStatus::Stuck));
+    let any = RunFilter::default;
+    assert_eq!(listed(any()).await.len(), 12);
+    assert_eq!(
+        listed(RunFilter {
+            workflow_id: workflow,
+            ..any()
+        })
+        .await,
+        ids(&[10, 8, 6, 4, 2, 0])
+    );
+    assert_eq!(
+        listed(RunFilter {
+            lead_id: lead,
+            ..any()
+        })
+        .await,
+        ids(&[9, 6, 3, 0])
+    );
+    assert_eq!(
+        listed(RunFilter {
+            status: stuck,
+            ..any()
+        })
+        .await,
+        ids(&[8, 4, 0])
+    );
+    assert_eq!(
+        listed(RunFilter {
+            workflow_id: workflow,
+            lead_id: lead,
+            status: stuck
+        })
+        .await,
+        ids(&[0])
+    );
+}
+
+pub(crate) async fn enrolment_sees_active_and_earlier_runs(store: &Store) {
+    let mut running = run(account_id(1), workflow_id(1), 1);
+    running.head.lead_id = Some(lead_id(1));
+    let mut waiting = run(account_id(1), workflow_id(1), 2);
+    waiting.head.lead_id = Some(lead_id(1));
+    waiting.head.status = RunStatus::Waiting;
+    store.runs.create(waiting).await.expect("written");
+    store.runs.create(running.clone()).await.expect("written");
+    let active = store
+        .runs
+        .active_for_lead(workflow_id(1), lead_id(1))
+        .await
+        .expect("read");
+    assert_eq!(active, [run_id(1), run_id(2)]);
+    store
+        .runs
+        .append(next(&running, RunStatus::Completed))
+        .await
+        .expect("written");
+    let active = store
+        .runs
+        .active_for_lead(workflow_id(1), lead_id(1))
+        .await
+        .expect("read");
+    assert_eq!(active, [run_id(2)]);
+    assert!(
+        store
+            .runs
+            .ever_for_lead(workflow_id(1), lead_id(1))
+            .await
+            .expect("read")
+    );
+    assert!(
+        !store
+            .runs
+            .ever_for_lead(workflow_id(2), lead_id(1))
+            .await
+            .expect("read")
+    );
+    assert!(
+        !store
+            .runs
+            .ever_for_lead(workflow_id(1), lead_id(2))
+            .await
+            .expect("read")
+    );
+}
+
+pub(crate) async fn tallies_follow_the_runs(store: &Store) {
+    for number in 0..5 {
+        store
+            .runs
+            .create(run(account_id(1), workflow_id(1), number))
+            .await
+            .expect("written");
+        store
+            .runs
+            .create(run(account_id(1), workflow_id(1), number))
+            .await
+            .expect("a repeat counts nothing");
+    }
+    for (number, status) in [
+        (0, RunStatus::Completed),
+        (1, RunStatus::Failed),
+        (2, RunStatus::Cancelled),
+        (3, RunStatus::Waiting),
+    ] {
+        store
+            .runs
+            .append(next(&run(account_id(1), workflow_id(1), number), status))
+            .await
+            .expect("written");
+    }
+    let counts = store
+        .runs
+        .counts(account_id(1), workflow_id(1))
+        .await
+        .expect("read");
+    assert_eq!(
+        counts,
+        RunCounts {
+            active: 2,
+            completed: 1,
+            failed: 1,
+            cancelled: 1
+        }
+    );
+    assert_eq!(
+        store
+            .runs
+            .counts(account_id(1), workflow_id(2))
+            .await
+            .expect("read"),
+        RunCounts::default()
+    );
+}

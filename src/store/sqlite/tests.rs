@@ -1,0 +1,428 @@
+//! What only the embedded store promises: commits in groups, copies, one server per file, and that what was acknowledged
+//! survives `kill -9`. What every store promises is in `store/conformance`.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use super::{SqliteGuard, backup, database, open};
+use crate::store::{
+    PageRequest, Store, StoreError,
+    conformance::{
+        self,
+        samples::{account_id, at, lead, lead_id, next, run, run_id, task, workflow_id},
+    },
+    runs::RunStatus,
+};
+
+/// A store in a folder of its own, gone with the value.
+struct Opened {
+    store: Store,
+    guard: SqliteGuard,
+    folder: tempfile::TempDir,
+}
+
+fn opened() -> Opened {
+    let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
+    let (store, guard) = open(&folder.path().join("store.db")).expect("an empty folder takes a store");
+    Opened { store, guard, folder }
+}
+
+mod contract {
+    use super::{conformance, opened};
+
+    conformance::suite!(opened);
+}
+
+/// Keeps the writer busy until the returned sender is used or dropped.
+async fn hold_writer(guard: &SqliteGuard) -> std::sync::mpsc::Sender<()> {
+    let (release, held): (_, Receiver<()>) = channel();
+    let (began, is_held) = tokio::sync::oneshot::channel();
+    let store = guard.store.clone();
+    tokio::spawn(async move {
+        store
+            .write(move |_db| {
+                began.send(()).map_err(|()| StoreError::Busy)?;
+                // A dropped sender releases as well as a used one.
+                drop(held.recv());
+                Ok(())
+            })
+            .await
+    });
+    is_held.await.expect("the writer takes the job");
+    release
+}
+
+/// Waits until `count` writes are queued behind the one that holds the writer.
+async fn until_queued(guard: &SqliteGuard, count: usize) {
+    while guard.store.queued_writes() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn writes_that_arrive_during_a_commit_share_the_next_one() {
+    let opened = opened();
+    let before = opened.guard.counts();
+    let release = hold_writer(&opened.guard).await;
+    let writes: Vec<_> = (0..100)
+        .map(|number| {
+            let tasks = opened.store.tasks.clone();
+            tokio::spawn(async move { tasks.create(task(account_id(1), number)).await })
+        })
+        .collect();
+    until_queued(&opened.guard, 100).await;
+    drop(release);
+    for write in writes {
+        write.await.expect("the task ends by itself").expect("written");
+    }
+    let after = opened.guard.counts();
+    assert_eq!(after.writes - before.writes, 101);
+    // The held one, then the hundred in one commit, or in a few on a machine so slow that a commit fills its time.
+    let commits = after.commits - before.commits;
+    assert!((2..=20).contains(&commits), "{commits} commits");
+}
+
+#[tokio::test]
+async fn a_write_that_fails_undoes_only_itself() {
+    let opened = opened();
+    store_two_leads(&opened.store).await;
+    let release = hold_writer(&opened.guard).await;
+    let leads = opened.store.leads.clone();
+    let good = tokio::spawn(async move { leads.create(lead(account_id(1), 3)).await });
+    until_queued(&opened.guard, 1).await;
+    let store = opened.guard.store.clone();
+    let bad = tokio::spawn(async move {
+        store
+            .write(|db| -> Result<(), StoreError> {
+                db.execute("DELETE FROM leads", [])?;
+                Err(StoreError::Taken { field: "nothing" })
+            })
+            .await
+    });
+    let store = opened.guard.store.clone();
+    until_queued(&opened.guard, 2).await;
+    let panicking = tokio::spawn(async move {
+        store
+            .write(|db| -> Result<(), StoreError> {
+                db.execute("DELETE FROM leads", [])?;
+                panic!("a bug of ours");
+            })
+            .await
+    });
+    until_queued(&opened.guard, 3).await;
+    drop(release);
+    good.await.expect("the task ends by itself").expect("written");
+    assert!(matches!(
+        bad.await.expect("the task ends by itself"),
+        Err(StoreError::Taken { .. })
+    ));
+    assert!(matches!(
+        panicking.await.expect("the task ends by itself"),
+        Err(StoreError::Unavailable(_))
+    ));
+    let page = opened
+        .store
+        .leads
+        .list(account_id(1), PageRequest::default())
+        .await
+        .expect("read");
+    assert_eq!(page.items.len(), 3);
+}
+
+async fn store_two_leads(store: &Store) {
+    for number in [1, 2] {
+        store
+            .leads
+            .create(lead(account_id(1), number))
+            .await
+            .expect("written");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_told_to_everybody_in_it() {
+    let opened = opened();
+    store_two_leads(&opened.store).await;
+    let release = hold_writer(&opened.guard).await;
+    // A dangling deferred reference is found by COMMIT and by nothing before it.
+    let store = opened.guard.store.clone();
+    let spoiler = tokio::spawn(async move {
+        store
+            .write(|db| {
+                db.execute_batch(
+                    "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+                     CREATE TABLE child (parent INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+                     INSERT INTO child VALUES (1);",
+                )?;
+                Ok(())
+            })
+            .await
+    });
+    until_queued(&opened.guard, 1).await;
+    let leads = opened.store.leads.clone();
+    let neighbour = tokio::spawn(async move { leads.create(lead(account_id(1), 3)).await });
+    until_queued(&opened.guard, 2).await;
+    drop(release);
+    let spoiled = spoiler.await.expect("the task ends by itself");
+    assert!(matches!(spoiled, Err(StoreError::Unavailable(_))), "{spoiled:?}");
+    let neighbour = neighbour.await.expect("the task ends by itself");
+    assert!(
+        matches!(neighbour, Err(StoreError::Unavailable(_))),
+        "{neighbour:?}"
+    );
+    let kept = opened.store.leads.get(account_id(1), lead_id(3)).await;
+    assert!(matches!(kept, Err(StoreError::Missing { .. })), "{kept:?}");
+    opened
+        .store
+        .leads
+        .create(lead(account_id(1), 4))
+        .await
+        .expect("the writer goes on");
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_keeps_what_was_queued() {
+    let Opened { store, guard, folder } = opened();
+    let release = hold_writer(&guard).await;
+    let leads = store.leads.clone();
+    let queued = tokio::spawn(async move { leads.create(lead(account_id(1), 1)).await });
+    until_queued(&guard, 1).await;
+    drop(release);
+    tokio::task::spawn_blocking(move || guard.shutdown())
+        .await
+        .expect("the threads end");
+    queued
+        .await
+        .expect("the task ends by itself")
+        .expect("it was queued before the end");
+    let refused = store.leads.create(lead(account_id(1), 2)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let (store, _guard) = open(&folder.path().join("store.db")).expect("opened again");
+    store.leads.get(account_id(1), lead_id(1)).await.expect("kept");
+}
+
+#[tokio::test]
+async fn one_process_serves_a_file_and_tools_work_beside_it() {
+    let opened = opened();
+    let path = opened.folder.path().join("store.db");
+    assert!(matches!(open(&path), Err(StoreError::Unavailable(_))));
+    let (tool, _tool_guard) = super::open_beside(&path).expect("a tool may");
+    tool.leads.create(lead(account_id(1), 1)).await.expect("written");
+    opened
+        .store
+        .leads
+        .get(account_id(1), lead_id(1))
+        .await
+        .expect("the server sees it");
+}
+
+#[tokio::test]
+async fn a_backup_taken_under_writes_is_whole_and_can_be_restored() {
+    let Opened { store, guard, folder } = opened();
+    for number in 0..50 {
+        store
+            .tasks
+            .create(task(account_id(1), number))
+            .await
+            .expect("written");
+    }
+    let tasks = store.tasks.clone();
+    let writing = tokio::spawn(async move {
+        for number in 50..150 {
+            tasks.create(task(account_id(1), number)).await.expect("written");
+        }
+    });
+    let copy = folder.path().join("copy.db");
+    let target = copy.clone();
+    let guard = tokio::task::spawn_blocking(move || guard.backup(&target).map(|()| guard)).await;
+    let guard = guard.expect("the copy ends").expect("the copy is written");
+    writing.await.expect("the task ends by itself");
+
+    let served = folder.path().join("store.db");
+    assert!(backup::restore(&copy, &served).is_err(), "not under a server");
+    drop((store, guard));
+    backup::restore(&copy, &served).expect("nobody serves it");
+    let (store, _guard) = open(&served).expect("opened again");
+    let mut kept = 0;
+    let mut request = PageRequest {
+        limit: 200,
+        cursor: None,
+    };
+    loop {
+        let page = store.tasks.list(account_id(1), request).await.expect("read");
+        kept += page.items.len();
+        let Some(cursor) = page.next_cursor else { break };
+        request = PageRequest {
+            limit: 200,
+            cursor: Some(cursor),
+        };
+    }
+    assert!((50..=150).contains(&kept), "{kept} tasks");
+}
+
+#[test]
+fn a_damaged_backup_is_refused_and_the_store_stays() {
+    let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
+    let (served, copy) = (folder.path().join("store.db"), folder.path().join("copy.db"));
+    drop(open(&served).expect("an empty folder takes a store"));
+    let before = std::fs::read(&served).expect("it is there");
+    std::fs::write(&copy, vec![7_u8; 8_192]).expect("the folder is ours");
+    assert!(backup::restore(&copy, &served).is_err());
+    assert_eq!(std::fs::read(&served).expect("it is there"), before);
+}
+
+#[tokio::test]
+async fn the_log_is_emptied_on_demand_and_at_the_end() {
+    let Opened { store, guard, folder } = opened();
+    let log = folder.path().join("store.db-wal");
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
+    assert!(std::fs::metadata(&log).expect("there is a log").len() > 0);
+    let path = folder.path().join("store.db");
+    let db = database::connect(&path, "").expect("a second connection");
+    super::checkpoint::truncate(&db);
+    assert_eq!(std::fs::metadata(&log).expect("there is a log").len(), 0);
+    drop(db);
+    drop((store, guard));
+    assert!(std::fs::metadata(&log).map_or(0, |meta| meta.len()) == 0);
+}
+
+const CRASH_STORE: &str = "PATCHCORD_TEST_CRASH_STORE";
+
+/// Not a test of its own: the process that `acknowledged_writes_survive_kill_9` kills. Prints each run once it is
+/// acknowledged, with the revision it has reached.
+#[tokio::test]
+async fn crash_child() {
+    let Ok(path) = std::env::var(CRASH_STORE) else {
+        return;
+    };
+    let (store, _guard) = open(Path::new(&path)).expect("the parent gave a folder");
+    let writers = (0..8_u64).map(|writer| {
+        let runs = store.runs.clone();
+        tokio::spawn(async move {
+            for number in (writer..u64::MAX).step_by(8) {
+                let mut first = run(account_id(1), workflow_id(1), number);
+                first.timers_set = vec![(1, at(60))];
+                let second = next(&first, RunStatus::Waiting);
+                runs.create(first).await.expect("written");
+                println!("acknowledged {number} 1");
+                runs.append(second).await.expect("written");
+                println!("acknowledged {number} 2");
+                std::io::stdout().flush().expect("the parent reads");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("killed before");
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_kill_9() {
+    let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
+    let path = folder.path().join("store.db");
+    for wanted in [40, 150, 400] {
+        let mut child = Command::new(std::env::current_exe().expect("a test runs from a file"))
+            .args([
+                "--exact",
+                "store::sqlite::tests::crash_child",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(CRASH_STORE, &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the test binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut acknowledged = std::collections::BTreeMap::new();
+        let mut seen = 0;
+        for line in lines {
+            let line = line.expect("the child writes text");
+            // The harness prints on the same lines before the first one.
+            let Some((_, numbers)) = line.split_once("acknowledged ") else {
+                continue;
+            };
+            let Some((number, revision)) = numbers.split_once(' ') else {
+                continue;
+            };
+            if let (Ok(number), Ok(revision)) = (number.parse::<u64>(), revision.parse::<u64>()) {
+                let kept = acknowledged.entry(number).or_insert(revision);
+                *kept = revision.max(*kept);
+            }
+            seen += 1;
+            // What it still had in the pipe follows: it was acknowledged as well.
+            if seen == wanted {
+                child.kill().expect("it runs until it is killed");
+            }
+        }
+        child.wait().expect("it was killed");
+        assert!(
+            acknowledged.len() >= wanted / 4,
+            "the child wrote {} runs",
+            acknowledged.len()
+        );
+
+        let (store, guard) = open(&path).expect("opened after the crash");
+        let timers = store.runs.timers().await.expect("read").len();
+        for (number, revision) in acknowledged {
+            let (head, _) = store
+                .runs
+                .load(run_id(number))
+                .await
+                .expect("acknowledged, so kept");
+            assert!(head.revision >= revision, "run {number} is at {}", head.revision);
+            let journal = store
+                .runs
+                .journal(account_id(1), run_id(number))
+                .await
+                .expect("kept");
+            assert_eq!(
+                u64::try_from(journal.len()),
+                Ok(head.revision),
+                "an append is whole or not there"
+            );
+        }
+        let counts = store
+            .runs
+            .counts(account_id(1), workflow_id(1))
+            .await
+            .expect("read");
+        assert_eq!(
+            u64::try_from(timers),
+            Ok(counts.active),
+            "every run came with its timer"
+        );
+        drop((store, guard));
+        std::fs::remove_file(&path).expect("the next round starts empty");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_is_busy_not_endless() {
+    let opened = opened();
+    let release = hold_writer(&opened.guard).await;
+    let waiting = super::queue::WAIT_MAX + Duration::from_secs(1);
+    let room = super::writer::WRITES_QUEUED_MAX;
+    let writes: Vec<_> = (0..=room)
+        .map(|_| {
+            let store = opened.guard.store.clone();
+            tokio::spawn(async move { store.write(|_db| Ok(())).await })
+        })
+        .collect();
+    tokio::time::sleep(waiting).await;
+    drop(release);
+    let mut busy = 0;
+    for write in writes {
+        match write.await.expect("the task ends by itself") {
+            Ok(()) => (),
+            Err(StoreError::Busy) => busy += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(busy, 1);
+}
