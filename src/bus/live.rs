@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::run::StepStatus;
 use crate::domain::{
     alert::Alert,
     audio::Speaker,
@@ -74,18 +75,6 @@ pub enum LiveFact {
         error: Option<String>,
         call_id: Option<CallId>,
     },
-}
-
-/// How a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    Started,
-    Waiting,
-    Done,
-    Failed,
-    /// The outcome is not known; see the run.
-    Unknown,
 }
 
 /// A fact with its place in the stream.

@@ -10,6 +10,7 @@ pub mod lead;
 pub mod message;
 pub mod observation;
 pub mod phone;
+pub mod run;
 pub mod secret;
 pub mod sentiment;
 pub mod task;

@@ -4,25 +4,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, PageRequest, Recorded, StoreResult};
+pub use crate::domain::run::{EffectState, RunStatus};
 use crate::domain::{
     ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
     time::Timestamp,
 };
-
-/// How a run stands, for lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// Moving, or waiting for an effect's answer.
-    Running,
-    /// Parked on a timer or an event.
-    Waiting,
-    /// An effect's outcome is unknown and a person has to choose, or a step keeps failing.
-    Stuck,
-    Completed,
-    Failed,
-    Cancelled,
-}
 
 /// The head of a run: what lists and recovery need without opening the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,19 +47,6 @@ pub struct TimerRow {
     pub due: Timestamp,
     pub run_id: RunId,
     pub timer: u64,
-}
-
-/// Where an effect stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EffectState {
-    /// Written before the first byte is sent. Found like this after a crash, its outcome is unknown.
-    Claimed,
-    Confirmed,
-    Rejected,
-    Unknown,
-    /// Looked up and not there: it may be sent again.
-    Absent,
 }
 
 /// What one attempt of an effect was or became.

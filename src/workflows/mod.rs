@@ -1,1 +1,43 @@
-//! The workflow core: definitions, the pure step, validation.
+//! The workflow core: definitions, their checks, and the pure step that moves a run.
+//!
+//! No clock, no I/O, no randomness, no async: time comes in as `World::now`, everything a run wants from the world goes out
+//! as a `Command`. The shell is `actors::runs`.
+
+// What an author writes.
+pub mod definition;
+pub mod enrolment;
+pub mod expression;
+mod graph;
+pub mod nodes;
+pub mod plan;
+pub mod problem;
+mod schemas;
+pub mod scope;
+pub mod trigger;
+pub mod validate;
+mod variables;
+
+// How a run moves.
+pub mod answers;
+pub mod effect;
+mod ending;
+pub mod input;
+pub mod journal;
+pub mod mover;
+pub mod retry;
+pub mod run;
+pub mod settlement;
+pub mod step;
+pub mod transition;
+
+pub use definition::Definition;
+pub use effect::{Command, Effect, Provider, Request};
+pub use input::{Choice, Failure, FailureKind, Finding, Input};
+pub use journal::{Entry, JournalEntry};
+pub use plan::Plan;
+pub use problem::Problem;
+pub use run::{Run, RunSeed};
+pub use scope::{AccountFacts, World};
+pub use step::EffectRecord;
+pub use transition::{Transition, transition};
+pub use validate::validate;

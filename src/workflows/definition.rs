@@ -1,0 +1,439 @@
+//! A workflow as its author writes it: the JSON of the public contract, section 4.
+//!
+//! Reading collects every problem of shape (unknown fields, wrong types) with its place; what the parts mean together is
+//! `validate`'s business.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{problem::Problem, retry::RetryPolicy};
+use crate::domain::{observation::EventType, time::parse_span};
+
+/// The node an edge names when it starts at the trigger.
+pub const TRIGGER: &str = "trigger";
+/// The port a node leaves by when all went well.
+pub const PORT_OK: &str = "ok";
+/// The port a node leaves by after its last attempt failed.
+pub const PORT_ERROR: &str = "error";
+/// Longest definition that is read, in bytes of JSON.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
+/// A workflow.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Definition {
+    pub name: String,
+    pub enabled: bool,
+    pub trigger: TriggerDefinition,
+    pub settings: Settings,
+    pub nodes: Vec<NodeDefinition>,
+    pub edges: Vec<Edge>,
+}
+
+/// What starts a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerDefinition {
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// Condition over `trigger`, `lead` and `call`; a run starts only when it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// What this type of trigger takes besides: `name`, `cron`, `after`.
+    #[serde(flatten)]
+    pub params: Map<String, Value>,
+}
+
+/// How runs of the workflow behave as a whole.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub enrolment: Enrolment,
+    /// IANA zone used where the lead's own is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// No message reaches a lead between these times of the lead's day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
+    /// Facts about the lead or the call that end a run wherever it waits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exit_on: Vec<EventType>,
+}
+
+/// Who gets a run when the trigger matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enrolment {
+    #[default]
+    EveryTime,
+    OncePerLead,
+    OneActivePerLead(WhenActive),
+}
+
+/// What happens to a match while the lead's earlier run is still active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenActive {
+    /// The match waits for the earlier run to end.
+    Queue,
+    /// The match is dropped.
+    #[default]
+    Ignore,
+    /// The earlier run is cancelled.
+    Replace,
+}
+
+/// The stretch of a day in which leads are left alone. It may pass midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(TimeOfDay, TimeOfDay)", into = "(TimeOfDay, TimeOfDay)")]
+pub struct QuietHours {
+    pub from: TimeOfDay,
+    pub until: TimeOfDay,
+}
+
+/// Minutes after midnight; reads and prints `21:00`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(u16);
+
+/// One step of the graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeDefinition {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    #[serde(default)]
+    pub on_error: OnError,
+    /// Who is reached, for nodes that reach a person; the node's own default when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
+}
+
+/// What a failed node without a wired `error` port does to its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The run goes on by the `ok` port.
+    Continue,
+}
+
+/// Whom a message is for: which rules the gate applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// A person outside: consent, opt-out, quiet hours and caps apply.
+    Lead,
+    /// Team members: only rate limits apply.
+    Staff,
+}
+
+/// A way from a node's port to another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// A node's id, or `trigger`.
+    pub from: String,
+    /// `ok` when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    pub to: String,
+}
+
+impl Definition {
+    /// Reads a definition from JSON text.
+    ///
+    /// # Errors
+    /// Every problem of shape there is, each with its path.
+    pub fn from_json(text: &str) -> Result<Self, Vec<Problem>> {
+        if text.len() > DEFINITION_BYTES_MAX {
+            let message = format!("the definition has {} bytes", text.len());
+            let fix = format!("keep it below {DEFINITION_BYTES_MAX} bytes");
+            return Err(vec![Problem::new("", "too_large", message, fix)]);
+        }
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            vec![Problem::new(
+                "",
+                "not_json",
+                error.to_string(),
+                "send a JSON object",
+            )]
+        })?;
+        Self::from_value(&value)
+    }
+
+    /// Reads a definition from JSON.
+    ///
+    /// # Errors
+    /// Every problem of shape there is, each with its path.
+    pub fn from_value(value: &Value) -> Result<Self, Vec<Problem>> {
+        let Some(fields) = value.as_object() else {
+            return Err(vec![Problem::new(
+                "",
+                "wrong_type",
+                "a workflow is a JSON object",
+                "send an object",
+            )]);
+        };
+        let mut reader = Reader::default();
+        reader.refuse_unknown(
+            "",
+            fields,
+            &["name", "enabled", "trigger", "settings", "nodes", "edges"],
+        );
+        let name = reader.required(fields, "name", &[]);
+        let enabled = reader.optional(fields, "enabled", &[]).unwrap_or(true);
+        let trigger = reader.required(fields, "trigger", &[]);
+        let settings = reader
+            .optional(
+                fields,
+                "settings",
+                &["enrolment", "timezone", "quiet_hours", "exit_on"],
+            )
+            .unwrap_or_default();
+        let nodes = reader.list(
+            fields,
+            "nodes",
+            &["id", "type", "params", "retry", "on_error", "audience"],
+        );
+        let edges = reader.list(fields, "edges", &["from", "port", "to"]);
+        match (name, trigger) {
+            (Some(name), Some(trigger)) if reader.problems.is_empty() => Ok(Self {
+                name,
+                enabled,
+                trigger,
+                settings,
+                nodes,
+                edges,
+            }),
+            _ => Err(reader.problems),
+        }
+    }
+
+    /// The definition as the JSON it is stored and served as.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a definition has only text keys and finite numbers")
+    }
+}
+
+/// Reads a definition piece by piece, so that one wrong piece does not hide the others.
+#[derive(Default)]
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn refuse_unknown(&mut self, path: &str, fields: &Map<String, Value>, known: &[&str]) {
+        for field in fields.keys().filter(|field| !known.contains(&field.as_str())) {
+            self.problems.push(Problem::unknown(
+                join(path, field),
+                "unknown_field",
+                "field",
+                field,
+                known,
+            ));
+        }
+    }
+
+    fn required<T: DeserializeOwned>(
+        &mut self,
+        fields: &Map<String, Value>,
+        field: &str,
+        known: &[&str],
+    ) -> Option<T> {
+        if fields.contains_key(field) {
+            return self.optional(fields, field, known);
+        }
+        self.problems.push(Problem::new(
+            field,
+            "missing_field",
+            format!("`{field}` is missing"),
+            format!("add `{field}`"),
+        ));
+        None
+    }
+
+    fn optional<T: DeserializeOwned>(
+        &mut self,
+        fields: &Map<String, Value>,
+        field: &str,
+        known: &[&str],
+    ) -> Option<T> {
+        fields
+            .get(field)
+            .filter(|value| !value.is_null())
+            .and_then(|value| self.piece(field, value, known))
+    }
+
+    fn list<T: DeserializeOwned>(
+        &mut self,
+        fields: &Map<String, Value>,
+        field: &str,
+        known: &[&str],
+    ) -> Vec<T> {
+        match fields.get(field) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .enumerate()
+                .filter_map(|(at, item)| self.piece(&format!("{field}[{at}]"), item, known))
+                .collect(),
+            Some(_) => {
+                let message = format!("`{field}` is a list");
+                self.problems
+                    .push(Problem::new(field, "wrong_type", message, "use [ … ]"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads one piece. Unknown fields are reported one by one and left out, so that what else is wrong shows too.
+    fn piece<T: DeserializeOwned>(&mut self, path: &str, value: &Value, known: &[&str]) -> Option<T> {
+        let mut value = value.clone();
+        if let (Some(fields), false) = (value.as_object_mut(), known.is_empty()) {
+            self.refuse_unknown(path, fields, known);
+            fields.retain(|field, _| known.contains(&field.as_str()));
+        }
+        serde_json::from_value(value)
+            .map_err(|error| {
+                self.problems.push(Problem::new(
+                    path,
+                    "wrong_type",
+                    error.to_string(),
+                    "see docs/workflows.md",
+                ));
+            })
+            .ok()
+    }
+}
+
+fn join(path: &str, field: &str) -> String {
+    if path.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
+}
+
+impl Serialize for Enrolment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::EveryTime => serializer.serialize_str("every_time"),
+            Self::OncePerLead => serializer.serialize_str("once_per_lead"),
+            Self::OneActivePerLead(when) => {
+                serializer.collect_map(std::iter::once(("one_active_per_lead", when)))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Enrolment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected `every_time`, `once_per_lead`, `one_active_per_lead` or {\"one_active_per_lead\": \"queue\" | \"ignore\" | \"replace\"}"
+        )]
+        enum Written {
+            Word(Word),
+            Choice(Choice),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Word {
+            EveryTime,
+            OncePerLead,
+            OneActivePerLead,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Choice {
+            one_active_per_lead: WhenActive,
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Word(Word::EveryTime) => Self::EveryTime,
+            Written::Word(Word::OncePerLead) => Self::OncePerLead,
+            Written::Word(Word::OneActivePerLead) => Self::OneActivePerLead(WhenActive::default()),
+            Written::Choice(Choice { one_active_per_lead }) => Self::OneActivePerLead(one_active_per_lead),
+        })
+    }
+}
+
+impl From<(TimeOfDay, TimeOfDay)> for QuietHours {
+    fn from((from, until): (TimeOfDay, TimeOfDay)) -> Self {
+        Self { from, until }
+    }
+}
+
+impl From<QuietHours> for (TimeOfDay, TimeOfDay) {
+    fn from(hours: QuietHours) -> Self {
+        (hours.from, hours.until)
+    }
+}
+
+impl TimeOfDay {
+    /// Minutes after midnight, 0 to 1,439.
+    #[must_use]
+    pub const fn minutes(self) -> u16 {
+        self.0
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let two_digits = |part: &str| part.parse::<u16>().ok().filter(|_| part.len() == 2);
+        text.split_once(':')
+            .and_then(|(hours, minutes)| Some((two_digits(hours)?, two_digits(minutes)?)))
+            .filter(|(hours, minutes)| *hours < 24 && *minutes < 60)
+            .map(|(hours, minutes)| Self(hours * 60 + minutes))
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time of day like `21:00`")))
+    }
+}
+
+/// Serde for a span in its short form, `90s`.
+pub mod span {
+    use super::{Deserialize, Deserializer, Duration, Serializer, parse_span};
+    use crate::domain::time::millis_of;
+
+    /// Prints the span in the largest unit that divides it.
+    ///
+    /// # Errors
+    /// Only the serializer's own.
+    pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = millis_of(*span);
+        let units = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+            (1, "ms"),
+        ];
+        let (size, unit) = units
+            .into_iter()
+            .find(|(size, _)| millis % size == 0 && millis >= *size)
+            .unwrap_or((1, "ms"));
+        serializer.collect_str(&format_args!("{}{unit}", millis / size))
+    }
+
+    /// Reads a span like `90s`.
+    ///
+    /// # Errors
+    /// When the text is not a span.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+    }
+}

@@ -1,0 +1,223 @@
+//! Effects: everything a run may ask of the world, as data.
+//!
+//! An effect carries all that is needed to carry it out, so the shell stores it as JSON (`EffectRow::request`) before the
+//! first byte is sent and can settle it after a crash without the run. Its key is derived from run, node, visit and
+//! ordinal: a repeated step computes the same one, and a further attempt keeps it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::definition::Audience;
+use crate::domain::{
+    alert::Severity,
+    ids::{AccountId, AlertId, CallId, LeadId, MessageId, RunId, TaskId, WorkflowId},
+    observation::EventType,
+    phone::PhoneNumber,
+    run::RunStatus,
+    task::Priority,
+    time::Timestamp,
+};
+
+/// What a transition asks of the shell, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Carry the effect out. Its claim is part of the same append: send nothing before that is on disk.
+    Act(Box<Effect>),
+    /// Find out whether the effect was carried out, and answer with `Input::LookedUp`.
+    LookUp(Box<Effect>),
+    /// Fire `timer` at `due`; a timer set before under the same number is replaced.
+    SetTimer {
+        timer: u64,
+        due: Timestamp,
+    },
+    ClearTimer {
+        timer: u64,
+    },
+    /// Bring facts of these types about the run's lead or call as `Input::Observed`, until the run ends.
+    Listen {
+        events: Vec<EventType>,
+    },
+    /// The run is over.
+    Finish {
+        status: RunStatus,
+        error: Option<String>,
+    },
+}
+
+/// One thing to do in the world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    pub key: String,
+    /// Counts claims from 1. A definite failure and an absent effect may be tried again under the same key.
+    pub attempt: u32,
+    /// How many of the claims the gate held back before anything was sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub holds: u32,
+    pub run_id: RunId,
+    pub account_id: AccountId,
+    pub workflow_id: WorkflowId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_id: Option<LeadId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<CallId>,
+    /// The node that asks.
+    pub node: String,
+    /// How often the run came by the node before, from 0.
+    pub visit: u32,
+    /// When it was first asked for: a look-up starts here, and ids of what it makes are derived from it.
+    pub planned_at: Timestamp,
+    pub audience: Audience,
+    pub in_doubt: InDoubt,
+    pub request: Request,
+}
+
+/// What exactly is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Request {
+    SendSms {
+        to: PhoneNumber,
+        body: String,
+        /// The account's number when it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<PhoneNumber>,
+    },
+    SlackMessage {
+        /// `#name`, or a channel's id.
+        channel: String,
+        text: String,
+    },
+    CreateTask {
+        title: String,
+        notes: String,
+        priority: Priority,
+        due_at: Option<Timestamp>,
+    },
+    RaiseAlert {
+        /// The alert's own word, `negative_sentiment`.
+        alert: String,
+        severity: Severity,
+        title: String,
+        /// The words, score and rule that led to it.
+        evidence: Value,
+    },
+    WebhookRequest {
+        method: HttpMethod,
+        url: String,
+        headers: BTreeMap<String, String>,
+        /// Sent as JSON; nothing is sent when it is null.
+        body: Value,
+    },
+}
+
+/// The verb of a webhook request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    Get,
+    #[default]
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl HttpMethod {
+    /// The verb as it is sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who carries an effect out: what rate limits and circuit breakers are kept by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    Sms,
+    Slack,
+    Task,
+    Alert,
+    Webhook,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sms => "sms",
+            Self::Slack => "slack",
+            Self::Task => "task",
+            Self::Alert => "alert",
+            Self::Webhook => "webhook",
+        })
+    }
+}
+
+/// The node's choice for an effect that was looked up and not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InDoubt {
+    #[default]
+    Resend,
+    /// A person decides.
+    Ask,
+    /// It counts as failed and is not sent again.
+    Drop,
+}
+
+impl Effect {
+    /// The key of the effect number `ordinal` that `node` asks for on its visit number `visit`.
+    #[must_use]
+    pub fn key_of(run_id: RunId, node: &str, visit: u32, ordinal: u32) -> String {
+        format!("{run_id}/{node}/{visit}/{ordinal}")
+    }
+
+    /// How often it was really tried: what retry policies count.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.holds)
+    }
+
+    /// Who carries it out.
+    #[must_use]
+    pub const fn provider(&self) -> Provider {
+        match self.request {
+            Request::SendSms { .. } => Provider::Sms,
+            Request::SlackMessage { .. } => Provider::Slack,
+            Request::CreateTask { .. } => Provider::Task,
+            Request::RaiseAlert { .. } => Provider::Alert,
+            Request::WebhookRequest { .. } => Provider::Webhook,
+        }
+    }
+
+    /// The id of the task it makes: the same for every attempt.
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        TaskId::derived(self.planned_at, &[self.key.as_bytes()])
+    }
+
+    /// The id of the alert it raises: the same for every attempt.
+    #[must_use]
+    pub fn alert_id(&self) -> AlertId {
+        AlertId::derived(self.planned_at, &[self.key.as_bytes()])
+    }
+
+    /// The id of the message it sends: the same for every attempt.
+    #[must_use]
+    pub fn message_id(&self) -> MessageId {
+        MessageId::derived(self.planned_at, &[self.key.as_bytes()])
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}

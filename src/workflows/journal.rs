@@ -1,0 +1,174 @@
+//! The journal: what a run did and why, for people, audits and backtests.
+//!
+//! Nothing is recovered from it. `history` folds it into steps.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    effect::Provider,
+    input::{Choice, Failure},
+};
+use crate::domain::{
+    run::{RunStatus, StepStatus},
+    time::Timestamp,
+};
+
+/// One line of a run's journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalEntry {
+    /// Counts a run's lines from 0.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub entry: Entry,
+}
+
+/// What happened. `visit` counts how often the run came by the node before, from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    RunStarted {
+        trigger: Value,
+    },
+    /// A node that decides at once: begun and done.
+    NodePassed {
+        node: String,
+        kind: String,
+        visit: u32,
+        input: Value,
+        port: String,
+        output: Value,
+    },
+    /// A node began to wait.
+    NodeWaiting {
+        node: String,
+        kind: String,
+        visit: u32,
+        input: Value,
+        until: Timestamp,
+    },
+    /// A node asked for its effect; the claim is in the same append.
+    NodeActed {
+        node: String,
+        kind: String,
+        visit: u32,
+        input: Value,
+        key: String,
+        provider: Provider,
+    },
+    /// A further attempt of a node's effect was claimed.
+    Attempted {
+        node: String,
+        visit: u32,
+        attempt: u32,
+    },
+    /// The gate lets the effect through only at `until`.
+    Held {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        until: Timestamp,
+        reason: String,
+    },
+    /// An attempt was refused; `retry_at` when another follows.
+    AttemptFailed {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        failure: Failure,
+        retry_at: Option<Timestamp>,
+    },
+    /// The outcome of an attempt is not known; what is done about it follows.
+    AttemptUnknown {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        message: String,
+        retry_at: Option<Timestamp>,
+    },
+    /// A look-up found the effect not carried out.
+    AttemptAbsent {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        retry_at: Option<Timestamp>,
+    },
+    /// Only a person can say what becomes of the effect.
+    Asked {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        key: String,
+        reason: String,
+    },
+    Decided {
+        node: String,
+        visit: u32,
+        choice: Choice,
+    },
+    NodeDone {
+        node: String,
+        visit: u32,
+        port: String,
+        output: Value,
+        provider_id: Option<String>,
+    },
+    /// The node failed for good; `port` is where the run goes on, if it does.
+    NodeFailed {
+        node: String,
+        kind: String,
+        visit: u32,
+        code: String,
+        message: String,
+        port: Option<String>,
+    },
+    /// The run ended before the node did.
+    NodeCancelled {
+        node: String,
+        visit: u32,
+    },
+    RunEnded {
+        status: RunStatus,
+        error: Option<String>,
+    },
+}
+
+impl Entry {
+    /// The entry as the JSON it is stored as.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("an entry has only text keys")
+    }
+
+    /// Reads what [`Entry::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When the text is not an entry.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The node this is about and how it stands after it, for the live stream. `None` for what concerns the run as a whole.
+    #[must_use]
+    pub fn step(&self) -> Option<(&str, StepStatus)> {
+        Some(match self {
+            Self::RunStarted { .. } | Self::RunEnded { .. } => return None,
+            Self::NodeActed { node, .. } | Self::Attempted { node, .. } | Self::Decided { node, .. } => {
+                (node, StepStatus::Started)
+            }
+            Self::NodeWaiting { node, .. } | Self::Held { node, .. } => (node, StepStatus::Waiting),
+            Self::AttemptFailed { node, retry_at, .. } | Self::AttemptAbsent { node, retry_at, .. } => (
+                node,
+                if retry_at.is_some() {
+                    StepStatus::Waiting
+                } else {
+                    StepStatus::Failed
+                },
+            ),
+            Self::AttemptUnknown { node, .. } | Self::Asked { node, .. } => (node, StepStatus::Unknown),
+            Self::NodePassed { node, .. } | Self::NodeDone { node, .. } => (node, StepStatus::Done),
+            Self::NodeFailed { node, .. } => (node, StepStatus::Failed),
+            Self::NodeCancelled { node, .. } => (node, StepStatus::Cancelled),
+        })
+    }
+}

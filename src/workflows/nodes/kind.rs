@@ -1,0 +1,135 @@
+//! What every node kind gives the core: its schema, its checks, its ports, and what it does when a run comes by.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::source::Source;
+use crate::{
+    domain::{lead::Lead, time::Timestamp},
+    workflows::{
+        definition::{Audience, PORT_OK},
+        effect::{InDoubt, Request},
+        expression::ExpressionError,
+        problem::Problem,
+        scope::Scope,
+    },
+};
+
+/// A kind of node, `send_sms`.
+pub trait NodeKind: Send + Sync {
+    /// The word in `"type"`.
+    fn name(&self) -> &'static str;
+    /// What the kind does, in a few words for a palette.
+    fn title(&self) -> &'static str;
+    /// JSON Schema of `params`; forms are drawn from it.
+    fn schema(&self) -> Value;
+    /// The ports a run may leave by.
+    fn ports(&self) -> &'static [&'static str];
+    /// Whom nodes of this kind reach when the definition does not say.
+    fn audience(&self) -> Audience {
+        Audience::Staff
+    }
+    /// The port a run goes on by after a failure, with `on_error: continue`.
+    fn fallback(&self) -> &'static str {
+        PORT_OK
+    }
+    /// Reads `params` that already fit the schema.
+    ///
+    /// # Errors
+    /// What the schema cannot say; paths are relative to `params`.
+    fn parse(&self, params: &Map<String, Value>) -> Result<Box<dyn Node>, Vec<Problem>>;
+}
+
+/// One node of a definition, its params read.
+pub trait Node: fmt::Debug + Send + Sync {
+    /// Every expression in the params, for validation.
+    fn sources(&self) -> Vec<Source<'_>>;
+    /// Decides what the run does here. Pure.
+    ///
+    /// # Errors
+    /// Why the node cannot do its part; trying again would not help.
+    fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError>;
+    /// What to do when the node's effect was looked up and not found.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::default()
+    }
+    /// Whether time surely passes here: what makes a cycle through it harmless.
+    fn takes_time(&self) -> bool {
+        false
+    }
+}
+
+/// What a node can see.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    pub scope: &'a Scope,
+    pub now: Timestamp,
+    pub lead: Option<&'a Lead>,
+    /// What started the run.
+    pub trigger: &'a Value,
+}
+
+/// What a node decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entered {
+    /// The params with every expression rendered, for the history.
+    pub input: Value,
+    pub action: Action,
+}
+
+/// How a run goes on from a node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// At once, by `port`.
+    Leave { port: &'static str, output: Value },
+    /// By `ok`, not before `until`.
+    Wait { until: Timestamp },
+    /// By `ok` once the effect is carried out.
+    Act(Request),
+}
+
+/// Why a node cannot do its part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NodeError {
+    /// Stable word for programs.
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl NodeError {
+    /// Puts the two parts together.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<ExpressionError> for NodeError {
+    fn from(error: ExpressionError) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// Reads params into their type.
+///
+/// # Errors
+/// One problem with serde's words, when they do not fit.
+pub(super) fn read<T: DeserializeOwned>(params: &Map<String, Value>) -> Result<T, Vec<Problem>> {
+    serde_json::from_value(Value::Object(params.clone())).map_err(|error| {
+        vec![Problem::new(
+            "",
+            "bad_params",
+            error.to_string(),
+            "see the node's schema",
+        )]
+    })
+}

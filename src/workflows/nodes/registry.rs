@@ -1,0 +1,60 @@
+//! Which node kinds there are.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    alert::Alert, condition::ConditionKind, create_task::CreateTask, delay::Delay, kind::NodeKind,
+    send_sms::SendSms, slack_message::SlackMessage, webhook::Webhook,
+};
+use crate::workflows::definition::Audience;
+
+/// Every kind, in the order a palette shows them.
+static KINDS: &[&dyn NodeKind] = &[
+    &SendSms,
+    &SlackMessage,
+    &CreateTask,
+    &Alert,
+    &Webhook,
+    &Delay,
+    &ConditionKind,
+];
+
+/// What a form needs to know of a kind.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct KindInfo {
+    #[serde(rename = "type")]
+    pub name: &'static str,
+    pub title: &'static str,
+    pub ports: &'static [&'static str],
+    pub audience: Audience,
+    /// JSON Schema of `params`.
+    pub schema: Value,
+}
+
+/// Returns the kind of that name.
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static dyn NodeKind> {
+    KINDS.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// The names of all kinds.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name()).collect()
+}
+
+/// Every kind with its schema.
+#[must_use]
+pub fn catalogue() -> Vec<KindInfo> {
+    KINDS
+        .iter()
+        .map(|kind| KindInfo {
+            name: kind.name(),
+            title: kind.title(),
+            ports: kind.ports(),
+            audience: kind.audience(),
+            schema: kind.schema(),
+        })
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! `send_sms`: a text message to the lead, or to a number.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    source::{Source, Template},
+};
+use crate::{
+    domain::phone::PhoneNumber,
+    workflows::{
+        definition::{Audience, PORT_ERROR, PORT_OK},
+        effect::{InDoubt, Request},
+        problem::Problem,
+    },
+};
+
+pub(super) struct SendSms;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    to: Option<Template>,
+    body: Template,
+    from: Option<Template>,
+    #[serde(default)]
+    in_doubt: InDoubt,
+}
+
+impl NodeKind for SendSms {
+    fn name(&self) -> &'static str {
+        "send_sms"
+    }
+
+    fn title(&self) -> &'static str {
+        "Send SMS"
+    }
+
+    fn ports(&self) -> &'static [&'static str] {
+        &[PORT_OK, PORT_ERROR]
+    }
+
+    fn audience(&self) -> Audience {
+        Audience::Lead
+    }
+
+    fn schema(&self) -> Value {
+        json!({
+            "type": "object", "additionalProperties": false, "required": ["body"],
+            "properties": {
+                "to": {"type": "string", "minLength": 1, "title": "To", "format": "template",
+                    "description": "Phone number in E.164 form. The lead's own when left out."},
+                "body": {"type": "string", "minLength": 1, "maxLength": 16000, "title": "Text", "format": "template"},
+                "from": {"type": "string", "minLength": 1, "title": "From", "format": "template",
+                    "description": "Sender's number. The account's own when left out."},
+                "in_doubt": {"type": "string", "enum": ["resend", "ask", "drop"], "default": "resend",
+                    "title": "When nobody can say whether it was sent"}
+            }
+        })
+    }
+
+    fn parse(&self, params: &Map<String, Value>) -> Result<Box<dyn Node>, Vec<Problem>> {
+        let params: Params = read(params)?;
+        let literals = [("to", params.to.as_ref()), ("from", params.from.as_ref())];
+        let problems: Vec<Problem> = literals
+            .into_iter()
+            .filter_map(|(field, template)| Some((field, template?.plain()?)))
+            .filter(|(_, number)| number.parse::<PhoneNumber>().is_err())
+            .map(|(field, number)| {
+                Problem::new(
+                    field,
+                    "bad_phone",
+                    format!("`{number}` is not a phone number"),
+                    "write it like +14155550100",
+                )
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(Box::new(params))
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+impl Node for Params {
+    fn sources(&self) -> Vec<Source<'_>> {
+        let optional = [
+            self.to.as_ref().map(|to| to.source("to")),
+            self.from.as_ref().map(|from| from.source("from")),
+        ];
+        std::iter::once(self.body.source("body"))
+            .chain(optional.into_iter().flatten())
+            .collect()
+    }
+
+    fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {
+        let to = match &self.to {
+            Some(to) => number(&to.render(scene)?)?,
+            None => scene
+                .lead
+                .and_then(|lead| lead.phone.clone())
+                .ok_or_else(|| NodeError::new("no_phone", "the lead has no phone number"))?,
+        };
+        let from = self
+            .from
+            .as_ref()
+            .map(|from| number(&from.render(scene)?))
+            .transpose()?;
+        let body = self.body.render_filled(scene, "body")?;
+        let input = json!({"to": to, "body": body});
+        Ok(Entered {
+            input,
+            action: Action::Act(Request::SendSms { to, body, from }),
+        })
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        self.in_doubt
+    }
+}
+
+fn number(text: &str) -> Result<PhoneNumber, NodeError> {
+    text.parse()
+        .map_err(|_| NodeError::new("bad_phone", format!("`{text}` is not a phone number")))
+}

@@ -1,0 +1,96 @@
+//! Expressions as params hold them: read as text, rendered when a run comes by.
+
+use serde::Deserialize;
+
+use super::kind::{NodeError, Scene};
+use crate::workflows::expression::{self, ExpressionError};
+
+/// Text with `{{ … }}` in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Template(String);
+
+/// An expression that holds or does not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Condition(String);
+
+/// Where an expression stands and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// Relative to `params`.
+    pub path: String,
+    pub kind: SourceKind,
+    pub text: &'a str,
+}
+
+/// Which of the two forms an expression has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    Template,
+    Condition,
+}
+
+impl Template {
+    /// Returns the text it gives.
+    ///
+    /// # Errors
+    /// What the expression lacks.
+    pub fn render(&self, scene: &Scene<'_>) -> Result<String, ExpressionError> {
+        expression::render(&self.0, scene.scope)
+    }
+
+    /// Returns the text it gives, which must say something.
+    ///
+    /// # Errors
+    /// What the expression lacks, or `empty_text` naming `field`.
+    pub fn render_filled(&self, scene: &Scene<'_>, field: &str) -> Result<String, NodeError> {
+        let text = self.render(scene)?;
+        if text.trim().is_empty() {
+            return Err(NodeError::new("empty_text", format!("`{field}` came out empty")));
+        }
+        Ok(text)
+    }
+
+    /// The text itself when there is no expression in it.
+    #[must_use]
+    pub fn plain(&self) -> Option<&str> {
+        expression::is_plain(&self.0).then_some(self.0.as_str())
+    }
+
+    /// The template as a source at `path`.
+    #[must_use]
+    pub fn source(&self, path: impl Into<String>) -> Source<'_> {
+        Source {
+            path: path.into(),
+            kind: SourceKind::Template,
+            text: &self.0,
+        }
+    }
+}
+
+impl Condition {
+    /// Returns whether it holds.
+    ///
+    /// # Errors
+    /// What the expression lacks.
+    pub fn holds(&self, scene: &Scene<'_>) -> Result<bool, ExpressionError> {
+        expression::evaluate(&self.0, scene.scope)
+    }
+
+    /// The expression's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The condition as a source at `path`.
+    #[must_use]
+    pub fn source(&self, path: impl Into<String>) -> Source<'_> {
+        Source {
+            path: path.into(),
+            kind: SourceKind::Condition,
+            text: &self.0,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! One transition as the shell appends it: state, journal, timers and claims together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    effect::Command,
+    input::Input,
+    journal::JournalEntry,
+    plan::Plan,
+    run::Run,
+    scope::World,
+    step::{EffectRecord, Outcome, step},
+};
+use crate::domain::time::Timestamp;
+
+/// What one input led to. Maps one to one on the store's append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The run after it: `snapshot`, `status`, `error` and the ids for its head.
+    pub run: Run,
+    /// Whether there is anything to append. Commands are carried out either way.
+    pub changed: bool,
+    pub journal: Vec<JournalEntry>,
+    pub effects: Vec<EffectRecord>,
+    pub timers_set: Vec<(u64, Timestamp)>,
+    pub timers_cleared: Vec<u64>,
+    /// What to do once the append is on disk, in order.
+    pub commands: Vec<Command>,
+}
+
+/// Moves `run` by one input.
+#[must_use]
+pub fn transition(plan: &Plan, mut run: Run, input: Input, world: &World) -> Transition {
+    let Outcome {
+        changed,
+        commands,
+        journal,
+        effects,
+    } = step(plan, &mut run, input, world);
+    let mut set = BTreeMap::new();
+    let mut cleared = BTreeSet::new();
+    for command in &commands {
+        match command {
+            Command::SetTimer { timer, due } => {
+                set.insert(*timer, *due);
+            }
+            Command::ClearTimer { timer } if set.remove(timer).is_none() => {
+                cleared.insert(*timer);
+            }
+            Command::ClearTimer { .. }
+            | Command::Act(_)
+            | Command::LookUp(_)
+            | Command::Listen { .. }
+            | Command::Finish { .. } => {}
+        }
+    }
+    Transition {
+        run,
+        changed,
+        journal,
+        effects,
+        timers_set: set.into_iter().collect(),
+        timers_cleared: cleared.into_iter().collect(),
+        commands,
+    }
+}
