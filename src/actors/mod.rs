@@ -13,4 +13,6 @@ pub mod settings;
 
 pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
 pub use leads::LeadsHandle;
+// What a door hands to an audio line.
+pub use crate::media::frame::AudioFrame;
 pub use runs::{Choice, ManualStart, RunError, RunsHandle};

@@ -138,14 +138,7 @@ impl Call {
                 url,
                 duration_s: _,
                 voicemail,
-            } => {
-                // A message outranks a recording of the call; the greatest text decides between equals.
-                let offered = (*voicemail, Some(url));
-                if offered > (self.voicemail, self.recording_url.as_ref()) {
-                    self.recording_url = Some(url.clone());
-                }
-                self.voicemail |= *voicemail;
-            }
+            } => self.keep_recording(url, *voicemail),
             CallFact::StreamStarted { stream } => {
                 self.reach(CallStatus::InProgress, None, at);
                 let life = self.fold.streams.entry(stream.clone()).or_default();
@@ -167,11 +160,17 @@ impl Call {
         }
     }
 
+    /// A message outranks a recording of the call; the greatest text decides between equals.
+    fn keep_recording(&mut self, url: &str, voicemail: bool) {
+        if (voicemail, Some(url)) > (self.voicemail, self.recording_url.as_deref()) {
+            self.recording_url = Some(url.to_owned());
+        }
+        self.voicemail |= voicemail;
+    }
+
     fn name_parties(&mut self, parties: &Parties) {
-        self.direction = match self.fold.parties_known {
-            true => self.direction.min(parties.direction),
-            false => parties.direction,
-        };
+        let known = self.fold.parties_known.then_some(self.direction);
+        self.direction = known.map_or(parties.direction, |known| known.min(parties.direction));
         self.fold.parties_known = true;
         keep_greater(&mut self.from, &parties.from);
         keep_greater(&mut self.to, &parties.to);
