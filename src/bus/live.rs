@@ -77,6 +77,42 @@ pub enum LiveFact {
     },
 }
 
+impl LiveFact {
+    /// The call it is about, when it is about one.
+    #[must_use]
+    pub fn call_id(&self) -> Option<CallId> {
+        match self {
+            Self::CallStarted { call } | Self::CallUpdated { call } | Self::CallEnded { call } => Some(call.id),
+            Self::TranscriptPartial { call_id, .. }
+            | Self::TranscriptFinal { call_id, .. }
+            | Self::SentimentTrend { call_id, .. } => Some(*call_id),
+            Self::AlertRaised { alert } => alert.call_id,
+            Self::AlertAcked { .. } => None,
+            Self::RunStarted { call_id, .. } | Self::RunStep { call_id, .. } | Self::RunEnded { call_id, .. } => {
+                *call_id
+            }
+        }
+    }
+
+    /// Its name in the stream, `call.started`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::CallStarted { .. } => "call.started",
+            Self::CallUpdated { .. } => "call.updated",
+            Self::CallEnded { .. } => "call.ended",
+            Self::TranscriptPartial { .. } => "transcript.partial",
+            Self::TranscriptFinal { .. } => "transcript.final",
+            Self::SentimentTrend { .. } => "sentiment.trend",
+            Self::AlertRaised { .. } => "alert.raised",
+            Self::AlertAcked { .. } => "alert.acked",
+            Self::RunStarted { .. } => "run.started",
+            Self::RunStep { .. } => "run.step",
+            Self::RunEnded { .. } => "run.ended",
+        }
+    }
+}
+
 /// A fact with its place in the stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiveMessage {

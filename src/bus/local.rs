@@ -36,6 +36,8 @@ pub struct Subscription {
     pub replay: Vec<Arc<LiveMessage>>,
     /// True when facts after `since` are no longer kept, or `since` is from another process.
     pub gap: bool,
+    /// The place in the stream after `replay`: what `since` may be when nothing more comes.
+    pub cursor: String,
     receiver: broadcast::Receiver<Arc<LiveMessage>>,
     account_id: AccountId,
 }
@@ -97,13 +99,9 @@ impl LocalBus {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let receiver = self.sender.subscribe();
+        let cursor = format!("{:x}-{}", self.epoch, ring.next - 1);
         let Some(since) = since else {
-            return Subscription {
-                replay: Vec::new(),
-                gap: false,
-                receiver,
-                account_id,
-            };
+            return Subscription { replay: Vec::new(), gap: false, cursor, receiver, account_id };
         };
         let kept = u64::try_from(ring.recent.len()).unwrap_or(u64::MAX);
         let first_kept = ring.next - kept;
@@ -121,12 +119,7 @@ impl LocalBus {
             .filter(|message| message.account_id == account_id)
             .cloned()
             .collect();
-        Subscription {
-            replay,
-            gap,
-            receiver,
-            account_id,
-        }
+        Subscription { replay, gap, cursor, receiver, account_id }
     }
 }
 

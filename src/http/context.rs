@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::settings::HttpSettings;
+use super::{auth::Gate, settings::HttpSettings};
 use crate::{
     actors::{CallsHandle, LeadsHandle, RunsHandle},
     bus::local::LocalBus,
@@ -25,8 +25,8 @@ pub struct Context {
     pub master_key: Secret,
     /// The account that the configured Twilio account belongs to.
     pub twilio_account: Arc<std::sync::OnceLock<AccountId>>,
-    /// Opens the first admin's registration; `None` once there is one.
-    pub setup_token: Arc<std::sync::Mutex<Option<Secret>>>,
+    /// Decides who comes in. `gate.setup.open()` draws the token for the first admin, `gate.sign_in` a session.
+    pub gate: Gate,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Whether a speech model is loaded, for `/healthz`.
     pub speech_model: Arc<str>,

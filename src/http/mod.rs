@@ -1,9 +1,22 @@
 //! Every door: Twilio, the REST API, the live stream.
 
 pub mod api;
+pub mod auth;
 pub mod context;
+pub mod error;
+pub mod health;
+pub mod idempotency;
+pub mod json;
+pub mod live;
+pub mod metrics;
+pub mod openapi;
+pub mod page;
+pub mod patch;
+pub mod routes;
 pub mod settings;
 pub mod twilio;
+pub mod ui;
 
 pub use context::Context;
+pub use routes::router;
 pub use settings::HttpSettings;

@@ -1,1 +1,17 @@
-//! The REST API, one file a resource.
+//! The REST API: one file a resource.
+
+pub mod alerts;
+pub mod auth;
+pub mod calls;
+pub mod events;
+pub mod keys;
+pub mod lead_rules;
+pub mod leads;
+pub mod me;
+pub mod messages;
+pub mod routes;
+pub mod tasks;
+pub mod tickets;
+pub mod users;
+
+pub use routes::router;

@@ -1,0 +1,335 @@
+//! Leads: the people outside, and everything known to have happened with them.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::lead_rules;
+use crate::{
+    clock,
+    domain::{
+        ids::{CallId, LeadId, ObservationId, RunId},
+        lead::Lead,
+        observation::{EventType, Observation},
+        phone::PhoneNumber,
+        time::Timestamp,
+    },
+    http::{
+        auth::{Caller, permission::Permission},
+        context::Context,
+        error::{ApiError, ApiResult, Created, Done},
+        json::{Json, Path, Query},
+        page::{PageQuery, Paged},
+        patch::{self, Patch},
+    },
+};
+
+/// Which leads are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LeadQuery {
+    /// Most entries to return.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// Only the lead with this phone number, in E.164 form; a space stands for the plus sign.
+    #[param(pattern = r"^[+ ][1-9][0-9]{6,14}$", example = "+14155550100")]
+    phone: Option<String>,
+    /// Only the lead with this e-mail address.
+    #[param(format = "email", min_length = 3, max_length = 254)]
+    email: Option<String>,
+}
+
+/// A lead to be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLead {
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    name: String,
+    #[schema(value_type = Option<String>, example = "+14155550100")]
+    phone: Option<PhoneNumber>,
+    #[schema(format = "email", min_length = 3, max_length = 254)]
+    email: Option<String>,
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 100)]
+    score: i32,
+    /// `new` when left out.
+    #[schema(min_length = 1, max_length = 50)]
+    stage: Option<String>,
+    /// IANA time zone.
+    #[schema(example = "America/New_York", max_length = 64)]
+    timezone: Option<String>,
+    #[serde(default)]
+    opted_out: bool,
+    /// The account's own fields.
+    #[serde(default)]
+    fields: BTreeMap<String, Value>,
+}
+
+/// What to change about a lead; what is left out stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeadChange {
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(value_type = Option<String>)]
+    phone: Patch<PhoneNumber>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(value_type = Option<String>, format = "email", min_length = 3, max_length = 254)]
+    email: Patch<String>,
+    #[schema(minimum = 0, maximum = 100)]
+    score: Option<i32>,
+    #[schema(min_length = 1, max_length = 50)]
+    stage: Option<String>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(value_type = Option<String>, max_length = 64)]
+    timezone: Patch<String>,
+    opted_out: Option<bool>,
+    /// Fields to set; `null` removes one, others stay.
+    #[schema(value_type = Option<BTreeMap<String, Value>>)]
+    fields: Option<BTreeMap<String, Value>>,
+}
+
+/// One thing that happened with a lead.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TimelineEntry {
+    id: ObservationId,
+    /// The dotted name of the fact.
+    #[serde(rename = "type")]
+    #[schema(example = "call.no_answer")]
+    kind: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    call_id: Option<CallId>,
+    /// The run whose effect led to it, when one did.
+    caused_by: Option<RunId>,
+    /// What is known about it.
+    data: Value,
+}
+
+impl From<Observation> for TimelineEntry {
+    fn from(seen: Observation) -> Self {
+        let Observation {
+            id,
+            account_id: _,
+            kind,
+            at,
+            lead_id: _,
+            call_id,
+            caused_by,
+            data,
+        } = seen;
+        Self {
+            id,
+            kind: kind.as_str().to_owned(),
+            at,
+            call_id,
+            caused_by,
+            data,
+        }
+    }
+}
+
+/// List leads, newest first
+///
+/// With `phone` or `email` the list holds the one lead that has it, or nobody.
+#[utoipa::path(get, path = "/api/leads", tag = "leads", operation_id = "listLeads", params(LeadQuery),
+    responses((status = 200, description = "A page of leads.", body = Paged<Lead>)))]
+pub async fn list(
+    State(context): State<Context>,
+    caller: Caller,
+    Query(query): Query<LeadQuery>,
+) -> ApiResult<Json<Paged<Lead>>> {
+    caller.must(Permission::Read)?;
+    let account_id = caller.account_id;
+    let leads = &context.store.leads;
+    if query.phone.is_none() && query.email.is_none() {
+        let page = PageQuery {
+            limit: query.limit,
+            cursor: query.cursor,
+        }
+        .request()?;
+        return Ok(Json(leads.list(account_id, page).await?.into()));
+    }
+    let mut found = None;
+    if let Some(text) = &query.phone {
+        found = leads
+            .by_phone(account_id, &lead_rules::phone_of_query(text)?)
+            .await?;
+    }
+    if let Some(email) = &query.email {
+        let email = lead_rules::email(email)?;
+        found = match found {
+            None if query.phone.is_some() => None,
+            None => leads.by_email(account_id, &email).await?,
+            Some(lead) => Some(lead).filter(|lead| lead.email.as_deref() == Some(email.as_str())),
+        };
+    }
+    Ok(Json(Paged::whole(found.into_iter().collect())))
+}
+
+/// Show a lead
+#[utoipa::path(get, path = "/api/leads/{id}", tag = "leads", operation_id = "getLead",
+    params(("id" = LeadId, Path, description = "The lead.")),
+    responses((status = 200, description = "The lead.", body = Lead)))]
+pub async fn get(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<LeadId>,
+) -> ApiResult<Json<Lead>> {
+    caller.must(Permission::Read)?;
+    Ok(Json(context.store.leads.get(caller.account_id, id).await?))
+}
+
+/// Create a lead
+///
+/// Workflows hear of it as `lead.created`. Needs the role supervisor.
+#[utoipa::path(post, path = "/api/leads", tag = "leads", operation_id = "createLead", request_body = NewLead,
+    responses((status = 201, description = "Created.", body = Lead)))]
+pub async fn create(
+    State(context): State<Context>,
+    caller: Caller,
+    Json(wanted): Json<NewLead>,
+) -> ApiResult<Created<Lead>> {
+    caller.must(Permission::EditLeads)?;
+    let now = clock::now();
+    let lead = lead_rules::checked(Lead {
+        id: LeadId::fresh(),
+        account_id: caller.account_id,
+        name: wanted.name,
+        phone: wanted.phone,
+        email: wanted.email,
+        score: wanted.score,
+        stage: wanted.stage.unwrap_or_else(|| "new".to_owned()),
+        timezone: wanted.timezone,
+        opted_out: wanted.opted_out,
+        fields: wanted.fields,
+        created_at: now,
+        updated_at: now,
+    })?;
+    context.store.leads.create(lead.clone()).await?;
+    observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;
+    Ok(Created(lead))
+}
+
+/// Change a lead
+///
+/// Workflows hear of it as `lead.updated`, and as `lead.opted_out` when that became true. Needs the role supervisor.
+#[utoipa::path(patch, path = "/api/leads/{id}", tag = "leads", operation_id = "updateLead",
+    params(("id" = LeadId, Path, description = "The lead.")), request_body = LeadChange,
+    responses((status = 200, description = "The lead as it is afterwards.", body = Lead)))]
+pub async fn update(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<LeadId>,
+    Json(change): Json<LeadChange>,
+) -> ApiResult<Json<Lead>> {
+    caller.must(Permission::EditLeads)?;
+    let before = context.store.leads.get(caller.account_id, id).await?;
+    let lead = lead_rules::checked(changed(before.clone(), change))?;
+    let words = lead_rules::difference(&before, &lead);
+    if words.is_empty() {
+        return Ok(Json(before));
+    }
+    let lead = Lead {
+        updated_at: clock::now(),
+        ..lead
+    };
+    context.store.leads.update(lead.clone()).await?;
+    observe(
+        &context,
+        &lead,
+        EventType::LEAD_UPDATED,
+        json!({"changed": words, "source": "api"}),
+    )
+    .await?;
+    if lead.opted_out && !before.opted_out {
+        observe(
+            &context,
+            &lead,
+            EventType::LEAD_OPTED_OUT,
+            json!({"source": "api"}),
+        )
+        .await?;
+    }
+    Ok(Json(lead))
+}
+
+/// Remove a lead
+///
+/// Needs the role admin.
+#[utoipa::path(delete, path = "/api/leads/{id}", tag = "leads", operation_id = "deleteLead",
+    params(("id" = LeadId, Path, description = "The lead.")),
+    responses((status = 204, description = "Gone.")))]
+pub async fn delete(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<LeadId>,
+) -> ApiResult<Done> {
+    caller.must(Permission::DeleteLeads)?;
+    context.store.leads.delete(caller.account_id, id).await?;
+    Ok(Done)
+}
+
+/// Read what happened with a lead, newest first
+#[utoipa::path(get, path = "/api/leads/{id}/timeline", tag = "leads", operation_id = "getTimeline",
+    params(("id" = LeadId, Path, description = "The lead."), PageQuery),
+    responses((status = 200, description = "A page of the timeline.", body = Paged<TimelineEntry>)))]
+pub async fn timeline(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<LeadId>,
+    Query(page): Query<PageQuery>,
+) -> ApiResult<Json<Paged<TimelineEntry>>> {
+    caller.must(Permission::Read)?;
+    let lead = context.store.leads.get(caller.account_id, id).await?;
+    let page = context
+        .store
+        .observations
+        .timeline(caller.account_id, lead.id, page.request()?)
+        .await?;
+    Ok(Json(Paged::of(page, TimelineEntry::from)))
+}
+
+fn changed(mut lead: Lead, change: LeadChange) -> Lead {
+    lead.name = change.name.unwrap_or(lead.name);
+    lead.phone = change.phone.over(lead.phone);
+    lead.email = change.email.over(lead.email);
+    lead.score = change.score.unwrap_or(lead.score);
+    lead.stage = change.stage.unwrap_or(lead.stage);
+    lead.timezone = change.timezone.over(lead.timezone);
+    lead.opted_out = change.opted_out.unwrap_or(lead.opted_out);
+    for (field, value) in change.fields.unwrap_or_default() {
+        match value {
+            Value::Null => lead.fields.remove(&field),
+            value => lead.fields.insert(field, value),
+        };
+    }
+    lead
+}
+
+/// Reports a fact about a lead that the API itself brought about.
+///
+/// # Errors
+/// When the fact could not be kept.
+pub async fn observe(context: &Context, lead: &Lead, kind: EventType, data: Value) -> Result<(), ApiError> {
+    let fact = Observation {
+        id: ObservationId::fresh(),
+        account_id: lead.account_id,
+        kind,
+        at: clock::now(),
+        lead_id: Some(lead.id),
+        call_id: None,
+        caused_by: None,
+        data,
+    };
+    context.leads.observe(fact).await?;
+    Ok(())
+}

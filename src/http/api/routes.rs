@@ -1,0 +1,48 @@
+//! Every route of the REST API with its description: what is not listed here does not exist.
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{alerts, auth, calls, events, keys, leads, me, messages, tasks, tickets, users};
+use crate::http::context::Context;
+
+/// The routes together with their description.
+#[must_use]
+pub fn router() -> OpenApiRouter<Context> {
+    people().merge(work()).merge(automation())
+}
+
+fn people() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::redeem_ticket))
+        .routes(routes!(me::me))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::delete))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(tickets::create))
+}
+
+fn work() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(leads::list, leads::create))
+        .routes(routes!(leads::get, leads::update, leads::delete))
+        .routes(routes!(leads::timeline))
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::get))
+        .routes(routes!(calls::transcript))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::get))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(tasks::list, tasks::create))
+        .routes(routes!(tasks::get, tasks::update))
+        .routes(routes!(messages::list))
+        .routes(routes!(messages::get))
+        .routes(routes!(events::report))
+}
+
+fn automation() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+}

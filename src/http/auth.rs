@@ -1,0 +1,272 @@
+//! Who is calling: bearer tokens of signed-in people, API keys of programs, tickets where no header can be sent.
+//!
+//! In: the `Authorization` header. Out: a [`Caller`] with account, person and role, or 401. Nothing is taken from cookies,
+//! so no other site can make a browser act for its user. Tokens are opaque (docs/adr/0003): what is not in the store opens
+//! nothing, from the moment it is gone.
+
+pub mod cache;
+pub mod password;
+pub mod permission;
+pub mod session;
+pub mod setup;
+pub mod throttle;
+pub mod ticket;
+pub mod token;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+
+use self::{
+    cache::CallerCache,
+    permission::Permission,
+    setup::SetupDoor,
+    throttle::Throttle,
+    ticket::TicketOffice,
+    token::{TokenHash, TokenKind},
+};
+use super::{context::Context, error::ApiError};
+use crate::{
+    clock,
+    domain::{
+        ids::{AccountId, KeyId, SessionId, UserId},
+        secret::Secret,
+        time::Timestamp,
+    },
+    store::{Store, StoreError, accounts::Role},
+};
+
+/// Who makes a request, and by what right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub account_id: AccountId,
+    pub user_id: UserId,
+    pub role: Role,
+    pub via: Via,
+}
+
+/// What opened the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    Session(SessionId),
+    Key(KeyId),
+}
+
+/// Everything that decides who comes in. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    parts: Arc<GateParts>,
+    pub setup: SetupDoor,
+}
+
+struct GateParts {
+    store: Store,
+    cache: CallerCache,
+    throttle: Throttle,
+    /// Opens one WebSocket; holds the token it was given for.
+    live_tickets: TicketOffice<Secret>,
+    /// Signs one browser in.
+    sign_in_tickets: TicketOffice<UserId>,
+}
+
+impl Caller {
+    /// Checks the one table of who may do what.
+    ///
+    /// # Errors
+    /// [`ApiError::RoleTooLow`] when the role does not reach.
+    pub fn must(&self, permission: Permission) -> Result<(), ApiError> {
+        let needed = permission.least_role();
+        if self.role >= needed {
+            Ok(())
+        } else {
+            Err(ApiError::RoleTooLow { needed })
+        }
+    }
+}
+
+impl Gate {
+    /// A gate before `store`, with a closed setup door.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let parts = GateParts {
+            store,
+            cache: CallerCache::default(),
+            throttle: Throttle::default(),
+            live_tickets: TicketOffice::default(),
+            sign_in_tickets: TicketOffice::default(),
+        };
+        Self {
+            parts: Arc::new(parts),
+            setup: SetupDoor::default(),
+        }
+    }
+
+    /// Returns whom a token or key belongs to.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthenticated`] for anything that opens nothing, [`ApiError::Unavailable`] when that cannot be known.
+    pub async fn caller_of(&self, token: &str) -> Result<Caller, ApiError> {
+        let kind = TokenKind::of(token).ok_or(ApiError::Unauthenticated)?;
+        let hash = token::hash(token);
+        let now = clock::now();
+        if let Some(caller) = self.parts.cache.get(&hash, now) {
+            return Ok(caller);
+        }
+        let (caller, valid_until) = match kind {
+            TokenKind::Access => self.session_caller(hash, now).await?,
+            TokenKind::Key => (self.key_caller(hash).await?, None),
+            TokenKind::Refresh | TokenKind::Ticket | TokenKind::Setup => {
+                return Err(ApiError::Unauthenticated);
+            }
+        };
+        self.parts.cache.put(hash, caller.clone(), now, valid_until);
+        Ok(caller)
+    }
+
+    /// Forgets at once whoever came by `via`.
+    pub fn forget(&self, via: Via) {
+        self.parts.cache.forget(via);
+    }
+
+    /// The allowances for guessing.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.parts.throttle
+    }
+
+    /// Tickets that open one WebSocket each.
+    #[must_use]
+    pub fn live_tickets(&self) -> &TicketOffice<Secret> {
+        &self.parts.live_tickets
+    }
+
+    /// Tickets that sign one browser in each.
+    #[must_use]
+    pub fn sign_in_tickets(&self) -> &TicketOffice<UserId> {
+        &self.parts.sign_in_tickets
+    }
+
+    async fn session_caller(
+        &self,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Result<(Caller, Option<Timestamp>), ApiError> {
+        let session = self.parts.store.accounts.session_by_access(hash).await?;
+        let session = session
+            .filter(|session| session.access_until > now)
+            .ok_or(ApiError::Unauthenticated)?;
+        let role = self.role_of(session.user_id).await?;
+        let via = Via::Session(session.id);
+        let caller = Caller {
+            account_id: session.account_id,
+            user_id: session.user_id,
+            role,
+            via,
+        };
+        Ok((caller, Some(session.access_until)))
+    }
+
+    async fn key_caller(&self, hash: TokenHash) -> Result<Caller, ApiError> {
+        let key = self
+            .parts
+            .store
+            .accounts
+            .key_by_hash(hash)
+            .await?
+            .ok_or(ApiError::Unauthenticated)?;
+        // A key never reaches further than the person who made it.
+        let role = key.role.min(self.role_of(key.user_id).await?);
+        Ok(Caller {
+            account_id: key.account_id,
+            user_id: key.user_id,
+            role,
+            via: Via::Key(key.id),
+        })
+    }
+
+    async fn role_of(&self, user_id: UserId) -> Result<Role, ApiError> {
+        match self.parts.store.accounts.user(user_id).await {
+            Ok(user) => Ok(user.role),
+            Err(StoreError::Missing { .. }) => Err(ApiError::Unauthenticated),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl FromRequestParts<Context> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
+        let token = bearer(&parts.headers).ok_or(ApiError::Unauthenticated)?;
+        let caller = context.gate.caller_of(token).await?;
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
+    }
+}
+
+/// The address a request came from, as far as the listener tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin(pub Option<std::net::IpAddr>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(peer.map(|ConnectInfo(address)| address.ip())))
+    }
+}
+
+/// The token of an `Authorization: Bearer …` header. More than one such header is none.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (all.next(), all.next()) else {
+        return None;
+    };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_one_bearer_header_counts() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(bearer(&headers), None);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic pca_x"));
+        assert_eq!(bearer(&headers), None);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("bearer pca_x"));
+        assert_eq!(bearer(&headers), Some("pca_x"));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer pca_y"));
+        assert_eq!(bearer(&headers), None);
+    }
+
+    #[test]
+    fn a_role_reaches_what_lies_below_it() {
+        let via = Via::Key(KeyId::fresh());
+        let agent = Caller {
+            account_id: AccountId::fresh(),
+            user_id: UserId::fresh(),
+            role: Role::Agent,
+            via,
+        };
+        assert!(agent.must(Permission::Read).is_ok());
+        assert!(agent.must(Permission::EditWorkflows).is_err());
+        let owner = Caller {
+            role: Role::Owner,
+            ..agent
+        };
+        assert!(owner.must(Permission::EditWorkflows).is_ok());
+    }
+}

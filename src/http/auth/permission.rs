@@ -1,0 +1,38 @@
+//! Who may do what: the one table.
+
+use crate::store::accounts::Role;
+
+/// Something a caller may or may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// See everything of the account but its people and keys.
+    Read,
+    /// Create, change and finish tasks.
+    WorkTasks,
+    /// Create and change leads.
+    EditLeads,
+    /// Acknowledge alerts.
+    AckAlerts,
+    /// Report events and start workflows by hand.
+    StartRuns,
+    /// Cancel a run, or choose what becomes of an effect in doubt.
+    SteerRuns,
+    /// Remove a lead with everything known about it.
+    DeleteLeads,
+    /// Create, change, publish and delete workflows.
+    EditWorkflows,
+    /// See and create the account's people and keys.
+    ManagePeople,
+}
+
+impl Permission {
+    /// The lowest role that may.
+    #[must_use]
+    pub const fn least_role(self) -> Role {
+        match self {
+            Self::Read | Self::WorkTasks => Role::Agent,
+            Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::SteerRuns => Role::Supervisor,
+            Self::DeleteLeads | Self::EditWorkflows | Self::ManagePeople => Role::Admin,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The secrets that open the API: drawn from the system's random source, kept only as SHA-256.
+//!
+//! A token says what it is by its prefix, so that a leaked one is recognised and a wrong one is refused without a look-up.
+
+use rustls::crypto::ring;
+use sha2::{Digest, Sha256};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{domain::secret::Secret, http::error::ApiError};
+
+/// Random bytes in a token.
+const TOKEN_BYTES: usize = 32;
+/// Characters of a token after its prefix: 32 bytes in unpadded base64.
+const TOKEN_CHARS: usize = 43;
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Opens the API for 15 minutes.
+    Access,
+    /// Buys one new pair of tokens.
+    Refresh,
+    /// Opens the API for a program until it is deleted.
+    Key,
+    /// Opens one WebSocket, or signs one browser in.
+    Ticket,
+    /// Makes the first administrator.
+    Setup,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Access => "pca_",
+            Self::Refresh => "pcr_",
+            Self::Key => "pck_",
+            Self::Ticket => "pct_",
+            Self::Setup => "pcs_",
+        }
+    }
+
+    /// What `text` claims to be, if it has the shape of a token at all.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        [Self::Access, Self::Refresh, Self::Key, Self::Ticket, Self::Setup]
+            .into_iter()
+            .find(|kind| {
+                text.strip_prefix(kind.prefix()).is_some_and(|rest| {
+                    rest.len() == TOKEN_CHARS
+                        && rest
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                })
+            })
+    }
+}
+
+/// SHA-256 of a token: what is kept and looked up.
+pub type TokenHash = [u8; 32];
+
+/// Draws a token.
+///
+/// # Errors
+/// [`ApiError::Internal`] when the system has no random bytes to give.
+pub fn draw(kind: TokenKind) -> Result<Secret, ApiError> {
+    let mut bytes = [0_u8; TOKEN_BYTES];
+    ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| ApiError::Internal("the system's random source failed".into()))?;
+    Ok(Secret::new(format!(
+        "{}{}",
+        kind.prefix(),
+        URL_SAFE_NO_PAD.encode(bytes)
+    )))
+}
+
+/// Returns what is kept of a token. A token holds 256 random bits, so a fast hash is enough and look-ups leak no prefix.
+#[must_use]
+pub fn hash(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_differ_and_say_what_they_are() {
+        let one = draw(TokenKind::Access).expect("random bytes");
+        let two = draw(TokenKind::Access).expect("random bytes");
+        assert_ne!(one.expose(), two.expose());
+        assert_eq!(TokenKind::of(one.expose()), Some(TokenKind::Access));
+        assert_eq!(TokenKind::of("pca_short"), None);
+        assert_eq!(TokenKind::of("eyJhbGciOiJub25lIn0.e30."), None);
+        assert_eq!(TokenKind::of(&format!("pck_{}", "é".repeat(21) + "a")), None);
+    }
+}

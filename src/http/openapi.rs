@@ -1,0 +1,194 @@
+//! The API description: OpenAPI 3.1, generated from the handlers, served and printed alike.
+//!
+//! In: every route with its description. Out: one document; `/openapi.json`, `/docs` and `patchcord openapi` show the same.
+//! What every operation has in common (who may call it, how it fails) is added here once.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, routing::get};
+use utoipa::{
+    OpenApi,
+    openapi::{
+        self, Content, HttpMethod, Ref, RefOr, ResponseBuilder,
+        path::{Operation, ParameterIn, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{
+    api,
+    context::Context,
+    error::{FieldError, PROBLEM_JSON, Problem},
+    health, live, metrics,
+};
+
+/// What the document says besides the operations.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "patchcord",
+        description = "Telephony automation: calls heard, understood and acted on while they happen.\n\n\
+            Every request but those marked otherwise carries `Authorization: Bearer` with an access token or an API key. \
+            Errors are `application/problem+json` (RFC 9457). Lists take `limit` and `cursor`. Times are RFC 3339 in UTC, \
+            ids are TypeIDs. A POST with an `Idempotency-Key` is carried out once and answered the same for 24 hours; \
+            signing in and the like have no account yet and ignore the header.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "This server")),
+    components(schemas(Problem, FieldError)),
+    security(("bearer" = [])),
+    tags(
+        (name = "auth", description = "Signing in and out"),
+        (name = "people", description = "The people and API keys of the account"),
+        (name = "workflows", description = "What is done when something happens"),
+        (name = "runs", description = "What was done, step by step"),
+        (name = "leads", description = "The people outside"),
+        (name = "calls", description = "Calls and what was said"),
+        (name = "alerts", description = "What a supervisor should look at"),
+        (name = "tasks", description = "What people have to do"),
+        (name = "messages", description = "What was sent and received"),
+        (name = "events", description = "What others tell us"),
+        (name = "live", description = "What happens, as it happens"),
+        (name = "operating", description = "For whoever runs the server"),
+    ),
+)]
+struct Document;
+
+/// Every described route.
+#[must_use]
+pub fn described() -> OpenApiRouter<Context> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(api::router())
+        .routes(routes!(live::watch))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::healthz))
+        .routes(routes!(metrics::show))
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> openapi::OpenApi {
+    let (_, mut document) = described().split_for_parts();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+    let components = document.components.get_or_insert_default();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An access token from `/api/auth/login`, or an API key from `/api/keys`.",
+        ))
+        .build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            complete(path, &method, operation);
+        }
+    }
+    document
+}
+
+/// `/openapi.json` and the interactive `/docs`, which load nothing from elsewhere.
+pub fn pages() -> Router {
+    let document = Arc::new(document());
+    let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    Router::new()
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(Json(Arc::clone(&document)))),
+        )
+        .merge(docs)
+}
+
+fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
+    [
+        (HttpMethod::Get, item.get.as_mut()),
+        (HttpMethod::Post, item.post.as_mut()),
+        (HttpMethod::Patch, item.patch.as_mut()),
+        (HttpMethod::Put, item.put.as_mut()),
+        (HttpMethod::Delete, item.delete.as_mut()),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation?)))
+    .collect()
+}
+
+/// Adds the ways in which an operation can fail by its shape: what it reads and who may call it.
+fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    let is_open = operation
+        .security
+        .as_ref()
+        .is_some_and(|all| all.contains(&SecurityRequirement::default()));
+    let has_body = operation.request_body.is_some();
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let has = |place: &ParameterIn| {
+        parameters
+            .iter()
+            .any(|one| matches!(one, RefOr::T(parameter) if parameter.parameter_in == *place))
+    };
+    let (has_path, has_query) = (has(&ParameterIn::Path), has(&ParameterIn::Query));
+    let is_post = *method == HttpMethod::Post;
+    let is_guessable = is_open && is_post;
+    let is_plain = matches!(path, "/livez" | "/readyz" | "/healthz" | "/metrics");
+    let failures = [
+        (
+            400,
+            has_body || (is_post && !is_open) || path == "/ws/supervisor",
+            "Not readable.",
+        ),
+        (
+            401,
+            !is_open || is_guessable || path == "/ws/supervisor",
+            "Not signed in.",
+        ),
+        (403, !is_open || path == "/api/auth/register", "Not allowed."),
+        (404, has_path, "There is no such thing in the account."),
+        (
+            409,
+            *method != HttpMethod::Get && !is_plain,
+            "In conflict with what is there, or a repeat that came too early.",
+        ),
+        (413, has_body, "The body is too large."),
+        (415, has_body, "The body is not JSON."),
+        (
+            422,
+            has_body || has_query || (is_post && !is_open),
+            "The input does not hold; `errors` says where.",
+        ),
+        (
+            429,
+            is_guessable,
+            "Too many attempts; `Retry-After` says when to go on.",
+        ),
+        (500, !is_plain, "Our fault; it is in the log."),
+        (
+            503,
+            !is_plain,
+            "Busy, or the store does not answer; `Retry-After` says when to go on.",
+        ),
+        (
+            504,
+            !is_plain && path != "/ws/supervisor",
+            "It took too long and was given up.",
+        ),
+    ];
+    for (status, applies, description) in failures {
+        let status = status.to_string();
+        if applies && !operation.responses.responses.contains_key(&status) {
+            operation
+                .responses
+                .responses
+                .insert(status, problem_response(description));
+        }
+    }
+}
+
+fn problem_response(description: &str) -> RefOr<openapi::Response> {
+    let schema = RefOr::Ref(Ref::from_schema_name("ProblemDetails"));
+    ResponseBuilder::new()
+        .description(description)
+        .content(PROBLEM_JSON, Content::new(Some(schema)))
+        .build()
+        .into()
+}

@@ -1,0 +1,61 @@
+//! The whole of the server's addresses, and what every request passes on its way: limits, times, headers, the last resort.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    trace::TraceLayer,
+};
+
+use super::{
+    context::Context,
+    error, health,
+    idempotency::{self, Idempotency},
+    metrics, openapi, ui,
+};
+
+/// Carries a request's id, taken over from the client or made here, into the answer and the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Every door of the server.
+pub fn router(context: Context) -> Router {
+    let (api, _) = openapi::described().split_for_parts();
+    let once = middleware::from_fn_with_state(Idempotency::new(context.clone()), idempotency::idempotent);
+    let in_time = middleware::from_fn_with_state(
+        Duration::from_secs(context.settings.request_timeout_s),
+        error::in_time,
+    );
+    let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
+    let doors = api
+        .layer(once)
+        .merge(health::router())
+        .merge(ui::router())
+        .method_not_allowed_fallback(error::no_method)
+        .with_state(context);
+    doors
+        .merge(openapi::pages())
+        .fallback(error::no_route)
+        .layer(in_time)
+        .layer(limit)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(metrics::measured))
+        .layer(TraceLayer::new_for_http())
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
