@@ -1,0 +1,22 @@
+//! `patchcord simulate`: a Twilio stand-in that speaks the whole protocol over a running server's real doors.
+//!
+//! It knows nothing of the server's inside: it signs webhooks, reads TwiML, sends media frames, and watches the live
+//! stream as a supervisor does. Whatever it shows went through the doors.
+
+mod args;
+mod audio;
+mod call;
+mod doors;
+mod media;
+mod outcome;
+mod print;
+mod session;
+mod summary;
+mod twiml;
+mod watch;
+
+pub use args::Arguments;
+pub use call::{Cast, play};
+pub use doors::{Account, Doors};
+pub use outcome::SimulateError;
+pub use session::run;
