@@ -246,7 +246,7 @@ impl Printer {
         let colour = match status {
             StepStatus::Done => GREEN,
             StepStatus::Failed | StepStatus::Unknown => RED,
-            StepStatus::Started | StepStatus::Waiting => DIM,
+            StepStatus::Started | StepStatus::Waiting | StepStatus::Cancelled => DIM,
         };
         let detail = if detail.is_null() {
             String::new()

@@ -180,7 +180,7 @@ impl Tally {
                 StepStatus::Started => {
                     self.running.insert(*run_id);
                 }
-                StepStatus::Done | StepStatus::Unknown => {}
+                StepStatus::Done | StepStatus::Unknown | StepStatus::Cancelled => {}
             },
             LiveFact::RunEnded { run_id, .. } => {
                 self.running.remove(run_id);
