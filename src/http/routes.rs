@@ -19,7 +19,7 @@ use super::{
     context::Context,
     error, health,
     idempotency::{self, Idempotency},
-    metrics, openapi, ui,
+    metrics, openapi, twilio, ui,
 };
 
 /// Carries a request's id, taken over from the client or made here, into the answer and the log.
@@ -36,6 +36,7 @@ pub fn router(context: Context) -> Router {
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
         .layer(once)
+        .merge(twilio::router())
         .merge(health::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)

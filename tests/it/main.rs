@@ -6,3 +6,6 @@
 mod support;
 
 mod house;
+mod twilio_doors;
+mod twilio_media;
+mod twilio_oracle;

@@ -1,6 +1,20 @@
 //! Twilio's doors.
 
+pub mod addresses;
+pub mod routes;
 pub mod signature;
-pub mod stream_message;
 pub mod token;
 pub mod twiml;
+
+mod answer;
+mod callbacks;
+mod keep;
+mod lateness;
+mod media;
+mod request;
+mod routing;
+mod sms;
+mod stream_message;
+mod voice;
+
+pub use routes::router;

@@ -33,10 +33,11 @@ pub enum Payload<'a> {
     Json(&'a [u8]),
 }
 
-/// Returns the signature over exactly this `address`. For JSON the address must carry [`with_body_hash`] already.
+/// Returns the signature over exactly this `address` but for its fragment. For JSON the address must carry [`with_body_hash`] already.
 #[must_use]
 pub fn sign(auth_token: &Secret, address: &str, payload: Payload<'_>) -> String {
-    STANDARD.encode(mac(auth_token, address, payload).finalize().into_bytes())
+    let sent = address.split_once('#').map_or(address, |(sent, _)| sent);
+    STANDARD.encode(mac(auth_token, sent, payload).finalize().into_bytes())
 }
 
 /// Returns `address` with the hash of `body` in its query, as Twilio sends JSON.

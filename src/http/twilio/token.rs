@@ -22,7 +22,7 @@ use crate::domain::{
 };
 
 /// How long a pass may wait to be used. Twilio opens the stream as soon as it has read the TwiML.
-pub const PASS_LIFE: Duration = Duration::from_secs(60);
+pub const PASS_LIFE: Duration = Duration::from_mins(1);
 /// Passes that may be remembered as used at one time: a minute of 1,600 calls a second. Beyond it none is let in.
 const USED_MAX: usize = 100_000;
 /// Tells this use of the master key from every other.

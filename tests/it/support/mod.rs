@@ -3,6 +3,7 @@
 pub mod api;
 pub mod eventually;
 pub mod live;
+pub mod media_socket;
 pub mod server;
 pub mod sink;
 pub mod twilio;

@@ -1,0 +1,160 @@
+//! Decides what a call hears: the stream first, then where the configuration sends it.
+//!
+//! In: settings, addresses, the media pass. Out: verbs. Pure.
+
+use super::{
+    addresses::Addresses,
+    twiml::{Dial, DialTarget, Record, Stream, Verb},
+};
+use crate::{
+    domain::{audio::Speaker, call::CallStatus},
+    integrations::twilio::{Routing, TwilioSettings},
+};
+
+/// Name of the stream's parameter that repeats the media pass.
+pub const PASS_PARAMETER: &str = "t";
+/// Name of the stream's parameter that says who is heard on the inbound track.
+pub const ROLE_PARAMETER: &str = "role_inbound";
+/// Where recordings are reported that callers leave for us.
+const VOICEMAIL_DOOR: &str = "/twilio/recording?voicemail=1";
+/// Longest message a caller may leave, seconds.
+const MESSAGE_S_MAX: u32 = 180;
+
+/// Returns what a call hears first: the consent line, then it is streamed, then it is routed.
+#[must_use]
+pub fn greet(settings: &TwilioSettings, doors: Addresses<'_>, pass: &str, inbound: Speaker) -> Vec<Verb> {
+    let mut verbs = Vec::new();
+    if !settings.consent_text.is_empty() {
+        // Nothing is heard before the caller was told.
+        verbs.push(Verb::Say(settings.consent_text.clone()));
+    }
+    verbs.push(Verb::StartStream(Stream {
+        url: doors.socket(&format!("/twilio/media/{pass}")),
+        status_callback: doors.callback("/twilio/stream"),
+        parameters: vec![
+            (PASS_PARAMETER, pass.to_owned()),
+            (ROLE_PARAMETER, inbound.as_str().to_owned()),
+        ],
+    }));
+    match settings.routing {
+        Routing::Dial => verbs.push(dial(
+            settings,
+            doors,
+            DialTarget::Number {
+                number: settings.dial_to.clone(),
+                status_callback: doors.callback("/twilio/status"),
+            },
+        )),
+        Routing::Conference => verbs.push(dial(
+            settings,
+            doors,
+            DialTarget::Conference {
+                room: settings.conference.clone(),
+                status_callback: doors.callback("/twilio/status"),
+            },
+        )),
+        Routing::Record => verbs.extend(take_message(settings, doors)),
+    }
+    verbs
+}
+
+/// Returns what a caller hears after the leg to the agent ended with `status`.
+#[must_use]
+pub fn after_dial(settings: &TwilioSettings, doors: Addresses<'_>, status: CallStatus) -> Vec<Verb> {
+    let was_missed = status.is_terminal() && status != CallStatus::Completed;
+    if was_missed && settings.voicemail {
+        take_message(settings, doors)
+    } else {
+        vec![Verb::Hangup]
+    }
+}
+
+fn dial(settings: &TwilioSettings, doors: Addresses<'_>, target: DialTarget) -> Verb {
+    Verb::Dial(Dial {
+        action: doors.at("/twilio/dial"),
+        timeout_s: settings.dial_timeout_s,
+        target,
+    })
+}
+
+fn take_message(settings: &TwilioSettings, doors: Addresses<'_>) -> Vec<Verb> {
+    let say = (!settings.say_text.is_empty()).then(|| Verb::Say(settings.say_text.clone()));
+    let record = Verb::Record(Record {
+        action: doors.at(VOICEMAIL_DOOR),
+        status_callback: doors.callback(VOICEMAIL_DOOR),
+        length_max_s: MESSAGE_S_MAX,
+    });
+    // Twilio goes on behind the recording when it heard nothing.
+    say.into_iter().chain([record, Verb::Hangup]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::secret::Secret;
+
+    const DOORS: Addresses<'static> = Addresses("https://h.example");
+
+    fn settings(routing: Routing) -> TwilioSettings {
+        TwilioSettings {
+            account_sid: "AC00000000000000000000000000000001".into(),
+            auth_token: Secret::new("12345".into()),
+            api_base: "https://api.twilio.com".into(),
+            from_number: "+14155550100".into(),
+            routing,
+            dial_to: "+14155550123".into(),
+            dial_timeout_s: 20,
+            conference: "agents".into(),
+            consent_text: String::new(),
+            say_text: "Please leave a message.".into(),
+            voicemail: true,
+            messages_per_s: 1,
+        }
+    }
+
+    #[test]
+    fn every_routing_streams_before_it_routes() {
+        for routing in [Routing::Dial, Routing::Conference, Routing::Record] {
+            let verbs = greet(&settings(routing), DOORS, "pass", Speaker::Customer);
+            let Some(Verb::StartStream(stream)) = verbs.first() else {
+                panic!("{verbs:?}")
+            };
+            assert_eq!(stream.url, "wss://h.example/twilio/media/pass");
+            assert!(stream.parameters.contains(&(PASS_PARAMETER, "pass".to_owned())));
+            assert!(
+                stream
+                    .parameters
+                    .contains(&(ROLE_PARAMETER, "customer".to_owned()))
+            );
+            assert!(verbs.len() > 1, "the call would end at once: {verbs:?}");
+        }
+    }
+
+    #[test]
+    fn consent_is_asked_before_anything_is_heard() {
+        let consent = TwilioSettings {
+            consent_text: "We listen.".into(),
+            ..settings(Routing::Dial)
+        };
+        let verbs = greet(&consent, DOORS, "pass", Speaker::Customer);
+        assert_eq!(verbs.first(), Some(&Verb::Say("We listen.".into())));
+    }
+
+    #[test]
+    fn a_missed_caller_may_leave_a_message_where_that_is_wanted() {
+        let missed = after_dial(&settings(Routing::Dial), DOORS, CallStatus::NoAnswer);
+        assert!(
+            matches!(missed.as_slice(), [Verb::Say(_), Verb::Record(_), Verb::Hangup]),
+            "{missed:?}"
+        );
+        let without = TwilioSettings {
+            voicemail: false,
+            ..settings(Routing::Dial)
+        };
+        assert_eq!(after_dial(&without, DOORS, CallStatus::NoAnswer), [Verb::Hangup]);
+        assert_eq!(
+            after_dial(&settings(Routing::Dial), DOORS, CallStatus::Completed),
+            [Verb::Hangup]
+        );
+    }
+}

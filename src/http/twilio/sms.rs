@@ -1,0 +1,315 @@
+//! The doors for text messages: `/twilio/sms` for what people send us, `/twilio/sms/status` for what became of ours.
+
+use axum::extract::State;
+use serde_json::json;
+
+use super::{
+    answer::Twiml,
+    request::{TwilioRequest, account, refused},
+};
+use crate::{
+    clock,
+    domain::{
+        ids::{AccountId, LeadId, MessageId, ObservationId},
+        lead::Lead,
+        message::{Channel, Direction, Message, MessageStatus},
+        observation::{EventType, Observation},
+        time::Timestamp,
+    },
+    http::{
+        context::Context,
+        error::{ApiError, ApiResult},
+    },
+    integrations::twilio::callback_token,
+    store::Recorded,
+};
+
+/// What a message asks of us beyond being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keyword {
+    Stop,
+    Start,
+    /// Twilio or the carrier answers it.
+    Help,
+}
+
+impl Keyword {
+    /// Reads Twilio's own verdict, else the whole text as one of the carriers' words.
+    fn of(request: &TwilioRequest) -> Option<Self> {
+        let word = request
+            .get("OptOutType")
+            .or_else(|| request.get("Body"))
+            .unwrap_or_default();
+        Self::read(word)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let word = text.trim().trim_end_matches(['.', '!']).to_ascii_uppercase();
+        match word.as_str() {
+            "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => {
+                Some(Self::Stop)
+            }
+            // YES lifts an opt-out at Twilio too, but is an answer to too many questions to be taken for one here.
+            "START" | "UNSTOP" => Some(Self::Start),
+            "HELP" | "INFO" => Some(Self::Help),
+            _ => None,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Help => "help",
+        }
+    }
+}
+
+/// Takes in a message that somebody sent us.
+pub async fn inbound(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
+    let account_id = account(&context).await?;
+    let sid = request.sid("MessageSid")?.to_owned();
+    let sms = InboundSms {
+        context: &context,
+        request: &request,
+        account_id,
+        sid,
+        at: clock::now(),
+    };
+    sms.take_in().await?;
+    Ok(Twiml::nothing())
+}
+
+/// One inbound message on its way in.
+struct InboundSms<'a> {
+    context: &'a Context,
+    request: &'a TwilioRequest,
+    account_id: AccountId,
+    sid: String,
+    at: Timestamp,
+}
+
+impl InboundSms<'_> {
+    /// Takes every step in an order in which a repeat after a crash finds the rest to do: the message itself is last.
+    async fn take_in(&self) -> ApiResult<()> {
+        let store = &self.context.store;
+        if store
+            .messages
+            .by_provider_id(self.account_id, &self.sid)
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let lead_id = self.lead().await?;
+        let keyword = Keyword::of(self.request);
+        if let (Some(lead_id), Some(keyword)) = (lead_id, keyword) {
+            self.obey(lead_id, keyword).await?;
+        }
+        let mut data = json!({
+            "from": self.text("From"),
+            "to": self.text("To"),
+            "body": self.text("Body"),
+            "media": self.request.number::<u32>("NumMedia").unwrap_or(0),
+            "message_id": self.message_id(),
+        });
+        if let Some(keyword) = keyword {
+            data["keyword"] = keyword.as_str().into();
+        }
+        self.observe(EventType::SMS_RECEIVED, lead_id, data).await?;
+        store.messages.record(self.message(lead_id)).await?;
+        Ok(())
+    }
+
+    /// The sender's lead; none for senders that are no telephone number.
+    async fn lead(&self) -> ApiResult<Option<LeadId>> {
+        let Ok(phone) = self.text("From").parse() else {
+            return Ok(None);
+        };
+        let stranger = Lead {
+            id: LeadId::fresh(),
+            account_id: self.account_id,
+            name: String::new(),
+            phone: Some(phone),
+            email: None,
+            score: 0,
+            stage: "new".to_owned(),
+            timezone: None,
+            opted_out: false,
+            fields: std::collections::BTreeMap::new(),
+            created_at: self.at,
+            updated_at: self.at,
+        };
+        let (lead, is_new) = self.context.store.leads.find_or_create_by_phone(stranger).await?;
+        if is_new {
+            let data = json!({"source": "sms", "phone": lead.phone});
+            self.observe(EventType::LEAD_CREATED, Some(lead.id), data).await?;
+        }
+        Ok(Some(lead.id))
+    }
+
+    /// STOP silences us towards the person, START lifts that.
+    async fn obey(&self, lead_id: LeadId, keyword: Keyword) -> ApiResult<()> {
+        let (opted_out, kind) = match keyword {
+            Keyword::Stop => (true, EventType::LEAD_OPTED_OUT),
+            Keyword::Start => (false, EventType::LEAD_UPDATED),
+            Keyword::Help => return Ok(()),
+        };
+        let leads = &self.context.store.leads;
+        let lead = leads.get(self.account_id, lead_id).await?;
+        if lead.opted_out != opted_out {
+            leads
+                .update(Lead {
+                    opted_out,
+                    updated_at: self.at,
+                    ..lead
+                })
+                .await?;
+        }
+        let data = json!({"source": "sms", "opted_out": opted_out, "word": self.text("Body")});
+        self.observe(kind, Some(lead_id), data).await
+    }
+
+    async fn observe(
+        &self,
+        kind: EventType,
+        lead_id: Option<LeadId>,
+        data: serde_json::Value,
+    ) -> ApiResult<()> {
+        let parts = [
+            self.account_id.as_bytes().as_slice(),
+            self.sid.as_bytes(),
+            kind.as_str().as_bytes(),
+        ];
+        let observation = Observation {
+            // No time in it: a repeated delivery must give the same id.
+            id: ObservationId::derived(Timestamp::default(), &parts),
+            account_id: self.account_id,
+            kind,
+            at: self.at,
+            lead_id,
+            call_id: None,
+            caused_by: None,
+            data,
+        };
+        self.context.leads.observe(observation).await?;
+        Ok(())
+    }
+
+    fn message(&self, lead_id: Option<LeadId>) -> Message {
+        Message {
+            id: self.message_id(),
+            account_id: self.account_id,
+            channel: Channel::Sms,
+            direction: Direction::Inbound,
+            from: self.text("From").to_owned(),
+            to: self.text("To").to_owned(),
+            body: self.text("Body").to_owned(),
+            status: MessageStatus::Received,
+            provider_id: Some(self.sid.clone()),
+            error: None,
+            lead_id,
+            run_id: None,
+            created_at: self.at,
+            updated_at: self.at,
+        }
+    }
+
+    fn message_id(&self) -> MessageId {
+        MessageId::derived(
+            Timestamp::default(),
+            &[self.account_id.as_bytes(), self.sid.as_bytes()],
+        )
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.request.get(name).unwrap_or_default()
+    }
+}
+
+/// Takes in what became of a message that we sent. A status that ranks below the known one changes nothing.
+pub async fn status(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
+    let account_id = account(&context).await?;
+    let sid = request.sid("MessageSid")?;
+    let word = request.required("MessageStatus")?;
+    let status = message_status(word).ok_or_else(|| ApiError::Malformed {
+        detail: "MessageStatus is none we know".to_owned(),
+    })?;
+    let id = if let Some(token) = request.query(callback_token::PARAMETER) {
+        callback_token::open(&context.master_key, token)
+            .ok_or_else(|| refused("bad_callback_token", "the callback token is not one of ours"))?
+    } else {
+        let sent = context.store.messages.by_provider_id(account_id, sid).await?;
+        sent.ok_or(ApiError::Missing { what: "message" })?.id
+    };
+    // Reads within the account: a token must not move another account's message.
+    context.store.messages.get(account_id, id).await?;
+    let provider_id = Some(sid.to_owned());
+    let recorded = context
+        .store
+        .messages
+        .progress(id, status, provider_id, error_of(&request), clock::now())
+        .await?;
+    tracing::debug!(message_id = %id, word, is_fresh = recorded == Recorded::Fresh, "a message moved on");
+    Ok(Twiml::nothing())
+}
+
+/// Twilio's error as it came: `30006 Landline or unreachable carrier`.
+fn error_of(request: &TwilioRequest) -> Option<String> {
+    let code = request.get("ErrorCode").filter(|code| *code != "0")?;
+    let words = request.get("ErrorMessage").unwrap_or_default();
+    Some(format!("{code} {words}").trim_end().to_owned())
+}
+
+fn message_status(word: &str) -> Option<MessageStatus> {
+    Some(match word {
+        "accepted" | "queued" | "scheduled" => MessageStatus::Queued,
+        "sending" => MessageStatus::Sending,
+        "sent" => MessageStatus::Sent,
+        "delivered" | "read" | "partially_delivered" => MessageStatus::Delivered,
+        "undelivered" => MessageStatus::Undelivered,
+        "failed" | "canceled" => MessageStatus::Failed,
+        "receiving" | "received" => MessageStatus::Received,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carriers_words_count_only_when_they_are_the_whole_message() {
+        for word in [
+            "STOP",
+            " stop ",
+            "Stop.",
+            "stopall",
+            "UNSUBSCRIBE",
+            "cancel",
+            "End",
+            "quit",
+            "revoke",
+            "OptOut",
+        ] {
+            assert_eq!(Keyword::read(word), Some(Keyword::Stop), "{word:?}");
+        }
+        assert_eq!(Keyword::read("start"), Some(Keyword::Start));
+        assert_eq!(Keyword::read("Help!"), Some(Keyword::Help));
+        for text in ["", "please stop by at noon", "yes", "stop it now", "ok"] {
+            assert_eq!(Keyword::read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn later_words_rank_above_earlier_ones() {
+        let ranks: Vec<_> = ["queued", "sending", "sent", "undelivered", "delivered"]
+            .map(message_status)
+            .into();
+        assert!(
+            ranks.is_sorted() && ranks.iter().all(Option::is_some),
+            "{ranks:?}"
+        );
+        assert_eq!(message_status("teleported"), None);
+    }
+}

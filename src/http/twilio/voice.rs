@@ -1,0 +1,92 @@
+//! The doors that tell a call what to do next: `/twilio/voice` and `/twilio/dial`.
+
+use std::time::Duration;
+
+use axum::extract::State;
+
+use super::{
+    addresses::Addresses,
+    answer::Twiml,
+    callbacks::answered_by,
+    keep::{Unkept, keep_within},
+    request::TwilioRequest,
+    routing,
+    token::MediaPass,
+};
+use crate::{
+    clock,
+    domain::{
+        audio::Speaker,
+        call::{CallFact, Parties},
+        ids::AccountSid,
+        message::Direction,
+    },
+    http::{context::Context, error::ApiResult},
+};
+
+/// How long an answer waits for the store. The caller hears silence until it comes.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Answers a call: streams it and routes it.
+pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
+    let call = request.call()?;
+    let status = request.status("CallStatus")?;
+    let parties = request.parties().unwrap_or_else(|| Parties {
+        // Twilio names the direction of every call; one without it can only have come to us.
+        direction: Direction::Inbound,
+        from: request.get("From").unwrap_or_default().to_owned(),
+        to: request.get("To").unwrap_or_default().to_owned(),
+    });
+    let Parties { direction, from, to } = parties;
+    let requested = Unkept {
+        call: call.clone(),
+        dedupe_key: request.dedupe_key("voice", &[call.as_str()]),
+        fact: CallFact::Requested {
+            direction,
+            from,
+            to,
+            status,
+        },
+    };
+    // Synchronous detection says what it found in the request itself.
+    let detected = request.get("AnsweredBy").map(|word| Unkept {
+        call: call.clone(),
+        dedupe_key: request.dedupe_key("voice-amd", &[call.as_str()]),
+        fact: CallFact::MachineDetected {
+            answered_by: answered_by(word),
+        },
+    });
+    tokio::join!(keep_within(&context, requested, PATIENCE), async {
+        if let Some(detected) = detected {
+            keep_within(&context, detected, PATIENCE).await;
+        }
+    });
+    // A call that we place to an agent first has the agent on the leg that runs this.
+    let inbound = match request.query(routing::ROLE_PARAMETER) {
+        Some("agent") => Speaker::Agent,
+        _ => Speaker::Customer,
+    };
+    let account = AccountSid::new(context.twilio.account_sid.as_str());
+    let pass = MediaPass::fresh(account, call, inbound, clock::now()).seal(&context.master_key);
+    let doors = Addresses(&context.settings.public_url);
+    Ok(Twiml::of(&routing::greet(&context.twilio, doors, &pass, inbound)))
+}
+
+/// Says how to go on after the leg to the agent has ended.
+pub async fn dial(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
+    let call = request.call()?;
+    let status = request.status("DialCallStatus")?;
+    let leg = request.get("DialCallSid").unwrap_or_default();
+    let word = request.get("DialCallStatus").unwrap_or_default();
+    let ended = Unkept {
+        dedupe_key: request.dedupe_key("dial", &[call.as_str(), leg, word]),
+        call,
+        fact: CallFact::DialEnded {
+            status,
+            duration_s: request.number("DialCallDuration"),
+        },
+    };
+    keep_within(&context, ended, PATIENCE).await;
+    let doors = Addresses(&context.settings.public_url);
+    Ok(Twiml::of(&routing::after_dial(&context.twilio, doors, status)))
+}
