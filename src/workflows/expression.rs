@@ -161,6 +161,10 @@ fn print(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> R
             refuse("a map is not text: name one of its fields, or use `| json`")
         }
         ValueKind::Seq | ValueKind::Iterable => refuse("a list is not text: use `| join(', ')` or `| json`"),
+        // As in JSON and in conditions, not as in Python.
+        ValueKind::Bool => output
+            .write_str(if value.is_true() { "true" } else { "false" })
+            .map_err(Into::into),
         _ => minijinja::escape_formatter(output, state, value),
     }
 }

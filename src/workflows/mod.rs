@@ -4,6 +4,7 @@
 //! as a `Command`. The shell is `actors::runs`.
 
 // What an author writes.
+pub mod automations;
 pub mod definition;
 pub mod enrolment;
 pub mod expression;
@@ -21,6 +22,7 @@ mod variables;
 pub mod answers;
 pub mod effect;
 mod ending;
+pub mod history;
 pub mod input;
 pub mod journal;
 pub mod mover;
@@ -28,6 +30,8 @@ pub mod retry;
 pub mod run;
 pub mod settlement;
 pub mod step;
+#[cfg(test)]
+mod step_tests;
 pub mod transition;
 
 pub use definition::Definition;

@@ -1,0 +1,46 @@
+//! The automations that come with the product: workflows like any other, as data in `automations/`.
+
+/// One automation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Automation {
+    /// Stable name, as in its file's.
+    pub slug: &'static str,
+    /// What it does, for people.
+    pub summary: &'static str,
+    /// The definition, JSON that `Plan::from_json` takes.
+    pub definition: &'static str,
+}
+
+/// Every automation there is.
+pub const ALL: &[Automation] = &[
+    Automation {
+        slug: "negative_sentiment_escalation",
+        summary: "While an unhappy customer is still on the line: tells the managers, makes an urgent task, apologises by SMS",
+        definition: include_str!("automations/negative_sentiment_escalation.json"),
+    },
+    Automation {
+        slug: "missed_call_text_back",
+        summary: "Answers a missed call with an SMS, and makes a task when an hour passes without another call",
+        definition: include_str!("automations/missed_call_text_back.json"),
+    },
+];
+
+/// Returns the automation of that name.
+#[must_use]
+pub fn find(slug: &str) -> Option<&'static Automation> {
+    ALL.iter().find(|automation| automation.slug == slug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflows::Plan;
+
+    #[test]
+    fn every_automation_is_a_valid_workflow() {
+        for automation in ALL {
+            let plan = Plan::from_json(automation.definition);
+            assert!(plan.is_ok(), "{}: {:?}", automation.slug, plan.err());
+        }
+    }
+}

@@ -1,0 +1,695 @@
+//! The step's decisions, one table or story each.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    effect::{Command, Effect, Request},
+    history::{self, AttemptOutcome, Step},
+    input::{Choice, Failure, FailureKind, Finding, Input},
+    journal::{Entry, JournalEntry},
+    plan::Plan,
+    retry::RetryPolicy,
+    run::{Run, RunSeed},
+    scope::{AccountFacts, World},
+    transition::{Transition, transition},
+};
+use crate::domain::{
+    ids::{AccountId, LeadId, ObservationId, RunId, WorkflowId},
+    lead::Lead,
+    observation::{EventType, Observation},
+    run::{EffectState, RunStatus, StepStatus},
+    time::Timestamp,
+};
+
+const START: Timestamp = Timestamp::from_unix_millis(1_795_338_000_000);
+
+/// A run with the world around it, driven input by input.
+struct Story {
+    plan: Plan,
+    world: World,
+    run: Run,
+    journal: Vec<JournalEntry>,
+}
+
+impl Story {
+    fn new(definition: &Value) -> Self {
+        let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
+        let account_id = AccountId::derived(START, &[b"account"]);
+        let lead = lead(account_id);
+        let seed = RunSeed {
+            id: RunId::derived(START, &[b"run"]),
+            account_id,
+            workflow_id: WorkflowId::derived(START, &[b"workflow"]),
+            version: 1,
+            lead_id: Some(lead.id),
+            call_id: None,
+            trigger: json!({"type": "call.no_answer", "data": {"tries": 3}, "excerpt": "refund", "score": -0.9}),
+            started_at: START,
+        };
+        let account = AccountFacts {
+            id: account_id,
+            name: "Acme".to_owned(),
+        };
+        let world = World {
+            now: START,
+            account,
+            lead: Some(lead),
+            call: None,
+        };
+        Self {
+            plan,
+            world,
+            run: Run::new(seed),
+            journal: Vec::new(),
+        }
+    }
+
+    fn give(&mut self, input: Input) -> Transition {
+        let stored = Run::from_snapshot(&self.run.snapshot()).expect("a snapshot of ours");
+        let transition = transition(&self.plan, stored, input, &self.world);
+        self.run = transition.run.clone();
+        self.journal.extend(transition.journal.clone());
+        transition
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.world.now = self.world.now.plus(span);
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        history::steps(&self.journal)
+    }
+}
+
+fn lead(account_id: AccountId) -> Lead {
+    Lead {
+        id: LeadId::derived(START, &[b"lead"]),
+        account_id,
+        name: "Ada Lovelace".to_owned(),
+        phone: Some("+14155550100".parse().expect("a number")),
+        email: None,
+        score: 90,
+        stage: "new".to_owned(),
+        timezone: None,
+        opted_out: false,
+        fields: std::collections::BTreeMap::new(),
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+fn acts(transition: &Transition) -> Vec<&Effect> {
+    transition
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Act(effect) => Some(&**effect),
+            _ => None,
+        })
+        .collect()
+}
+
+fn done(effect: &Effect) -> Input {
+    Input::EffectDone {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        provider_id: Some("SM1".to_owned()),
+        output: json!({"id": "SM1"}),
+    }
+}
+
+fn failed(effect: &Effect, kind: FailureKind) -> Input {
+    let failure = Failure {
+        kind,
+        code: "503".to_owned(),
+        message: "try later".to_owned(),
+        retry_after: None,
+    };
+    Input::EffectFailed {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        failure,
+    }
+}
+
+fn unknown(effect: &Effect) -> Input {
+    Input::EffectUnknown {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        message: "timed out".to_owned(),
+    }
+}
+
+fn looked_up(effect: &Effect, finding: Finding) -> Input {
+    Input::LookedUp {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        finding,
+    }
+}
+
+/// One node behind the trigger, with `extra` laid over it.
+fn single(kind: &str, params: &Value, extra: &Value) -> Value {
+    let mut node = json!({"id": "one", "type": kind, "params": params});
+    for (name, value) in extra.as_object().into_iter().flatten() {
+        node[name] = value.clone();
+    }
+    json!({"name": "w", "trigger": {"type": "call.no_answer"}, "nodes": [node],
+        "edges": [{"from": "trigger", "to": "one"}]})
+}
+
+fn sms(extra: &Value) -> Value {
+    single("send_sms", &json!({"body": "Hi {{ lead.first_name }}"}), extra)
+}
+
+#[test]
+fn a_run_acts_once_and_completes_with_its_history() {
+    let mut story = Story::new(&sms(&json!({})));
+    let begun = story.give(Input::Started);
+    let effect = acts(&begun)[0].clone();
+    assert_eq!(begun.run.status(), RunStatus::Running);
+    assert_eq!(begun.effects[0].state, EffectState::Claimed);
+    let Request::SendSms { to, body, .. } = &effect.request else {
+        panic!("an SMS")
+    };
+    assert_eq!((to.as_str(), body.as_str()), ("+14155550100", "Hi Ada"));
+    story.pass(Duration::from_millis(40));
+    let ended = story.give(done(&effect));
+    assert_eq!(ended.run.status(), RunStatus::Completed);
+    assert_eq!(ended.effects[0].state, EffectState::Confirmed);
+    assert_eq!(ended.effects[0].provider_id.as_deref(), Some("SM1"));
+    assert_eq!(
+        ended.commands,
+        [Command::Finish {
+            status: RunStatus::Completed,
+            error: None
+        }]
+    );
+    let steps = story.steps();
+    assert_eq!(
+        (steps.len(), steps[0].status, steps[0].kind.as_str()),
+        (1, StepStatus::Done, "send_sms")
+    );
+    assert_eq!(
+        steps[0].input,
+        Some(json!({"to": "+14155550100", "body": "Hi Ada"}))
+    );
+    assert_eq!(
+        steps[0].effect.as_ref().map(|effect| effect.attempts[0].outcome),
+        Some(AttemptOutcome::Confirmed)
+    );
+    assert_eq!(steps[0].ended_at, Some(story.world.now));
+}
+
+#[test]
+fn an_unknown_variable_fails_the_node_by_name_and_sends_nothing() {
+    let mut story = Story::new(&single(
+        "send_sms",
+        &json!({"body": "Write to {{ lead.email }}"}),
+        &json!({}),
+    ));
+    let begun = story.give(Input::Started);
+    assert!(acts(&begun).is_empty());
+    assert_eq!(begun.run.status(), RunStatus::Failed);
+    assert_eq!(
+        begun.run.error().as_deref(),
+        Some("one: `lead.email` has no value here")
+    );
+}
+
+#[test]
+fn a_temporary_failure_is_tried_again_under_the_same_key_until_the_last_attempt() {
+    let retry = json!({"retry": {"max_attempts": 3, "initial_interval": "1s"}});
+    let mut story = Story::new(&sms(&retry));
+    let mut effect = acts(&story.give(Input::Started))[0].clone();
+    for attempt in 1..=2 {
+        assert_eq!(effect.attempt, attempt);
+        let refused = story.give(failed(&effect, FailureKind::Temporary));
+        assert_eq!(
+            (refused.run.status(), refused.effects[0].state),
+            (RunStatus::Waiting, EffectState::Rejected)
+        );
+        let (timer, due) = refused.timers_set[0];
+        let early = story.give(Input::TimerFired { timer });
+        assert!(!early.changed && early.commands == [Command::SetTimer { timer, due }]);
+        story.world.now = due;
+        let again = story.give(Input::TimerFired { timer });
+        assert_eq!(again.timers_cleared, [timer]);
+        let next = acts(&again)[0].clone();
+        assert_eq!(
+            Effect {
+                attempt: effect.attempt,
+                ..next.clone()
+            },
+            effect
+        );
+        effect = next;
+    }
+    let over = story.give(failed(&effect, FailureKind::Temporary));
+    assert_eq!(over.run.status(), RunStatus::Failed);
+    assert_eq!(over.run.error().as_deref(), Some("one: try later"));
+    let outcomes: Vec<_> = story.steps()[0]
+        .effect
+        .iter()
+        .flat_map(|effect| effect.attempts.clone())
+        .collect();
+    assert!(
+        outcomes
+            .iter()
+            .all(|attempt| attempt.outcome == AttemptOutcome::Rejected)
+    );
+    assert_eq!(outcomes.len(), 3);
+}
+
+#[test]
+fn a_permanent_failure_is_not_tried_again() {
+    let mut story = Story::new(&sms(&json!({})));
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    assert_eq!(
+        story.give(failed(&effect, FailureKind::Permanent)).run.status(),
+        RunStatus::Failed
+    );
+}
+
+#[test]
+fn the_error_port_and_continue_go_on_after_a_failure() {
+    let task = json!({"id": "task", "type": "create_task",
+        "params": {"title": "{{ steps.one.output.error.code }}: {{ steps.one.output.error.message }}"}});
+    let mut wired = sms(&json!({}));
+    wired["nodes"].as_array_mut().expect("nodes").push(task.clone());
+    let mut continued = sms(&json!({"on_error": "continue"}));
+    continued["nodes"].as_array_mut().expect("nodes").push(task);
+    let edge = |port: &str| json!({"from": "one", "port": port, "to": "task"});
+    wired["edges"].as_array_mut().expect("edges").push(edge("error"));
+    continued["edges"].as_array_mut().expect("edges").push(edge("ok"));
+    for definition in [wired, continued] {
+        let mut story = Story::new(&definition);
+        let effect = acts(&story.give(Input::Started))[0].clone();
+        let onward = story.give(failed(&effect, FailureKind::Permanent));
+        let Request::CreateTask { title, .. } = &acts(&onward)[0].request else {
+            panic!("a task")
+        };
+        assert_eq!(title, "503: try later");
+    }
+}
+
+#[test]
+fn an_sms_in_doubt_is_looked_up_and_never_sent_on_a_guess() {
+    let table = [
+        (
+            "resend",
+            Finding::Present {
+                provider_id: None,
+                output: json!({}),
+            },
+            RunStatus::Completed,
+            0,
+        ),
+        ("resend", Finding::Absent, RunStatus::Running, 1),
+        ("ask", Finding::Absent, RunStatus::Stuck, 0),
+        ("drop", Finding::Absent, RunStatus::Failed, 0),
+        (
+            "resend",
+            Finding::CannotTell {
+                reason: "no access".to_owned(),
+            },
+            RunStatus::Stuck,
+            0,
+        ),
+    ];
+    for (in_doubt, finding, status, sent_again) in table {
+        let params = json!({"body": "Hi", "in_doubt": in_doubt});
+        let mut story = Story::new(&single("send_sms", &params, &json!({})));
+        let effect = acts(&story.give(Input::Started))[0].clone();
+        let doubted = story.give(unknown(&effect));
+        assert!(
+            matches!(&doubted.commands[..], [Command::LookUp(_)]),
+            "{in_doubt}"
+        );
+        assert_eq!(doubted.effects[0].state, EffectState::Unknown);
+        let settled = story.give(looked_up(&effect, finding.clone()));
+        assert_eq!(settled.run.status(), status, "{in_doubt} {finding:?}");
+        assert_eq!(acts(&settled).len(), sent_again, "{in_doubt} {finding:?}");
+    }
+}
+
+#[test]
+fn a_person_decides_what_cannot_be_settled() {
+    for (choice, status, acted) in [
+        (Choice::Resend, RunStatus::Running, 1),
+        (Choice::Skip, RunStatus::Completed, 0),
+    ] {
+        let mut story = Story::new(&sms(&json!({})));
+        let effect = acts(&story.give(Input::Started))[0].clone();
+        story.give(unknown(&effect));
+        let asked = story.give(looked_up(
+            &effect,
+            Finding::CannotTell {
+                reason: "no access".to_owned(),
+            },
+        ));
+        assert!(
+            asked
+                .run
+                .error()
+                .is_some_and(|error| error.contains("resend or skip"))
+        );
+        assert_eq!(story.steps()[0].status, StepStatus::Unknown);
+        let decided = story.give(Input::Decided {
+            key: effect.key.clone(),
+            choice,
+        });
+        assert_eq!((decided.run.status(), acts(&decided).len()), (status, acted));
+        assert!(
+            !story
+                .give(Input::Decided {
+                    key: effect.key.clone(),
+                    choice
+                })
+                .changed
+        );
+    }
+}
+
+#[test]
+fn a_proof_that_comes_late_settles_an_effect_that_waits_for_a_person() {
+    let mut story = Story::new(&sms(&json!({})));
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    story.give(unknown(&effect));
+    story.give(looked_up(
+        &effect,
+        Finding::CannotTell {
+            reason: "no access".to_owned(),
+        },
+    ));
+    assert_eq!(story.give(done(&effect)).run.status(), RunStatus::Completed);
+}
+
+#[test]
+fn a_webhook_in_doubt_is_repeated_under_its_key_and_then_asks_or_takes_the_error_port() {
+    let params = json!({"url": "https://example.com/hook", "body": {"who": "{{ lead.name }}"}});
+    for (extra, end) in [
+        (json!({}), RunStatus::Stuck),
+        (json!({"on_error": "continue"}), RunStatus::Completed),
+    ] {
+        let mut story = Story::new(&single("webhook", &params, &extra));
+        let mut effect = acts(&story.give(Input::Started))[0].clone();
+        for _ in 1..RetryPolicy::default().max_attempts {
+            let doubted = story.give(unknown(&effect));
+            assert_eq!(
+                (doubted.run.status(), acts(&doubted).len()),
+                (RunStatus::Waiting, 0)
+            );
+            let (timer, due) = doubted.timers_set[0];
+            story.world.now = due;
+            let again = acts(&story.give(Input::TimerFired { timer }))[0].clone();
+            assert_eq!((&again.key, again.attempt), (&effect.key, effect.attempt + 1));
+            effect = again;
+        }
+        assert_eq!(story.give(unknown(&effect)).run.status(), end);
+    }
+}
+
+#[test]
+fn after_a_crash_a_claim_is_in_doubt_and_waits_are_armed_again() {
+    let mut definition = sms(&json!({}));
+    definition["nodes"]
+        .as_array_mut()
+        .expect("nodes")
+        .push(json!({"id": "pause", "type": "delay", "params": {"for": "3d"}}));
+    definition["edges"]
+        .as_array_mut()
+        .expect("edges")
+        .push(json!({"from": "trigger", "to": "pause"}));
+    let mut story = Story::new(&definition);
+    let begun = story.give(Input::Started);
+    let timer = begun.timers_set[0];
+    let recovered = story.give(Input::Recovered);
+    assert_eq!(acts(&recovered).len(), 0);
+    assert!(matches!(
+        &recovered.commands[..],
+        [Command::LookUp(_), Command::SetTimer { .. }]
+    ));
+    assert_eq!(recovered.timers_set, [timer]);
+    let twice = story.give(Input::Recovered);
+    assert!(
+        !twice.changed
+            && matches!(
+                &twice.commands[..],
+                [Command::LookUp(_), Command::SetTimer { .. }]
+            )
+    );
+}
+
+#[test]
+fn the_gate_can_hold_an_effect_without_using_up_an_attempt() {
+    let mut story = Story::new(&sms(&json!({"retry": {"max_attempts": 1}})));
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    let until = START.plus(Duration::from_secs(3600));
+    let reason = "quiet hours until 08:00".to_owned();
+    let hold = Input::EffectHeld {
+        key: effect.key.clone(),
+        attempt: 1,
+        until,
+        reason,
+    };
+    let held = story.give(hold.clone());
+    assert_eq!(
+        (held.run.status(), held.effects[0].state),
+        (RunStatus::Waiting, EffectState::Absent)
+    );
+    assert_eq!(story.steps()[0].waiting_until, Some(until));
+    story.world.now = until;
+    let again = acts(&story.give(Input::TimerFired {
+        timer: held.timers_set[0].0,
+    }))[0]
+        .clone();
+    assert_eq!((again.attempt, again.tries()), (2, 1));
+    assert!(!story.give(hold).changed);
+    assert_eq!(story.give(done(&again)).run.status(), RunStatus::Completed);
+}
+
+#[test]
+fn a_condition_branches_and_a_delay_parks_until_its_timer() {
+    let definition = json!({"name": "w", "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "good", "type": "condition", "params": {"if": "lead.score > 80 and trigger.data.tries == 3"}},
+            {"id": "pause", "type": "delay", "params": {"for": "2h"}},
+            {"id": "yes", "type": "create_task", "params": {"title": "yes {{ steps.good.output.result }}", "due_in": "1d"}},
+            {"id": "no", "type": "create_task", "params": {"title": "no"}}],
+        "edges": [{"from": "trigger", "to": "good"}, {"from": "good", "port": "true", "to": "pause"},
+            {"from": "good", "port": "false", "to": "no"}, {"from": "pause", "to": "yes"}]});
+    let mut story = Story::new(&definition);
+    let begun = story.give(Input::Started);
+    let due = START.plus(Duration::from_secs(7200));
+    assert_eq!(
+        (begun.run.status(), &begun.timers_set[..]),
+        (RunStatus::Waiting, &[(0, due)][..])
+    );
+    story.world.now = due;
+    let fired = story.give(Input::TimerFired { timer: 0 });
+    let Request::CreateTask { title, due_at, .. } = &acts(&fired)[0].request else {
+        panic!("a task")
+    };
+    assert_eq!(
+        (title.as_str(), *due_at),
+        ("yes true", Some(due.plus(Duration::from_secs(86_400))))
+    );
+    assert!(!story.give(Input::TimerFired { timer: 0 }).changed);
+}
+
+#[test]
+fn delays_until_a_moment_pass_at_once_when_it_is_over_and_wait_otherwise() {
+    for (until, status) in [
+        ("2020-01-01T00:00:00Z", RunStatus::Completed),
+        ("2030-01-01T00:00:00Z", RunStatus::Waiting),
+    ] {
+        let mut story = Story::new(&single("delay", &json!({"until": until}), &json!({})));
+        assert_eq!(story.give(Input::Started).run.status(), status);
+    }
+    let mut story = Story::new(&single(
+        "delay",
+        &json!({"until": "{{ trigger.data.tries }}"}),
+        &json!({}),
+    ));
+    assert_eq!(story.give(Input::Started).run.status(), RunStatus::Failed);
+}
+
+#[test]
+fn an_exit_condition_ends_a_wait_but_not_for_somebody_else() {
+    let mut definition = single("delay", &json!({"for": "30d"}), &json!({}));
+    definition["settings"] = json!({"exit_on": ["lead.opted_out"]});
+    let mut story = Story::new(&definition);
+    let begun = story.give(Input::Started);
+    assert!(begun.commands.contains(&Command::Listen {
+        events: vec![EventType::LEAD_OPTED_OUT]
+    }));
+    let fact = |kind, lead_id, at| {
+        Input::Observed(Box::new(Observation {
+            id: ObservationId::derived(at, &[b"fact"]),
+            account_id: story.run.account_id(),
+            kind,
+            at,
+            lead_id,
+            call_id: None,
+            caused_by: None,
+            data: json!({}),
+        }))
+    };
+    let later = START.plus(Duration::from_secs(1));
+    let mine = story.run.lead_id();
+    let without_effect = [
+        fact(
+            EventType::LEAD_OPTED_OUT,
+            Some(LeadId::derived(START, &[b"other"])),
+            later,
+        ),
+        fact(EventType::LEAD_OPTED_OUT, None, later),
+        fact(EventType::LEAD_UPDATED, mine, later),
+        fact(EventType::LEAD_OPTED_OUT, mine, Timestamp::from_unix_millis(1)),
+    ];
+    let exit = fact(EventType::LEAD_OPTED_OUT, mine, later);
+    for input in without_effect {
+        assert!(!story.give(input).changed);
+    }
+    let ended = story.give(exit);
+    assert_eq!(
+        (ended.run.status(), ended.run.error().as_deref()),
+        (RunStatus::Cancelled, Some("ended by lead.opted_out"))
+    );
+    assert_eq!(ended.timers_cleared, [0]);
+    assert_eq!(story.steps()[0].status, StepStatus::Cancelled);
+}
+
+#[test]
+fn a_cancelled_run_waits_for_the_effect_on_its_way_and_keeps_its_outcome() {
+    let mut story = Story::new(&sms(&json!({})));
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    let cancelled = story.give(Input::Cancelled {
+        reason: "by hand".to_owned(),
+    });
+    assert_eq!(cancelled.run.status(), RunStatus::Running);
+    let ended = story.give(failed(&effect, FailureKind::Temporary));
+    assert_eq!(
+        (ended.run.status(), ended.effects[0].state),
+        (RunStatus::Cancelled, EffectState::Rejected)
+    );
+    assert_eq!(ended.run.error().as_deref(), Some("by hand"));
+    assert!(!story.give(done(&effect)).changed);
+}
+
+#[test]
+fn parallel_ways_run_side_by_side_and_each_token_runs_the_node_where_they_meet() {
+    let definition = json!({"name": "w", "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "a", "type": "create_task", "params": {"title": "a"}},
+            {"id": "b", "type": "create_task", "params": {"title": "b"}},
+            {"id": "join", "type": "create_task", "params": {"title": "join"}}],
+        "edges": [{"from": "trigger", "to": "a"}, {"from": "trigger", "to": "b"},
+            {"from": "a", "to": "join"}, {"from": "b", "to": "join"}]});
+    let mut story = Story::new(&definition);
+    let begun = story.give(Input::Started);
+    let effects: Vec<Effect> = acts(&begun).into_iter().cloned().collect();
+    assert_eq!(effects.len(), 2);
+    let joined: Vec<Effect> = effects
+        .iter()
+        .map(|effect| acts(&story.give(done(effect)))[0].clone())
+        .collect();
+    assert_eq!(
+        joined.iter().map(|effect| effect.visit).collect::<Vec<_>>(),
+        [0, 1]
+    );
+    assert_ne!(joined[0].key, joined[1].key);
+    let ended: Vec<Transition> = joined.iter().map(|effect| story.give(done(effect))).collect();
+    assert_eq!(ended[1].run.status(), RunStatus::Completed);
+}
+
+#[test]
+fn a_cycle_that_no_time_passes_in_ends_with_an_honest_error() {
+    let definition = json!({"name": "w", "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "go", "type": "condition", "params": {"if": "true"}},
+            {"id": "pause", "type": "delay", "params": {"for": "1ms"}},
+            {"id": "back", "type": "condition", "params": {"if": "false"}}],
+        "edges": [{"from": "trigger", "to": "go"}, {"from": "go", "port": "true", "to": "pause"},
+            {"from": "pause", "to": "back"}, {"from": "back", "port": "false", "to": "go"}]});
+    let mut story = Story::new(&definition);
+    story.give(Input::Started);
+    for _ in 0..20_000 {
+        let Some((timer, due)) = story.run.timers().first().copied() else {
+            break;
+        };
+        story.world.now = due;
+        let before = story.journal.len();
+        story.give(Input::TimerFired { timer });
+        assert!(story.journal.len() > before);
+    }
+    assert_eq!(story.run.status(), RunStatus::Failed);
+    assert!(
+        story
+            .run
+            .error()
+            .is_some_and(|error| error.contains("10000 nodes")),
+        "{:?}",
+        story.run.error()
+    );
+}
+
+#[test]
+fn a_large_output_is_cut_and_says_so() {
+    let mut definition = single("webhook", &json!({"url": "https://example.com"}), &json!({}));
+    definition["nodes"].as_array_mut().expect("nodes").push(
+        json!({"id": "task", "type": "create_task", "params": {"title": "{{ steps.one.output.truncated }}"}}),
+    );
+    definition["edges"]
+        .as_array_mut()
+        .expect("edges")
+        .push(json!({"from": "one", "to": "task"}));
+    let mut story = Story::new(&definition);
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    let output = json!({"body": "x".repeat(100_000)});
+    let onward = story.give(Input::EffectDone {
+        key: effect.key.clone(),
+        attempt: 1,
+        provider_id: None,
+        output,
+    });
+    let Request::CreateTask { title, .. } = &acts(&onward)[0].request else {
+        panic!("a task")
+    };
+    assert_eq!(title, "true");
+}
+
+#[test]
+fn snapshots_of_another_format_are_refused_and_parked_runs_are_small() {
+    assert!(Run::from_snapshot(&[]).is_err());
+    assert!(Run::from_snapshot(b"\x07{}").is_err());
+    assert!(Run::from_snapshot(b"\x01{").is_err());
+    let mut story = Story::new(&single("delay", &json!({"for": "3d"}), &json!({})));
+    story.give(Input::Started);
+    let bytes = story.run.snapshot().len();
+    assert!(bytes <= 400, "{bytes} bytes");
+}
+
+#[test]
+fn journal_lines_read_back_as_they_were_written_and_count_up() {
+    let mut story = Story::new(&sms(&json!({})));
+    let effect = acts(&story.give(Input::Started))[0].clone();
+    story.give(failed(&effect, FailureKind::Temporary));
+    for (at, line) in story.journal.iter().enumerate() {
+        assert_eq!(
+            Entry::from_json(&line.entry.to_json()).expect("our own line"),
+            line.entry
+        );
+        assert_eq!(line.seq, u64::try_from(at).expect("small"));
+    }
+    let stored: Vec<(Timestamp, String)> = story
+        .journal
+        .iter()
+        .map(|line| (line.at, line.entry.to_json()))
+        .collect();
+    let lines = stored.iter().map(|(at, line)| (*at, line.as_str()));
+    assert_eq!(history::steps_of(lines).expect("our own lines"), story.steps());
+}
