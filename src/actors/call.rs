@@ -1,22 +1,45 @@
 //! One call: folds its facts, listens to it, scores it, tells others.
+//!
+//! In: word that facts are in the store, what is heard, scores. Out: the record and the transcript in the store, live facts,
+//! observations for the lead, alerts. Decisions are made in `domain::call` and `analysis`; this file carries them out.
+//! Restarts: its parent makes it anew and tells it to recover; it folds the facts in the store and goes on. Doing so twice
+//! is harmless: observations and alerts have ids derived from the call.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-use super::residents::{Desk, Resident};
-use tokio::sync::mpsc;
-
+use super::{
+    asr::AsrHandle,
+    call_news::{CallNews, Fired},
+    hearing::{self, Heard, TrackSpeakers},
+    leads::LeadsHandle,
+    residents::{Desk, Resident},
+    scoring::ScoringHandle,
+    stuck::{self, Stuck},
+};
 use crate::{
+    analysis::{CallMood, Certainty, MoodChange, ScoreAnswer, ScoreRequest, Scorer},
+    bus::{live::LiveFact, local::LocalBus},
+    clock,
     domain::{
         audio::Speaker,
+        call::{Call, CallChange, CallFact},
         ids::{AccountId, CallId},
+        sentiment::Sentiment,
+        time::{Timestamp, millis_of},
+        transcript::Utterance,
     },
+    integrations::probe::{CallProbe, ProbeAnswer},
     media::frame::AudioFrame,
+    store::{Store, StoreError, StoreResult, calls::IncomingFact},
 };
 
 /// A call within its account.
 pub type CallKey = (AccountId, CallId);
 
-/// What a lead's actor understands.
+/// What a call's actor understands.
 pub enum CallMsg {
     /// Facts are in the store that are not folded in.
     FactsArrived,
@@ -25,19 +48,67 @@ pub enum CallMsg {
         frames: mpsc::Receiver<AudioFrame>,
         inbound: Speaker,
     },
-    /// The actor before this one failed: take up what it left.
+    Heard {
+        base_ms: u64,
+        heard: Heard,
+    },
+    Scored(Box<ScoreAnswer>),
+    /// Time to see whether the call still lives.
+    Watch,
+    /// What the provider says about a call nothing was heard of.
+    Probed(ProbeAnswer),
     Recover,
 }
 
-/// What every lead's actor needs.
+/// What every call's actor needs.
 #[derive(Clone)]
-pub struct CallKind {}
+pub struct CallKind {
+    pub store: Store,
+    pub bus: LocalBus,
+    pub leads: LeadsHandle,
+    pub asr: AsrHandle,
+    pub scoring: ScoringHandle,
+    pub probe: Arc<dyn CallProbe>,
+    /// Without any sign of life for this long, the provider is asked.
+    pub lost_after: Duration,
+}
 
 /// The actor.
-pub struct CallActor {}
+pub struct CallActor {
+    kind: CallKind,
+}
 
 /// Its state.
-pub struct CallState {}
+pub struct CallState {
+    key: CallKey,
+    desk: Desk<CallKind>,
+    handled: u64,
+    loaded: Option<Loaded>,
+}
+
+/// The call as it stands.
+struct Loaded {
+    call: Call,
+    /// Facts folded in.
+    folded: u64,
+    mood: CallMood,
+    next_ordinal: u32,
+    /// The customer's words that wait for their score, by ordinal.
+    unscored: BTreeMap<u32, Utterance>,
+    listening: Option<JoinHandle<()>>,
+    /// When the first stream began: later streams' times go on from it.
+    stream_began: Option<Timestamp>,
+    last_sign: Instant,
+    watch: Option<JoinHandle<()>>,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        for task in [self.watch.take(), self.listening.take()].into_iter().flatten() {
+            task.abort();
+        }
+    }
+}
 
 impl Resident for CallKind {
     type Key = CallKey;
@@ -46,14 +117,374 @@ impl Resident for CallKind {
     const NAME: &'static str = "call";
 
     fn child(&self) -> CallActor {
-        CallActor {}
+        CallActor { kind: self.clone() }
     }
 
     fn recover() -> CallMsg {
         CallMsg::Recover
     }
 
-    fn gave_up(&self, _key: &CallKey, _error: &str) {}
+    fn gave_up(&self, (account_id, call_id): &CallKey, error: &str) {
+        let stuck = Stuck {
+            account_id: *account_id,
+            kind: "call_stuck",
+            title: "A call can no longer be followed".to_owned(),
+            error: error.to_owned(),
+            run_id: None,
+            call_id: Some(*call_id),
+            lead_id: None,
+        };
+        stuck::tell(self.store.clone(), self.bus.clone(), stuck);
+    }
+}
+
+/// Gives back the score that was stored, when a transcript is heard again after a restart.
+struct Remembered(Sentiment);
+
+impl Scorer for Remembered {
+    fn score(&self, _text: &str) -> Sentiment {
+        self.0
+    }
+}
+
+impl CallActor {
+    fn news<'a>(&'a self, key: CallKey) -> CallNews<'a> {
+        CallNews {
+            store: &self.kind.store,
+            bus: &self.kind.bus,
+            leads: &self.kind.leads,
+            key,
+        }
+    }
+
+    /// Reads what is known of the call; `None` while no fact of it is in the store.
+    async fn load(&self, key: CallKey) -> StoreResult<Option<Loaded>> {
+        let (account_id, call_id) = key;
+        let stored = match self.kind.store.calls.get(account_id, call_id).await {
+            Ok(call) => Some(call),
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(first) = self.kind.store.calls.facts(call_id).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let Some(sid) = self.kind.store.calls.sid(account_id, call_id).await? else {
+            return Ok(None);
+        };
+        let mut call = Call::new(call_id, account_id, sid, first.at);
+        if let Some(stored) = stored {
+            call.lead_id = stored.lead_id;
+            call.trend = stored.trend;
+        }
+        let mut mood = CallMood::default();
+        let mut next_ordinal = 0;
+        for utterance in self
+            .kind
+            .store
+            .calls
+            .transcript(account_id, call_id)
+            .await
+            .or_else(empty_if_missing)?
+        {
+            next_ordinal = next_ordinal.max(utterance.ordinal + 1);
+            if let (Some(request), Some(sentiment)) = (mood.heard(&utterance).request, utterance.sentiment) {
+                mood.scored(request.answer(&Remembered(sentiment)));
+            }
+        }
+        Ok(Some(Loaded {
+            call,
+            folded: 0,
+            mood,
+            next_ordinal,
+            unscored: BTreeMap::new(),
+            listening: None,
+            stream_began: None,
+            last_sign: Instant::now(),
+            watch: None,
+        }))
+    }
+
+    /// Folds in the facts that are in the store and tells what changed.
+    async fn fold(&self, key: CallKey, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let facts = self.kind.store.calls.facts(key.1).await?;
+        let is_first = loaded.folded == 0;
+        let mut changes: Vec<(CallChange, Timestamp)> = Vec::new();
+        for stored in facts.iter().filter(|stored| stored.ordinal >= loaded.folded) {
+            for change in loaded.call.apply(&stored.fact, stored.at) {
+                changes.push((change, stored.at));
+            }
+        }
+        loaded.folded = u64::try_from(facts.len()).unwrap_or(u64::MAX);
+        loaded.last_sign = Instant::now();
+        let news = self.news(key);
+        if loaded.call.lead_id.is_none() {
+            loaded.call.lead_id = news.lead_of(&loaded.call).await?;
+        }
+        if is_first {
+            news.started(&loaded.call).await?;
+        }
+        // Facts for others first: a crash before the record is saved folds again and tells them under the same ids.
+        for (change, at) in &changes {
+            news.observe_change(&loaded.call, *change, *at).await?;
+        }
+        self.kind
+            .store
+            .calls
+            .save(loaded.call.clone(), loaded.folded)
+            .await?;
+        news.publish_changes(&loaded.call, changes.iter().map(|(change, _)| *change));
+        Ok(())
+    }
+
+    fn listen(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        frames: mpsc::Receiver<AudioFrame>,
+        inbound: Speaker,
+    ) {
+        let now = clock::now();
+        let began = *loaded.stream_began.get_or_insert(now);
+        let base_ms = millis_of(now.since(began));
+        let speakers = TrackSpeakers {
+            inbound,
+            outbound: inbound.other(),
+        };
+        let (desk, key) = (state.desk.clone(), state.key);
+        let report = move |heard| desk.send(key, CallMsg::Heard { base_ms, heard });
+        loaded.last_sign = Instant::now();
+        // A stream that replaces another leaves the other to end by itself: what it still has to say is said.
+        loaded.listening = Some(hearing::start(speakers, self.kind.asr.clone(), frames, report));
+    }
+
+    async fn take_heard(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        base_ms: u64,
+        heard: Heard,
+    ) -> StoreResult<()> {
+        let (account_id, call_id) = state.key;
+        loaded.last_sign = Instant::now();
+        match heard {
+            Heard::Partial {
+                speaker,
+                text,
+                stable,
+                start_ms,
+                end_ms,
+            } => {
+                let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
+                if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
+                    self.score(state, request);
+                }
+                let fact = LiveFact::TranscriptPartial {
+                    call_id,
+                    speaker,
+                    text,
+                    stable,
+                    start_ms,
+                    end_ms,
+                };
+                self.kind.bus.publish(account_id, clock::now(), fact);
+            }
+            Heard::Final {
+                speaker,
+                text,
+                start_ms,
+                end_ms,
+            } => {
+                let utterance = Utterance {
+                    ordinal: loaded.next_ordinal,
+                    speaker,
+                    text,
+                    start_ms: base_ms + start_ms,
+                    end_ms: base_ms + end_ms,
+                    sentiment: None,
+                };
+                loaded.next_ordinal += 1;
+                let heard = loaded.mood.heard(&utterance);
+                match heard.request {
+                    Some(request) => {
+                        loaded.unscored.insert(utterance.ordinal, utterance);
+                        self.score(state, request);
+                    }
+                    None => self.news(state.key).said(utterance).await?,
+                }
+                self.take_mood(state.key, loaded, heard.changes).await?;
+            }
+            Heard::Gap {
+                speaker,
+                from_ms,
+                to_ms,
+            } => {
+                tracing::info!(%call_id, speaker = speaker.as_str(), from_ms, to_ms, "audio of a call is missing");
+                metrics::counter!("patchcord_audio_gaps_total").increment(1);
+            }
+            Heard::Shed {
+                speaker,
+                start_ms,
+                end_ms,
+            } => {
+                let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
+                let fact = LiveFact::TranscriptShed {
+                    call_id,
+                    speaker,
+                    start_ms,
+                    end_ms,
+                };
+                self.kind.bus.publish(account_id, clock::now(), fact);
+            }
+            Heard::Ended => {
+                loaded.listening = None;
+                let changes = loaded.mood.ended();
+                self.take_mood(state.key, loaded, changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn score(&self, state: &CallState, request: ScoreRequest) {
+        let (desk, key) = (state.desk.clone(), state.key);
+        let reply = Box::new(move |answer| desk.send(key, CallMsg::Scored(Box::new(answer))));
+        self.kind.scoring.score(request, reply);
+    }
+
+    /// Carries out what became known about the mood.
+    async fn take_mood(
+        &self,
+        key: CallKey,
+        loaded: &mut Loaded,
+        changes: Vec<MoodChange>,
+    ) -> StoreResult<()> {
+        let news = self.news(key);
+        for change in changes {
+            match change {
+                MoodChange::Scored { ordinal, sentiment } => {
+                    if let Some(mut utterance) = loaded.unscored.remove(&ordinal) {
+                        utterance.sentiment = Some(sentiment);
+                        news.said(utterance).await?;
+                    }
+                }
+                MoodChange::Trend { value, at_ms } => {
+                    loaded.call.trend = Some(value);
+                    let fact = LiveFact::SentimentTrend {
+                        call_id: key.1,
+                        trend: value,
+                        at_ms,
+                    };
+                    self.kind.bus.publish(key.0, clock::now(), fact);
+                }
+                MoodChange::Fired {
+                    evidence,
+                    certainty: Certainty::Confirmed,
+                }
+                | MoodChange::Confirmed { evidence } => {
+                    news.mood_fired(&loaded.call, Fired::Negative, &evidence).await?;
+                }
+                MoodChange::Fired {
+                    certainty: Certainty::Provisional,
+                    ..
+                } => {
+                    // Effects wait for the final words by default; the provisional firing is only counted.
+                    metrics::counter!("patchcord_alerts_provisional_total").increment(1);
+                }
+                MoodChange::Retracted { .. } => {
+                    metrics::counter!("patchcord_alerts_retracted_total").increment(1);
+                }
+                MoodChange::Positive { evidence } => {
+                    news.mood_fired(&loaded.call, Fired::Positive, &evidence).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether the call still lives; asks the provider when nothing was heard of it for too long.
+    fn watch(&self, state: &CallState, loaded: &Loaded) {
+        let is_quiet = loaded.last_sign.elapsed() >= self.kind.lost_after;
+        if !is_quiet || loaded.call.status.is_terminal() {
+            return;
+        }
+        let (desk, key, sid) = (state.desk.clone(), state.key, loaded.call.sid.clone());
+        let probe = Arc::clone(&self.kind.probe);
+        tokio::spawn(async move {
+            let answer = probe.ask(&sid).await;
+            desk.send(key, CallMsg::Probed(answer));
+        });
+    }
+
+    async fn take_probe(&self, key: CallKey, loaded: &mut Loaded, answer: ProbeAnswer) -> StoreResult<()> {
+        let fact = match answer {
+            ProbeAnswer::Live => {
+                loaded.last_sign = Instant::now();
+                return Ok(());
+            }
+            ProbeAnswer::Ended { status, duration_s } => CallFact::StatusReported {
+                status,
+                sequence: None,
+                duration_s,
+                sip_code: None,
+                parties: None,
+            },
+            ProbeAnswer::Gone => CallFact::Lost,
+        };
+        tracing::warn!(call_id = %key.1, "nothing was heard of a call for too long: its record is closed");
+        let incoming = IncomingFact {
+            account_id: key.0,
+            sid: loaded.call.sid.clone(),
+            call_id: key.1,
+            dedupe_key: "watchdog".to_owned(),
+            at: clock::now(),
+            fact,
+        };
+        self.kind.store.calls.record_fact(incoming).await?;
+        self.fold(key, loaded).await
+    }
+
+    fn set_watch(&self, state: &CallState, loaded: &mut Loaded) {
+        if loaded.call.status.is_terminal() {
+            if let Some(watch) = loaded.watch.take() {
+                watch.abort();
+            }
+            return;
+        }
+        if loaded.watch.as_ref().is_some_and(|watch| !watch.is_finished()) {
+            return;
+        }
+        let (desk, key, pause) = (state.desk.clone(), state.key, self.kind.lost_after / 2);
+        loaded.watch = Some(tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            desk.send(key, CallMsg::Watch);
+        }));
+    }
+
+    async fn take(&self, state: &CallState, loaded: &mut Loaded, message: CallMsg) -> StoreResult<()> {
+        match message {
+            CallMsg::FactsArrived | CallMsg::Recover => self.fold(state.key, loaded).await,
+            CallMsg::LineOpened { frames, inbound } => {
+                self.listen(state, loaded, frames, inbound);
+                Ok(())
+            }
+            CallMsg::Heard { base_ms, heard } => self.take_heard(state, loaded, base_ms, heard).await,
+            CallMsg::Scored(answer) => {
+                let changes = loaded.mood.scored(*answer);
+                self.take_mood(state.key, loaded, changes).await
+            }
+            CallMsg::Watch => {
+                self.watch(state, loaded);
+                Ok(())
+            }
+            CallMsg::Probed(answer) => self.take_probe(state.key, loaded, answer).await,
+        }
+    }
+}
+
+fn empty_if_missing(error: StoreError) -> StoreResult<Vec<Utterance>> {
+    match error {
+        StoreError::Missing { .. } => Ok(Vec::new()),
+        other => Err(other),
+    }
 }
 
 impl Actor for CallActor {
@@ -64,8 +495,44 @@ impl Actor for CallActor {
     async fn pre_start(
         &self,
         _myself: ActorRef<CallMsg>,
-        _arguments: Self::Arguments,
+        (key, desk): Self::Arguments,
     ) -> Result<CallState, ActorProcessingErr> {
-        Ok(CallState {})
+        Ok(CallState {
+            key,
+            desk,
+            handled: 0,
+            loaded: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<CallMsg>,
+        message: CallMsg,
+        state: &mut CallState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.handled += 1;
+        let mut loaded = match state.loaded.take() {
+            Some(loaded) => loaded,
+            None => match self.load(state.key).await? {
+                Some(mut loaded) => {
+                    self.fold(state.key, &mut loaded).await?;
+                    loaded
+                }
+                None => {
+                    state.desk.idle(state.key, state.handled);
+                    return Ok(());
+                }
+            },
+        };
+        self.take(state, &mut loaded, message).await?;
+        self.set_watch(state, &mut loaded);
+        let is_over =
+            loaded.call.status.is_terminal() && loaded.listening.is_none() && loaded.unscored.is_empty();
+        state.loaded = Some(loaded);
+        if is_over {
+            state.desk.idle(state.key, state.handled);
+        }
+        Ok(())
     }
 }

@@ -1,30 +1,71 @@
-//! One lead: takes observations in order and starts and signals runs.
+//! One lead: takes all facts about it in order, brings them to its runs, then starts what they trigger.
+//!
+//! In: observations that are in the store. Out: runs, each created in the store before the observation is marked as routed.
+//! Everything here may be done twice: run ids come from the observation, and runs ignore what they have seen.
+//! Restarts: its parent makes it anew and tells it to recover; it reads what is not marked as routed.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{
+    appending::world,
     leads::Subject,
+    plans::Plans,
     residents::{Desk, Resident},
+    runs::{RunError, RunsHandle, TriggeredStart, triggered_run_id},
+    stuck::{self, Stuck},
 };
-use crate::domain::observation::Observation;
+use crate::{
+    bus::local::LocalBus,
+    domain::{ids::RunId, observation::Observation, run::RunStatus},
+    store::{PageRequest, Recorded, Store, StoreError, runs::RunFilter, workflows::WorkflowRow},
+    workflows::{
+        Plan, World,
+        enrolment::{Admission, Earlier, admit},
+        trigger,
+    },
+};
+
+/// Active runs of one lead that hear of a fact, per status.
+const LISTENERS_MAX: u32 = 200;
 
 /// What a lead's actor understands.
 pub enum LeadMsg {
     /// This was observed and is in the store.
     Observed(Box<Observation>),
+    /// A run of the lead has ended: a start that waits for it may follow.
+    RunEnded,
     /// The actor before this one failed: take up what it left.
     Recover,
 }
 
 /// What every lead's actor needs.
 #[derive(Clone)]
-pub struct LeadKind {}
+pub struct LeadKind {
+    pub store: Store,
+    pub bus: LocalBus,
+    pub plans: Plans,
+    pub runs: RunsHandle,
+}
 
 /// The actor.
-pub struct LeadActor {}
+pub struct LeadActor {
+    kind: LeadKind,
+}
 
 /// Its state.
-pub struct LeadState {}
+pub struct LeadState {
+    subject: Subject,
+    desk: Desk<LeadKind>,
+    handled: u64,
+}
+
+/// Whether a fact has led to all it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Routed {
+    Wholly,
+    /// A start waits for an earlier run to end.
+    InPart,
+}
 
 impl Resident for LeadKind {
     type Key = Subject;
@@ -33,14 +74,188 @@ impl Resident for LeadKind {
     const NAME: &'static str = "lead";
 
     fn child(&self) -> LeadActor {
-        LeadActor {}
+        LeadActor { kind: self.clone() }
     }
 
     fn recover() -> LeadMsg {
         LeadMsg::Recover
     }
 
-    fn gave_up(&self, _key: &Subject, _error: &str) {}
+    fn gave_up(&self, key: &Subject, error: &str) {
+        let (account_id, lead_id) = match key {
+            Subject::Lead(account_id, lead_id) => (*account_id, Some(*lead_id)),
+            Subject::Account(account_id) => (*account_id, None),
+        };
+        let stuck = Stuck {
+            account_id,
+            kind: "lead_stuck",
+            title: "What happened with a lead cannot be brought to its workflows".to_owned(),
+            error: error.to_owned(),
+            run_id: None,
+            call_id: None,
+            lead_id,
+        };
+        stuck::tell(self.store.clone(), self.bus.clone(), stuck);
+    }
+}
+
+impl LeadActor {
+    /// Brings a fact to the lead's runs and starts what it triggers.
+    async fn route(&self, observation: &Observation) -> Result<(), RunError> {
+        self.bring_to_runs(observation).await?;
+        let rows = self
+            .kind
+            .store
+            .workflows
+            .triggered_by(observation.account_id, observation.kind.as_str())
+            .await?;
+        let mut routed = Routed::Wholly;
+        if !rows.is_empty() {
+            let world = world(
+                &self.kind.store,
+                observation.account_id,
+                observation.lead_id,
+                observation.call_id,
+            )
+            .await?;
+            for row in rows {
+                if self.start(observation, &row, &world).await? == Routed::InPart {
+                    routed = Routed::InPart;
+                }
+            }
+        }
+        if routed == Routed::Wholly {
+            self.kind.store.observations.mark_routed(observation.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring_to_runs(&self, observation: &Observation) -> Result<(), RunError> {
+        let Some(lead_id) = observation.lead_id else {
+            return Ok(());
+        };
+        for status in [RunStatus::Waiting, RunStatus::Running, RunStatus::Stuck] {
+            let filter = RunFilter {
+                lead_id: Some(lead_id),
+                status: Some(status),
+                workflow_id: None,
+            };
+            let page = PageRequest {
+                limit: LISTENERS_MAX,
+                cursor: None,
+            };
+            for head in self
+                .kind
+                .store
+                .runs
+                .list(observation.account_id, filter, page)
+                .await?
+                .items
+            {
+                self.kind.runs.observe(head.id, observation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one workflow, if its trigger matches and the lead may enrol.
+    async fn start(
+        &self,
+        observation: &Observation,
+        row: &WorkflowRow,
+        world: &World,
+    ) -> Result<Routed, RunError> {
+        let plan = match self.kind.plans.get(row.id, row.published).await {
+            Ok(plan) => plan,
+            Err(RunError::Broken { id, reason }) => {
+                // One broken workflow must not keep the lead's others from running.
+                tracing::error!(workflow_id = %id, reason, "a published workflow cannot be read");
+                return Ok(Routed::Wholly);
+            }
+            Err(error) => return Err(error),
+        };
+        match trigger::matches(&plan.definition().trigger, observation, world) {
+            Ok(true) => (),
+            Ok(false) => return Ok(Routed::Wholly),
+            Err(error) => {
+                tracing::warn!(workflow_id = %row.id, %error, "a trigger's filter could not be decided: no run was started");
+                return Ok(Routed::Wholly);
+            }
+        }
+        let run_id = triggered_run_id(observation, row.id);
+        if self.exists(observation, run_id).await? {
+            return Ok(Routed::Wholly);
+        }
+        match self.admission(observation, row, &plan).await? {
+            Admission::Start => (),
+            Admission::StartAfter(_) => return Ok(Routed::InPart),
+            Admission::Replace(earlier) => self.cancel(observation, earlier).await?,
+            Admission::Refuse(reason) => {
+                tracing::info!(workflow_id = %row.id, observation = %observation.id, reason, "no run was started");
+                return Ok(Routed::Wholly);
+            }
+        }
+        let start = TriggeredStart {
+            observation,
+            workflow_id: row.id,
+            version: row.published,
+            plan: &plan,
+        };
+        if self.kind.runs.start_triggered(start).await? == Recorded::Fresh {
+            tracing::info!(%run_id, workflow_id = %row.id, trigger = %observation.kind, "run started");
+        }
+        Ok(Routed::Wholly)
+    }
+
+    async fn exists(&self, observation: &Observation, run_id: RunId) -> Result<bool, RunError> {
+        match self.kind.store.runs.head(observation.account_id, run_id).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn admission(
+        &self,
+        observation: &Observation,
+        row: &WorkflowRow,
+        plan: &Plan,
+    ) -> Result<Admission, RunError> {
+        let enrolment = plan.definition().settings.enrolment;
+        let Some(lead_id) = observation.lead_id else {
+            return Ok(Admission::Start);
+        };
+        let runs = &self.kind.store.runs;
+        let active = runs.active_for_lead(row.id, lead_id).await?;
+        let any = !active.is_empty() || runs.ever_for_lead(row.id, lead_id).await?;
+        Ok(admit(enrolment, Earlier { any, active: &active }))
+    }
+
+    async fn cancel(&self, observation: &Observation, earlier: Vec<RunId>) -> Result<(), RunError> {
+        for run_id in earlier {
+            let reason = "replaced by a newer start for the same lead".to_owned();
+            match self
+                .kind
+                .runs
+                .cancel(observation.account_id, run_id, reason)
+                .await
+            {
+                Ok(()) | Err(RunError::Ended(_)) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up what was kept but not wholly routed, oldest first.
+    async fn take_up(&self, subject: Subject) -> Result<(), RunError> {
+        for observation in self.kind.store.observations.unrouted().await? {
+            if Subject::of(&observation) == subject {
+                self.route(&observation).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Actor for LeadActor {
@@ -51,8 +266,27 @@ impl Actor for LeadActor {
     async fn pre_start(
         &self,
         _myself: ActorRef<LeadMsg>,
-        _arguments: Self::Arguments,
+        (subject, desk): Self::Arguments,
     ) -> Result<LeadState, ActorProcessingErr> {
-        Ok(LeadState {})
+        Ok(LeadState {
+            subject,
+            desk,
+            handled: 0,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<LeadMsg>,
+        message: LeadMsg,
+        state: &mut LeadState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.handled += 1;
+        match message {
+            LeadMsg::Observed(observation) => self.route(&observation).await?,
+            LeadMsg::RunEnded | LeadMsg::Recover => self.take_up(state.subject).await?,
+        }
+        state.desk.idle(state.subject, state.handled);
+        Ok(())
     }
 }

@@ -1,15 +1,23 @@
 //! Everything alive: calls, leads, runs, timers, effects. The rest of the crate sees the handles only.
 
+mod appending;
 pub mod asr;
 pub mod call;
+mod call_news;
 pub mod calls;
+pub mod effects;
 pub mod hearing;
 pub mod lead;
 pub mod leads;
+pub mod plans;
 pub mod residents;
+pub mod root;
 pub mod run;
 pub mod runs;
+pub mod scoring;
 pub mod settings;
+mod stuck;
+pub mod timers;
 
 pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
 pub use leads::LeadsHandle;

@@ -52,6 +52,11 @@ impl<R: Resident> Clone for Desk<R> {
 }
 
 impl<R: Resident> Desk<R> {
+    /// Brings `message` to the key's actor, the way every message comes: what a child starts answers through here.
+    pub fn send(&self, key: R::Key, message: R::Msg) {
+        send(&self.0, DeskMsg::Deliver(key, message));
+    }
+
     /// Says that the child has handled `handled` messages in all and may be stopped if no more are on their way.
     pub fn idle(&self, key: R::Key, handled: u64) {
         send(&self.0, DeskMsg::Idle(key, handled));

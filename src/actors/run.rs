@@ -1,27 +1,103 @@
 //! One run: the shell around the pure core.
+//!
+//! In: inputs. For each: one transition of the core, one durable append, then its commands. The order is the promise:
+//! nothing is carried out before its claim is on disk, and nothing that is on disk is forgotten.
+//! Restarts: its parent makes it anew and tells it to recover; it reads its last append and goes on from there.
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::{Arc, OnceLock};
 
-use super::residents::{Desk, Resident};
-use crate::domain::ids::RunId;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-/// What a lead's actor understands.
+use super::{
+    appending::{append_of, world},
+    effects::{Ask, EffectsHandle},
+    lead::{LeadKind, LeadMsg},
+    leads::Subject,
+    plans::Plans,
+    residents::{Desk, Resident, Residents},
+    runs::RunError,
+    timers::TimersHandle,
+};
+use crate::{
+    bus::{live::LiveFact, local::LocalBus},
+    clock,
+    domain::{
+        ids::{AccountId, RunId},
+        run::{EffectState, RunStatus},
+    },
+    store::{Store, StoreError, runs::TimerRow},
+    workflows::{Command, Input, Plan, Provider, Run, Transition, run::SnapshotError, transition},
+};
+
+/// Times a transition is tried again on a fresh state when somebody else moved the run.
+const MOVED_RETRIES_MAX: u32 = 3;
+
+/// What a run's actor understands.
 pub enum RunMsg {
-    /// Cancelled by a person.
-    Cancel,
-    /// The actor before this one failed: take up what it left.
+    /// The first append is on disk: carry its commands out.
+    Created(Box<Transition>),
+    Input(Input),
+    /// An input whose sender waits until it is on disk.
+    Asked(Input, RpcReplyPort<Result<Reaction, RunError>>),
+    /// The actor before this one failed, or the process ended: settle what was under way.
     Recover,
 }
 
-/// What every lead's actor needs.
+/// What an asked input did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    Moved,
+    /// It changed nothing: stale, repeated or not meant for where the run stands.
+    Ignored,
+}
+
+/// What every run's actor needs.
 #[derive(Clone)]
-pub struct RunKind {}
+pub struct RunKind {
+    pub store: Store,
+    pub bus: LocalBus,
+    pub plans: Plans,
+    pub timers: TimersHandle,
+    pub effects: EffectsHandle,
+    /// Told when a run of theirs ends: a queued start may follow. Set once, by the composition root.
+    pub leads: Arc<OnceLock<Residents<LeadKind>>>,
+}
 
 /// The actor.
-pub struct RunActor {}
+pub struct RunActor {
+    kind: RunKind,
+}
 
 /// Its state.
-pub struct RunState {}
+pub struct RunState {
+    id: RunId,
+    desk: Desk<RunKind>,
+    handled: u64,
+    loaded: Option<Loaded>,
+}
+
+struct Loaded {
+    run: Run,
+    plan: Arc<Plan>,
+    revision: u64,
+}
+
+/// Why a run's actor cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum RunFault {
+    #[error("run {0} cannot be read")]
+    Snapshot(RunId, #[source] SnapshotError),
+    #[error("run {0} is moved by somebody else again and again")]
+    Contended(RunId),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for RunFault {
+    fn from(error: StoreError) -> Self {
+        Self::Run(RunError::Store(error))
+    }
+}
 
 impl Resident for RunKind {
     type Key = RunId;
@@ -30,14 +106,180 @@ impl Resident for RunKind {
     const NAME: &'static str = "run";
 
     fn child(&self) -> RunActor {
-        RunActor {}
+        RunActor { kind: self.clone() }
     }
 
     fn recover() -> RunMsg {
         RunMsg::Recover
     }
 
-    fn gave_up(&self, _key: &RunId, _error: &str) {}
+    fn gave_up(&self, key: &RunId, error: &str) {
+        super::stuck::park_run(self.store.clone(), self.bus.clone(), *key, error.to_owned());
+    }
+}
+
+impl RunActor {
+    async fn load(&self, state: &mut RunState) -> Result<(), RunFault> {
+        let (head, snapshot) = self.kind.store.runs.load(state.id).await?;
+        let run = Run::from_snapshot(&snapshot).map_err(|error| RunFault::Snapshot(state.id, error))?;
+        let plan = self.kind.plans.get(head.workflow_id, head.version).await?;
+        state.loaded = Some(Loaded {
+            run,
+            plan,
+            revision: head.revision,
+        });
+        Ok(())
+    }
+
+    /// Moves the run by one input: transition, append, commands.
+    async fn take(&self, state: &mut RunState, input: Input) -> Result<Reaction, RunFault> {
+        for _ in 0..=MOVED_RETRIES_MAX {
+            if state.loaded.is_none() {
+                self.load(state).await?;
+            }
+            let Some(loaded) = &state.loaded else { continue };
+            let run = &loaded.run;
+            let world = world(&self.kind.store, run.account_id(), run.lead_id(), run.call_id()).await?;
+            let now = world.now;
+            let moved = transition(&loaded.plan, run.clone(), input.clone(), &world);
+            let plan = Arc::clone(&loaded.plan);
+            let mut revision = loaded.revision;
+            if moved.changed {
+                let append = append_of(&moved, revision, now);
+                match self.kind.store.runs.append(append).await {
+                    Ok(()) => revision += 1,
+                    Err(StoreError::Moved { .. }) => {
+                        state.loaded = None;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.carry_out(state, &plan, &moved);
+            self.show_alerts(&moved).await?;
+            let reaction = if moved.changed {
+                Reaction::Moved
+            } else {
+                Reaction::Ignored
+            };
+            state.loaded = Some(Loaded {
+                run: moved.run,
+                plan,
+                revision,
+            });
+            return Ok(reaction);
+        }
+        Err(RunFault::Contended(state.id))
+    }
+
+    /// Does what a transition asks for, now that it is on disk.
+    fn carry_out(&self, state: &RunState, plan: &Plan, moved: &Transition) {
+        self.tell(plan, moved);
+        for command in &moved.commands {
+            match command {
+                Command::Act(effect) => self.ask(state, Ask::Act, effect),
+                Command::LookUp(effect) => self.ask(state, Ask::LookUp, effect),
+                Command::Finish { status, error } => self.finish(&moved.run, *status, error.clone()),
+                // Timers are armed below from the same list the store got; leads look up who listens.
+                Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => (),
+            }
+        }
+        let run_id = state.id;
+        let timers = moved.timers_set.iter().map(|(timer, due)| TimerRow {
+            due: *due,
+            run_id,
+            timer: *timer,
+        });
+        self.kind.timers.arm(timers.collect());
+    }
+
+    fn ask(&self, state: &RunState, ask: Ask, effect: &crate::workflows::Effect) {
+        let (desk, id) = (state.desk.clone(), state.id);
+        let reply = Box::new(move |input| desk.send(id, RunMsg::Input(input)));
+        self.kind.effects.ask(ask, Box::new(effect.clone()), reply);
+    }
+
+    /// Shows people what the transition did.
+    fn tell(&self, plan: &Plan, moved: &Transition) {
+        let (run, now) = (&moved.run, clock::now());
+        for line in &moved.journal {
+            let Some((node, status)) = line.entry.step() else {
+                continue;
+            };
+            let fact = LiveFact::RunStep {
+                run_id: run.id(),
+                node: node.to_owned(),
+                kind: plan.kind_of(node).unwrap_or_default().to_owned(),
+                status,
+                detail: serde_json::to_value(&line.entry).unwrap_or_default(),
+                call_id: run.call_id(),
+            };
+            self.kind.bus.publish(run.account_id(), now, fact);
+        }
+    }
+
+    /// Shows the alerts that effects of this run have raised.
+    async fn show_alerts(&self, moved: &Transition) -> Result<(), RunFault> {
+        for record in &moved.effects {
+            let effect = &record.effect;
+            if effect.provider() != Provider::Alert || record.state != EffectState::Confirmed {
+                continue;
+            }
+            let alert = self
+                .kind
+                .store
+                .alerts
+                .get(effect.account_id, effect.alert_id())
+                .await?;
+            let fact = LiveFact::AlertRaised {
+                alert: Box::new(alert),
+            };
+            self.kind.bus.publish(effect.account_id, clock::now(), fact);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, run: &Run, status: RunStatus, error: Option<String>) {
+        let fact = LiveFact::RunEnded {
+            run_id: run.id(),
+            status: status.as_str().to_owned(),
+            error,
+            call_id: run.call_id(),
+        };
+        self.kind.bus.publish(run.account_id(), clock::now(), fact);
+        metrics::counter!("patchcord_runs_ended_total", "status" => status.as_str()).increment(1);
+        if let (Some(leads), Some(lead_id)) = (self.kind.leads.get(), run.lead_id()) {
+            let account_id: AccountId = run.account_id();
+            leads.deliver(Subject::Lead(account_id, lead_id), LeadMsg::RunEnded);
+        }
+    }
+
+    /// Takes up what the actor before this one, or the process before this one, left behind.
+    async fn recover(&self, state: &mut RunState) -> Result<(), RunFault> {
+        self.load(state).await?;
+        let Some(loaded) = &state.loaded else {
+            return Ok(());
+        };
+        let run_id = state.id;
+        let timers = loaded
+            .run
+            .timers()
+            .into_iter()
+            .map(|(timer, due)| TimerRow { due, run_id, timer });
+        self.kind.timers.arm(timers.collect());
+        self.take(state, Input::Recovered).await?;
+        Ok(())
+    }
+
+    fn rest_if_parked(state: &RunState) {
+        let is_parked = state
+            .loaded
+            .as_ref()
+            .is_none_or(|loaded| loaded.run.in_flight().is_empty());
+        if is_parked {
+            state.desk.idle(state.id, state.handled);
+        }
+    }
 }
 
 impl Actor for RunActor {
@@ -48,8 +290,69 @@ impl Actor for RunActor {
     async fn pre_start(
         &self,
         _myself: ActorRef<RunMsg>,
-        _arguments: Self::Arguments,
+        (id, desk): Self::Arguments,
     ) -> Result<RunState, ActorProcessingErr> {
-        Ok(RunState {})
+        Ok(RunState {
+            id,
+            desk,
+            handled: 0,
+            loaded: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<RunMsg>,
+        message: RunMsg,
+        state: &mut RunState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.handled += 1;
+        match message {
+            RunMsg::Created(created) => {
+                let plan = self
+                    .kind
+                    .plans
+                    .get(created.run.workflow_id(), created.run.version())
+                    .await?;
+                let fact = LiveFact::RunStarted {
+                    run_id: state.id,
+                    workflow_id: created.run.workflow_id(),
+                    name: plan.definition().name.clone(),
+                    trigger: created.run.trigger_type().to_owned(),
+                    lead_id: created.run.lead_id(),
+                    call_id: created.run.call_id(),
+                };
+                self.kind
+                    .bus
+                    .publish(created.run.account_id(), clock::now(), fact);
+                self.carry_out(state, &plan, &created);
+                state.loaded = Some(Loaded {
+                    run: created.run,
+                    plan,
+                    revision: 1,
+                });
+            }
+            RunMsg::Input(input) => {
+                self.take(state, input).await?;
+            }
+            RunMsg::Asked(input, reply) => match self.take(state, input).await {
+                Ok(reaction) => answer(reply, Ok(reaction)),
+                Err(RunFault::Run(error)) => {
+                    // The sender hears it; the state on disk is whole, so the next message starts from there.
+                    state.loaded = None;
+                    answer(reply, Err(error));
+                }
+                Err(fault) => return Err(fault.into()),
+            },
+            RunMsg::Recover => self.recover(state).await?,
+        }
+        Self::rest_if_parked(state);
+        Ok(())
+    }
+}
+
+fn answer(reply: RpcReplyPort<Result<Reaction, RunError>>, answer: Result<Reaction, RunError>) {
+    if reply.send(answer).is_err() {
+        tracing::debug!("nobody waits for the answer any more");
     }
 }

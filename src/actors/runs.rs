@@ -1,10 +1,34 @@
-//! The runs: where they are started, cancelled, and where everything that concerns one is delivered.
+//! The runs: where they are started, cancelled, decided on, and where everything that concerns one is delivered.
+//!
+//! In: starts and questions. Out: the first append of a run, made here so that the caller knows it is on disk; after it,
+//! everything goes through the run's actor.
 
-use super::{residents::Residents, run::RunKind};
-use crate::{
-    domain::ids::{AccountId, LeadId, RunId, WorkflowId},
-    store::{Store, StoreError},
+use std::time::Duration;
+
+use ractor::RpcReplyPort;
+
+use super::{
+    appending::{append_of, world},
+    plans::Plans,
+    residents::Residents,
+    run::{Reaction, RunKind, RunMsg},
+    timers::TimersHandle,
 };
+use crate::{
+    clock,
+    domain::{
+        ids::{AccountId, LeadId, RunId, WorkflowId},
+        observation::Observation,
+        time::Timestamp,
+    },
+    store::{Recorded, Store, StoreError, StoreResult},
+    workflows::{Input, Plan, Run, RunSeed, transition, trigger},
+};
+
+pub use crate::workflows::Choice;
+
+/// How long a question to a run may take: an append behind a full queue, not an effect.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A start asked for by a person or the API.
 #[derive(Debug, Clone)]
@@ -16,13 +40,6 @@ pub struct ManualStart {
     pub data: serde_json::Value,
     /// The same text for the same workflow starts one run only.
     pub dedupe: Option<String>,
-}
-
-/// What a person chose for an effect whose outcome is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    Resend,
-    Skip,
 }
 
 /// Why a run could not be started or moved.
@@ -44,18 +61,42 @@ pub enum RunError {
     Store(#[from] StoreError),
 }
 
+/// A start that a fact leads to.
+pub struct TriggeredStart<'a> {
+    pub observation: &'a Observation,
+    pub workflow_id: WorkflowId,
+    pub version: u32,
+    pub plan: &'a Plan,
+}
+
 /// The runs. Cheap to clone.
 #[derive(Clone)]
 pub struct RunsHandle {
     store: Store,
+    plans: Plans,
+    timers: TimersHandle,
     runs: Residents<RunKind>,
+}
+
+/// Returns the id of the run that a fact starts: the same fact and workflow give the same run.
+#[must_use]
+pub fn triggered_run_id(observation: &Observation, workflow_id: WorkflowId) -> RunId {
+    RunId::derived(
+        observation.at,
+        &[observation.id.as_bytes(), workflow_id.as_bytes()],
+    )
 }
 
 impl RunsHandle {
     /// Ties the store to the run actors.
     #[must_use]
-    pub fn new(store: Store, runs: Residents<RunKind>) -> Self {
-        Self { store, runs }
+    pub fn new(store: Store, plans: Plans, timers: TimersHandle, runs: Residents<RunKind>) -> Self {
+        Self {
+            store,
+            plans,
+            timers,
+            runs,
+        }
     }
 
     /// Starts a run by hand. When this returns, the run survives a crash.
@@ -68,17 +109,90 @@ impl RunsHandle {
             .workflows
             .get(start.account_id, start.workflow_id)
             .await?;
-        let _ = &self.runs;
-        Err(RunError::NotPublished(row.id))
+        if row.published == 0 {
+            return Err(RunError::NotPublished(row.id));
+        }
+        if !row.enabled {
+            return Err(RunError::Disabled(row.id));
+        }
+        if let Some(lead_id) = start.lead_id {
+            self.store.leads.get(start.account_id, lead_id).await?;
+        }
+        let plan = self.plans.get(row.id, row.published).await?;
+        let now = clock::now();
+        let id = match &start.dedupe {
+            Some(text) => RunId::derived(Timestamp::default(), &[row.id.as_bytes(), text.as_bytes()]),
+            None => RunId::fresh(),
+        };
+        let seed = RunSeed {
+            id,
+            account_id: start.account_id,
+            workflow_id: row.id,
+            version: row.published,
+            lead_id: start.lead_id,
+            call_id: None,
+            trigger: trigger::manual_value(start.lead_id, start.data, now),
+            started_at: now,
+        };
+        self.start(&plan, seed).await?;
+        Ok(id)
     }
 
-    /// Ends a run that has not ended.
+    /// Starts the run that a fact leads to, once.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when it could not be kept.
+    pub async fn start_triggered(&self, start: TriggeredStart<'_>) -> Result<Recorded, RunError> {
+        let TriggeredStart {
+            observation,
+            workflow_id,
+            version,
+            plan,
+        } = start;
+        let seed = RunSeed {
+            id: triggered_run_id(observation, workflow_id),
+            account_id: observation.account_id,
+            workflow_id,
+            version,
+            lead_id: observation.lead_id,
+            call_id: observation.call_id,
+            trigger: trigger::value_of(observation),
+            started_at: clock::now(),
+        };
+        self.start(plan, seed).await
+    }
+
+    async fn start(&self, plan: &Plan, seed: RunSeed) -> Result<Recorded, RunError> {
+        let id = seed.id;
+        let world = world(&self.store, seed.account_id, seed.lead_id, seed.call_id).await?;
+        let now = world.now;
+        let created = transition(plan, Run::new(seed), Input::Started, &world);
+        let recorded = self.store.runs.create(append_of(&created, 0, now)).await?;
+        if recorded == Recorded::Fresh {
+            metrics::counter!("patchcord_runs_started_total").increment(1);
+            self.runs.deliver(id, RunMsg::Created(Box::new(created)));
+        }
+        Ok(recorded)
+    }
+
+    /// Brings a fact to a run that may be waiting for it.
+    pub fn observe(&self, run_id: RunId, observation: &Observation) {
+        self.runs.deliver(
+            run_id,
+            RunMsg::Input(Input::Observed(Box::new(observation.clone()))),
+        );
+    }
+
+    /// Ends a run that has not ended. When this returns, its end is on disk.
     ///
     /// # Errors
     /// [`RunError::Ended`] when it had; [`RunError::Store`] when it is not the account's.
-    pub async fn cancel(&self, account_id: AccountId, run_id: RunId) -> Result<(), RunError> {
-        let head = self.store.runs.head(account_id, run_id).await?;
-        Err(RunError::Ended(head.id))
+    pub async fn cancel(&self, account_id: AccountId, run_id: RunId, reason: String) -> Result<(), RunError> {
+        self.store.runs.head(account_id, run_id).await?;
+        match self.ask(run_id, Input::Cancelled { reason }).await? {
+            Reaction::Moved => Ok(()),
+            Reaction::Ignored => Err(RunError::Ended(run_id)),
+        }
     }
 
     /// Settles an effect whose outcome is unknown by a person's choice.
@@ -92,11 +206,57 @@ impl RunsHandle {
         effect_key: String,
         choice: Choice,
     ) -> Result<(), RunError> {
-        let head = self.store.runs.head(account_id, run_id).await?;
-        let _ = choice;
-        Err(RunError::NothingToDecide {
-            run_id: head.id,
-            key: effect_key,
-        })
+        self.store.runs.head(account_id, run_id).await?;
+        match self
+            .ask(
+                run_id,
+                Input::Decided {
+                    key: effect_key.clone(),
+                    choice,
+                },
+            )
+            .await?
+        {
+            Reaction::Moved => Ok(()),
+            Reaction::Ignored => Err(RunError::NothingToDecide {
+                run_id,
+                key: effect_key,
+            }),
+        }
     }
+
+    async fn ask(&self, run_id: RunId, input: Input) -> Result<Reaction, RunError> {
+        let (sender, answer) = ractor::concurrency::oneshot();
+        self.runs
+            .deliver(run_id, RunMsg::Asked(input, RpcReplyPort::from(sender)));
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
+        }
+    }
+
+    /// Arms every timer in the store and takes up every run that was moving when the process ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recover(&self) -> StoreResult<Recovery> {
+        let timers = self.store.runs.timers().await?;
+        let unparked = self.store.runs.unparked().await?;
+        let recovery = Recovery {
+            timers: timers.len(),
+            runs: unparked.len(),
+        };
+        self.timers.arm(timers);
+        for run_id in unparked {
+            self.runs.deliver(run_id, RunMsg::Recover);
+        }
+        Ok(recovery)
+    }
+}
+
+/// What a start found to take up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    pub timers: usize,
+    pub runs: usize,
 }

@@ -42,6 +42,14 @@ pub enum LiveFact {
         end_ms: u64,
         sentiment: Option<Sentiment>,
     },
+    /// Speech that was not turned into words: too much was waiting, or no model is loaded.
+    #[serde(rename = "transcript.shed")]
+    TranscriptShed {
+        call_id: CallId,
+        speaker: Speaker,
+        start_ms: u64,
+        end_ms: u64,
+    },
     /// The customer's running sentiment after a turn.
     #[serde(rename = "sentiment.trend")]
     SentimentTrend { call_id: CallId, trend: f32, at_ms: u64 },

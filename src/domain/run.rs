@@ -18,6 +18,19 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// The word used in JSON and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Stuck => "stuck",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing more happens to the run.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

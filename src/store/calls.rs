@@ -40,6 +40,8 @@ pub trait CallStore: Send + Sync {
     /// Writes the folded record; `folded` is the number of facts it holds. A record that holds fewer than the stored one is ignored.
     async fn save(&self, call: Call, folded: u64) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: CallId) -> StoreResult<Call>;
+    /// The provider's id of a call of which at least one fact is kept, folded or not.
+    async fn sid(&self, account_id: AccountId, id: CallId) -> StoreResult<Option<CallSid>>;
     async fn by_sid(&self, account_id: AccountId, sid: &CallSid) -> StoreResult<Option<Call>>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Call>>;
     /// Recovery scan over all accounts: calls with a fact that is not folded in, or whose record is not terminal.

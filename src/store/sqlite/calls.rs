@@ -79,6 +79,15 @@ impl CallStore for Sqlite {
         .await
     }
 
+    async fn sid(&self, account_id: AccountId, id: CallId) -> StoreResult<Option<CallSid>> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached("SELECT sid FROM calls WHERE id = ?1 AND account = ?2")?;
+            let found = statement.query_row((id, account_id), |row| row.get::<_, String>(0)).optional()?;
+            Ok(found.map(CallSid::new))
+        })
+        .await
+    }
+
     async fn by_sid(&self, account_id: AccountId, sid: &CallSid) -> StoreResult<Option<Call>> {
         let sid = sid.as_str().to_owned();
         self.read(move |db| {

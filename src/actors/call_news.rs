@@ -1,0 +1,254 @@
+//! What others hear of a call: live facts, observations for the lead, alerts.
+//!
+//! Everything here may be said twice: ids come from the call, and what is there already changes nothing.
+
+use serde_json::json;
+
+use super::{call::CallKey, leads::LeadsHandle};
+use crate::{
+    analysis::Evidence,
+    bus::{live::LiveFact, local::LocalBus},
+    clock,
+    domain::{
+        alert::{Alert, Severity},
+        call::{Call, CallChange, CallStatus, FoldState},
+        ids::{AlertId, LeadId, ObservationId},
+        lead::Lead,
+        observation::{EventType, Observation},
+        phone::PhoneNumber,
+        time::Timestamp,
+        transcript::Utterance,
+    },
+    store::{Recorded, Store, StoreResult},
+};
+
+/// Which way the mood went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fired {
+    Negative,
+    Positive,
+}
+
+/// The voice of one call.
+pub struct CallNews<'a> {
+    pub store: &'a Store,
+    pub bus: &'a LocalBus,
+    pub leads: &'a LeadsHandle,
+    pub key: CallKey,
+}
+
+impl CallNews<'_> {
+    /// Returns the lead with the customer's number, made if need be; `None` while no number is known.
+    pub async fn lead_of(&self, call: &Call) -> StoreResult<Option<LeadId>> {
+        let Ok(phone) = call.customer_number().parse::<PhoneNumber>() else {
+            return Ok(None);
+        };
+        let now = clock::now();
+        let lead = Lead {
+            id: LeadId::fresh(),
+            account_id: call.account_id,
+            name: String::new(),
+            phone: Some(phone),
+            email: None,
+            score: 0,
+            stage: "new".to_owned(),
+            timezone: None,
+            opted_out: false,
+            fields: std::collections::BTreeMap::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        let (lead, is_new) = self.store.leads.find_or_create_by_phone(lead).await?;
+        if is_new {
+            let observation = Observation {
+                id: ObservationId::derived(lead.created_at, &[b"lead.created", lead.id.as_bytes()]),
+                account_id: lead.account_id,
+                kind: EventType::LEAD_CREATED,
+                at: now,
+                lead_id: Some(lead.id),
+                call_id: Some(call.id),
+                caused_by: None,
+                data: json!({ "phone": lead.phone, "source": "call" }),
+            };
+            self.leads.observe(observation).await?;
+        }
+        Ok(Some(lead.id))
+    }
+
+    /// Says that the call has begun.
+    pub async fn started(&self, call: &Call) -> StoreResult<()> {
+        self.publish(LiveFact::CallStarted {
+            call: Box::new(shown(call)),
+        });
+        self.observe(call, EventType::CALL_STARTED, call.started_at, facts_of(call))
+            .await
+            .map(drop)
+    }
+
+    /// Says what a change means for workflows.
+    pub async fn observe_change(&self, call: &Call, change: CallChange, at: Timestamp) -> StoreResult<()> {
+        let kind = match change {
+            CallChange::Unanswered => EventType::CALL_NO_ANSWER,
+            CallChange::Busy => EventType::CALL_BUSY,
+            CallChange::Failed => EventType::CALL_FAILED,
+            CallChange::Voicemail => EventType::CALL_VOICEMAIL,
+            CallChange::Ended if call.status == CallStatus::Completed => EventType::CALL_COMPLETED,
+            CallChange::Ended | CallChange::Updated | CallChange::Answered => return Ok(()),
+        };
+        self.observe(call, kind, at, facts_of(call)).await.map(drop)
+    }
+
+    /// Shows people what changed.
+    pub fn publish_changes(&self, call: &Call, changes: impl Iterator<Item = CallChange>) {
+        let (mut is_updated, mut is_ended) = (false, false);
+        for change in changes {
+            is_updated = true;
+            is_ended |= change == CallChange::Ended;
+        }
+        if is_ended {
+            self.publish(LiveFact::CallEnded {
+                call: Box::new(shown(call)),
+            });
+        } else if is_updated {
+            self.publish(LiveFact::CallUpdated {
+                call: Box::new(shown(call)),
+            });
+        }
+    }
+
+    /// Keeps and shows what was said.
+    pub async fn said(&self, utterance: Utterance) -> StoreResult<()> {
+        self.store
+            .calls
+            .append_utterance(self.key.1, utterance.clone())
+            .await?;
+        self.publish(LiveFact::TranscriptFinal {
+            call_id: self.key.1,
+            ordinal: utterance.ordinal,
+            speaker: utterance.speaker,
+            text: utterance.text,
+            start_ms: utterance.start_ms,
+            end_ms: utterance.end_ms,
+            sentiment: utterance.sentiment,
+        });
+        Ok(())
+    }
+
+    /// Raises the alert for a mood that fired and starts what waits for it.
+    pub async fn mood_fired(&self, call: &Call, fired: Fired, evidence: &Evidence) -> StoreResult<()> {
+        let at = clock::now();
+        let mut data = facts_of(call);
+        if let (Some(data), Ok(serde_json::Value::Object(evidence))) =
+            (data.as_object_mut(), serde_json::to_value(evidence))
+        {
+            data.extend(evidence);
+        }
+        let kind = match fired {
+            Fired::Negative => EventType::CALL_SENTIMENT_NEGATIVE,
+            Fired::Positive => EventType::CALL_SENTIMENT_POSITIVE,
+        };
+        // One firing is one turn of the call: hearing it again after a restart gives the same id.
+        let turn = evidence.start_ms.to_be_bytes();
+        let id = ObservationId::derived(
+            call.started_at,
+            &[kind.as_str().as_bytes(), call.id.as_bytes(), &turn],
+        );
+        if fired == Fired::Negative {
+            self.raise(
+                call,
+                evidence,
+                AlertId::derived(call.started_at, &[call.id.as_bytes(), &turn]),
+                at,
+            )
+            .await?;
+        }
+        self.leads
+            .observe(self.observation(call, kind, id, at, data))
+            .await
+            .map(drop)
+    }
+
+    async fn raise(&self, call: &Call, evidence: &Evidence, id: AlertId, at: Timestamp) -> StoreResult<()> {
+        let alert = Alert {
+            id,
+            account_id: call.account_id,
+            kind: "negative_sentiment".to_owned(),
+            severity: Severity::Critical,
+            title: format!("Unhappy customer on the line: {}", call.customer_number()),
+            evidence: serde_json::to_value(evidence).unwrap_or_default(),
+            call_id: Some(call.id),
+            lead_id: call.lead_id,
+            run_id: None,
+            raised_at: at,
+            acked_at: None,
+            acked_by: None,
+        };
+        if self.store.alerts.raise(alert.clone()).await? == Recorded::Fresh {
+            metrics::counter!("patchcord_alerts_total").increment(1);
+            self.publish(LiveFact::AlertRaised {
+                alert: Box::new(alert),
+            });
+        }
+        Ok(())
+    }
+
+    async fn observe(
+        &self,
+        call: &Call,
+        kind: EventType,
+        at: Timestamp,
+        data: serde_json::Value,
+    ) -> StoreResult<Recorded> {
+        // No moment in it: whichever report tells it, it is the same fact of the call.
+        let id = ObservationId::derived(
+            Timestamp::default(),
+            &[kind.as_str().as_bytes(), call.id.as_bytes()],
+        );
+        self.leads
+            .observe(self.observation(call, kind, id, at, data))
+            .await
+    }
+
+    fn observation(
+        &self,
+        call: &Call,
+        kind: EventType,
+        id: ObservationId,
+        at: Timestamp,
+        data: serde_json::Value,
+    ) -> Observation {
+        Observation {
+            id,
+            account_id: call.account_id,
+            kind,
+            at,
+            lead_id: call.lead_id,
+            call_id: Some(call.id),
+            caused_by: None,
+            data,
+        }
+    }
+
+    fn publish(&self, fact: LiveFact) {
+        self.bus.publish(self.key.0, clock::now(), fact);
+    }
+}
+
+/// The record as people see it: without what only the fold remembers.
+fn shown(call: &Call) -> Call {
+    Call {
+        fold: FoldState::default(),
+        ..call.clone()
+    }
+}
+
+fn facts_of(call: &Call) -> serde_json::Value {
+    json!({
+        "direction": call.direction,
+        "from": call.from,
+        "to": call.to,
+        "status": call.status,
+        "duration_s": call.duration_s,
+        "answered_by": call.answered_by,
+    })
+}
