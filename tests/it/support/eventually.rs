@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// How long a fact may take before the test says it never came. Generous: a loaded machine is not a failure.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -31,11 +31,13 @@ where
     Fut: Future<Output = Option<T>>,
 {
     let started = Instant::now();
+    let mut looks = tokio::time::interval(PAUSE);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        looks.tick().await;
         if let Some(found) = look().await {
             return found;
         }
         assert!(started.elapsed() < deadline, "{what}: not within {deadline:?}");
-        tokio::time::sleep(PAUSE).await;
     }
 }
