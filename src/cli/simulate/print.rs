@@ -16,6 +16,7 @@ use crate::{
     domain::{
         alert::Severity,
         audio::Speaker,
+        message::Message as Sent,
         sentiment::{Sentiment, SentimentLabel},
     },
 };
@@ -108,6 +109,22 @@ impl Printer {
             String::new()
         };
         self.line(&format!("{which}{text}"))
+    }
+
+    /// Shows a message that a run sent, or that stayed in the outbox.
+    ///
+    /// # Errors
+    /// As [`Self::headline`].
+    pub fn message(&mut self, message: &Sent) -> Result<(), SimulateError> {
+        if self.style == Style::Json {
+            let mut line = json!(message);
+            line["type"] = json!("simulate.message");
+            return self.line(&line.to_string());
+        }
+        let (channel, status) = (word(&json!(message.channel)), word(&json!(message.status)));
+        let text = format!("{status:7} {channel} to {}: {}", message.to, message.body);
+        let text = self.paint(YELLOW, &text);
+        self.line(&text)
     }
 
     /// Shows the figures at the end.

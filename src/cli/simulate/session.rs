@@ -13,10 +13,11 @@ use super::{
     audio::Side,
     call::{Cast, Moment, Played, fresh_sid, play},
     doors::{Account, Doors},
+    outbox,
     outcome::SimulateError,
     print::Printer,
     summary::{Bearing, Summary, Tally},
-    watch::{Heard, SignIn, watch},
+    watch::{Heard, Live, SignIn, watch},
 };
 use crate::{bus::live::LiveFact, domain::secret::Secret};
 
@@ -28,8 +29,6 @@ const ALL_BEGUN: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(700);
 /// Frames of the demonstration call's caller that make a message: their first words, 5 s.
 const MESSAGE_FRAMES: Range<usize> = 310..560;
-
-type Live = mpsc::Receiver<Result<Heard, SimulateError>>;
 
 /// Plays what `arguments` ask for and prints it.
 ///
@@ -53,6 +52,7 @@ pub async fn run(arguments: &Arguments) -> Result<Summary, SimulateError> {
     let mut session = Session { printer, tally, live };
     session.play(&doors, casts).await?;
     session.settle(Duration::from_secs(arguments.settle)).await?;
+    session.show_messages(&doors).await?;
     let summary = session.tally.summary();
     session.printer.summary(&summary)?;
     Ok(summary)
@@ -172,6 +172,17 @@ impl Session {
         Ok(())
     }
 
+    /// Shows what the runs of our calls sent, or would have sent.
+    async fn show_messages(&mut self, doors: &Doors) -> Result<(), SimulateError> {
+        let Some(live) = &self.live else { return Ok(()) };
+        for message in outbox::newest(doors, live.token()).await? {
+            if message.run_id.is_some_and(|run| self.tally.is_ours(run)) {
+                self.printer.message(&message)?;
+            }
+        }
+        Ok(())
+    }
+
     fn show(&mut self, heard: Heard) -> Result<(), SimulateError> {
         // Types that this version does not know (`gap`, `pong`) say nothing about a call.
         let Ok(fact) = serde_json::from_value::<LiveFact>(heard.message.clone()) else {
@@ -189,11 +200,7 @@ impl Session {
 /// The next live message; never when nobody watches.
 async fn next(live: Option<&mut Live>) -> Result<Heard, SimulateError> {
     match live {
-        Some(live) => live.recv().await.unwrap_or_else(|| {
-            Err(SimulateError::Live {
-                why: "it ended".to_owned(),
-            })
-        }),
+        Some(live) => live.next().await,
         None => std::future::pending().await,
     }
 }

@@ -195,6 +195,12 @@ impl Tally {
         self.ended.len() == self.calls.len() && self.running.is_empty()
     }
 
+    /// Whether one of our calls started `run`.
+    #[must_use]
+    pub fn is_ours(&self, run: RunId) -> bool {
+        self.runs.contains(&run)
+    }
+
     /// The figures so far.
     #[must_use]
     pub fn summary(&self) -> Summary {

@@ -37,14 +37,37 @@ pub struct Heard {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// A supervisor's seat.
+#[derive(Debug)]
+pub struct Live {
+    messages: mpsc::Receiver<Result<Heard, SimulateError>>,
+    token: Secret,
+}
+
+impl Live {
+    /// The next message.
+    ///
+    /// # Errors
+    /// [`SimulateError::Live`] when the stream has ended.
+    pub async fn next(&mut self) -> Result<Heard, SimulateError> {
+        let ended = || SimulateError::Live {
+            why: "it ended".to_owned(),
+        };
+        self.messages.recv().await.unwrap_or_else(|| Err(ended()))
+    }
+
+    /// What we are signed in with.
+    #[must_use]
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+}
+
 /// Signs in and starts to watch. Returns when the server has taken the subscription, so that nothing is missed.
 ///
 /// # Errors
 /// [`SimulateError::SignIn`] when the server does not let us in.
-pub async fn watch(
-    doors: &Doors,
-    sign_in: &SignIn,
-) -> Result<mpsc::Receiver<Result<Heard, SimulateError>>, SimulateError> {
+pub async fn watch(doors: &Doors, sign_in: &SignIn) -> Result<Live, SimulateError> {
     let token = match sign_in {
         SignIn::Token(token) => token.clone(),
         SignIn::Password { email, password } => log_in(doors, email, password).await?,
@@ -53,21 +76,17 @@ pub async fn watch(
     let (mut socket, _) = connect_async(url.as_str())
         .await
         .map_err(|error| refused(&format!("{url}: {error}")))?;
-    for hello in [
-        json!({"type": "auth", "token": token.expose()}),
-        json!({"type": "ping"}),
-    ] {
-        socket
-            .send(Message::text(hello.to_string()))
-            .await
-            .map_err(|error| refused(&error.to_string()))?;
-    }
-    // The answer to the ping comes after the subscription is in place.
+    let hello = json!({"type": "auth", "token": token.expose()});
+    socket
+        .send(Message::text(hello.to_string()))
+        .await
+        .map_err(|error| refused(&error.to_string()))?;
+    // The first answer, `ready`, comes when the subscription is in place.
     let first = timeout(ANSWER_DEADLINE, next(&mut socket))
         .await
-        .map_err(|_| refused("no answer to the first ping"))?;
+        .map_err(|_| refused("the live stream does not get ready"))?;
     let first = first.map_err(|error| refused(&error.to_string()))?;
-    let (sender, receiver) = mpsc::channel(QUEUE_MESSAGES_MAX);
+    let (sender, messages) = mpsc::channel(QUEUE_MESSAGES_MAX);
     tokio::spawn(async move {
         let mut heard = Ok(first);
         loop {
@@ -78,7 +97,7 @@ pub async fn watch(
             heard = next(&mut socket).await;
         }
     });
-    Ok(receiver)
+    Ok(Live { messages, token })
 }
 
 async fn next(socket: &mut Socket) -> Result<Heard, SimulateError> {
