@@ -93,6 +93,7 @@ impl LiveFact {
             Self::CallStarted { call } | Self::CallUpdated { call } | Self::CallEnded { call } => Some(call.id),
             Self::TranscriptPartial { call_id, .. }
             | Self::TranscriptFinal { call_id, .. }
+            | Self::TranscriptShed { call_id, .. }
             | Self::SentimentTrend { call_id, .. } => Some(*call_id),
             Self::AlertRaised { alert } => alert.call_id,
             Self::AlertAcked { .. } => None,
@@ -111,6 +112,7 @@ impl LiveFact {
             Self::CallEnded { .. } => "call.ended",
             Self::TranscriptPartial { .. } => "transcript.partial",
             Self::TranscriptFinal { .. } => "transcript.final",
+            Self::TranscriptShed { .. } => "transcript.shed",
             Self::SentimentTrend { .. } => "sentiment.trend",
             Self::AlertRaised { .. } => "alert.raised",
             Self::AlertAcked { .. } => "alert.acked",

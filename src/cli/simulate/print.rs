@@ -149,8 +149,8 @@ impl Printer {
             summary.calls, summary.calls_ended
         ))?;
         self.line(&format!(
-            "utterances               customer {}, agent {}; {} partial texts",
-            summary.utterances_customer, summary.utterances_agent, summary.partials
+            "utterances               customer {}, agent {}; {} partial texts, {} shed",
+            summary.utterances_customer, summary.utterances_agent, summary.partials, summary.shed
         ))?;
         self.line(&format!(
             "end of speech to final   {}",
@@ -207,6 +207,20 @@ impl Printer {
             LiveFact::CallStarted { call } => {
                 Some(format!("call    {} from {} to {}", call.id, call.from, call.to))
             }
+            LiveFact::TranscriptShed {
+                speaker,
+                start_ms,
+                end_ms,
+                ..
+            } => Some(self.paint(
+                YELLOW,
+                &format!(
+                    "{} {:9} ({} ms of speech without words)",
+                    clock(*start_ms),
+                    speaker.as_str(),
+                    end_ms.saturating_sub(*start_ms)
+                ),
+            )),
             LiveFact::CallEnded { call } => Some(format!(
                 "call    {} ended: {}",
                 call.id,

@@ -31,6 +31,7 @@ pub struct Tally {
     ended: BTreeSet<CallId>,
     utterances: BTreeMap<Speaker, u32>,
     partials: u32,
+    shed: u32,
     steps_failed: u32,
     alerts: Vec<AlertSeen>,
     to_final_ms: Vec<u64>,
@@ -73,6 +74,8 @@ pub struct Summary {
     pub utterances_customer: u32,
     pub utterances_agent: u32,
     pub partials: u32,
+    /// Stretches of speech that were left without words.
+    pub shed: u32,
     pub alerts: Vec<AlertSeen>,
     pub runs: usize,
     pub runs_open: usize,
@@ -129,7 +132,10 @@ impl Tally {
         {
             self.sids.insert(call.id, call.sid.as_str().to_owned());
         }
-        let Some((id, sid)) = subject(fact).and_then(|id| Some((id, self.sids.get(&id)?.clone()))) else {
+        let Some((id, sid)) = fact
+            .call_id()
+            .and_then(|id| Some((id, self.sids.get(&id)?.clone())))
+        else {
             return Bearing::Foreign;
         };
         let delay_ms = self.count(fact, id, &sid, at);
@@ -149,6 +155,7 @@ impl Tally {
                 self.ended.insert(id);
             }
             LiveFact::TranscriptPartial { .. } => self.partials += 1,
+            LiveFact::TranscriptShed { .. } => self.shed += 1,
             LiveFact::TranscriptFinal { speaker, end_ms, .. } => {
                 *self.utterances.entry(*speaker).or_default() += 1;
                 let delay = self.after_speech(sid, *end_ms, at);
@@ -211,6 +218,7 @@ impl Tally {
             utterances_customer: said(Speaker::Customer),
             utterances_agent: said(Speaker::Agent),
             partials: self.partials,
+            shed: self.shed,
             alerts: self.alerts.clone(),
             runs: self.runs.len(),
             runs_open: self.running.len(),
@@ -252,23 +260,6 @@ impl Quantiles {
             p95: rank(95)?,
             max: rank(100)?,
         })
-    }
-}
-
-/// The call that a fact is about.
-fn subject(fact: &LiveFact) -> Option<CallId> {
-    match fact {
-        LiveFact::CallStarted { call } | LiveFact::CallUpdated { call } | LiveFact::CallEnded { call } => {
-            Some(call.id)
-        }
-        LiveFact::TranscriptPartial { call_id, .. }
-        | LiveFact::TranscriptFinal { call_id, .. }
-        | LiveFact::SentimentTrend { call_id, .. } => Some(*call_id),
-        LiveFact::AlertRaised { alert } => alert.call_id,
-        LiveFact::RunStarted { call_id, .. }
-        | LiveFact::RunStep { call_id, .. }
-        | LiveFact::RunEnded { call_id, .. } => *call_id,
-        LiveFact::AlertAcked { .. } => None,
     }
 }
 
