@@ -535,6 +535,21 @@ fn the_table_has_no_ring() {
 }
 
 #[test]
+fn the_page_shows_the_table() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page is there");
+    for (module, below) in MAY_IMPORT {
+        let names: Vec<String> = below.iter().map(|name| format!("`{name}`")).collect();
+        let names = if names.is_empty() {
+            "nothing of ours".to_owned()
+        } else {
+            names.join(", ")
+        };
+        let row = format!("| `{module}` | {names} |");
+        assert!(page.contains(&row), "docs/architecture.md lacks the row\n{row}");
+    }
+}
+
+#[test]
 fn pure_code_is_pure() {
     hold(
         impure,
