@@ -1,0 +1,176 @@
+//! The way out: HTTP with time and size limits, in two kinds that share nothing but their settings.
+//!
+//! Addresses the operator configured are called as they are; addresses a user gave pass the guard, at every redirect too. An
+//! error says whether anything can have been sent, because that decides if a request may be made again.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use reqwest::{Method, RequestBuilder, header::HeaderMap, redirect};
+use url::Url;
+
+use super::address_guard::{AddressRefused, AllowList, GuardedResolver};
+
+/// Whole request: name, connection, answer.
+const REQUEST_MAX: Duration = Duration::from_secs(15);
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Kept connections are closed before servers of the common kind close them (Node: 5 s, nginx: 75 s).
+const IDLE_MAX: Duration = Duration::from_secs(4);
+const IDLE_PER_HOST_MAX: usize = 32;
+/// Bytes of an answer that are read; the rest is not waited for.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+const REDIRECTS_MAX: usize = 3;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Refused(#[from] AddressRefused),
+    /// The request cannot be written: a header or URL that is none.
+    #[error("the request is not valid")]
+    Invalid(#[source] reqwest::Error),
+    /// No connection: nothing was sent.
+    #[error("{} cannot be reached", host_of(.0))]
+    Unreached(#[source] reqwest::Error),
+    /// Lost or timed out when it may have been sent.
+    #[error("{} did not answer{}", host_of(.0), if .0.is_timeout() { " in time" } else { "" })]
+    Lost(#[source] reqwest::Error),
+}
+
+fn host_of(error: &reqwest::Error) -> &str {
+    error.url().and_then(Url::host_str).unwrap_or("the server")
+}
+
+impl From<reqwest::Error> for SendError {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
+                return Self::Refused(refused.clone());
+            }
+            cause = inner.source();
+        }
+        if error.is_builder() {
+            Self::Invalid(error)
+        } else if error.is_connect() {
+            Self::Unreached(error)
+        } else {
+            Self::Lost(error)
+        }
+    }
+}
+
+/// The client could not be built: no root certificates on this machine, or a wrong allow list.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("the HTTP client cannot be built")]
+    Build(#[source] reqwest::Error),
+    #[error("security.allow_private_targets")]
+    AllowList(#[from] super::address_guard::AllowListError),
+}
+
+/// An answer, its body cut at 256 KiB.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub is_cut: bool,
+}
+
+impl Reply {
+    /// How long the server asks to be left alone, in the form of seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+/// The two clients. Cheap to clone; connections are kept and shared.
+#[derive(Clone)]
+pub struct HttpClient {
+    configured: reqwest::Client,
+    given: reqwest::Client,
+    allowed: Arc<AllowList>,
+}
+
+impl HttpClient {
+    /// Builds both clients; `allowed` are the private addresses that users may give.
+    ///
+    /// # Errors
+    /// When the machine has no root certificates.
+    pub fn new(allowed: AllowList) -> Result<Self, ClientError> {
+        install_tls();
+        let allowed = Arc::new(allowed);
+        let configured = base().redirect(redirect::Policy::none()).build().map_err(ClientError::Build)?;
+        let checked = Arc::clone(&allowed);
+        let policy = redirect::Policy::custom(move |attempt| {
+            if attempt.previous().len() > REDIRECTS_MAX {
+                return attempt.error(AddressRefused::Redirects(REDIRECTS_MAX));
+            }
+            match checked.check(attempt.url()) {
+                Ok(()) => attempt.follow(),
+                Err(refused) => attempt.error(refused),
+            }
+        });
+        // A proxy would resolve names itself, past the guard.
+        let given = base()
+            .no_proxy()
+            .dns_resolver(Arc::new(GuardedResolver { allowed: Arc::clone(&allowed) }))
+            .redirect(policy)
+            .build()
+            .map_err(ClientError::Build)?;
+        Ok(Self { configured, given, allowed })
+    }
+
+    /// Starts a request to an address the operator configured.
+    pub fn configured(&self, method: Method, url: Url) -> RequestBuilder {
+        self.configured.request(method, url)
+    }
+
+    /// Starts a request to an address a user gave.
+    ///
+    /// # Errors
+    /// [`AddressRefused`] when the address itself may not be called; a name is refused later, by [`send`].
+    pub fn given(&self, method: Method, url: Url) -> Result<RequestBuilder, AddressRefused> {
+        self.allowed.check(&url)?;
+        Ok(self.given.request(method, url))
+    }
+}
+
+/// Sends a request and reads its answer. A request that finds its kept connection closed before it could be written is sent
+/// once more on a fresh one; that is hyper's rule and safe for every method.
+///
+/// # Errors
+/// [`SendError`], which says whether the request may have arrived.
+pub async fn send(request: RequestBuilder) -> Result<Reply, SendError> {
+    let mut response = request.send().await?;
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Vec::new();
+    let mut is_cut = false;
+    while let Some(chunk) = response.chunk().await? {
+        let room = BODY_BYTES_MAX - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            is_cut = true;
+            break;
+        }
+    }
+    Ok(Reply { status, headers, body, is_cut })
+}
+
+/// Chooses the TLS implementation of this process. The first choice stays; it is the same everywhere.
+pub fn install_tls() {
+    // An error says that it was chosen before, in this process by this same call.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+fn base() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("patchcord/", env!("CARGO_PKG_VERSION")))
+        .timeout(REQUEST_MAX)
+        .connect_timeout(CONNECT_MAX)
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+}

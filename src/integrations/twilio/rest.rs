@@ -1,0 +1,229 @@
+//! Twilio's REST API of 2010-04-01, as far as we use it: messages, calls, streams.
+//!
+//! In: our words. Out: theirs, read strictly, and errors that say whether the request may have been carried out. Twilio takes
+//! no idempotency key, so the caller settles what is unknown.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use serde::{Deserialize, de::DeserializeOwned};
+use url::Url;
+
+use super::{ErrorClass, TwilioSettings};
+use crate::{
+    domain::{ids::CallSid, secret::Secret, time::Timestamp},
+    integrations::client::{self, HttpClient, Reply, SendError},
+};
+
+/// Messages of one sender and receiver that a look-up reads: the newest come first.
+const LISTED_MAX: u32 = 100;
+
+/// Why a request gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// Nothing was sent.
+    #[error("Twilio cannot be reached: {0}")]
+    Unreached(String),
+    /// Twilio said no: nothing was done.
+    #[error("{message}")]
+    Refused {
+        status: u16,
+        /// Twilio's error code, when the answer had one.
+        code: Option<u32>,
+        message: String,
+        retry_after: Option<Duration>,
+    },
+    /// It may have been done.
+    #[error("Twilio's answer is not known: {0}")]
+    Unknown(String),
+}
+
+impl RestError {
+    /// What kind of trouble a refusal is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Refused { status, code, .. } => ErrorClass::of(*code, *status),
+            Self::Unreached(_) | Self::Unknown(_) => ErrorClass::Temporary,
+        }
+    }
+}
+
+/// A message to send.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMessage<'a> {
+    pub to: &'a str,
+    pub from: &'a str,
+    pub body: &'a str,
+    pub status_callback: &'a str,
+    /// How long Twilio may hold it before it gives up: 1 s to 10 h.
+    pub validity: Duration,
+}
+
+/// A message as Twilio knows it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SentMessage {
+    pub sid: String,
+    pub status: String,
+    #[serde(default)]
+    pub body: String,
+    /// A number in quotes; "0" until a Messaging Service has chosen a sender.
+    #[serde(default)]
+    pub num_segments: Option<String>,
+    #[serde(default, deserialize_with = "rfc_2822")]
+    pub date_created: Option<Timestamp>,
+    #[serde(default)]
+    pub error_code: Option<u32>,
+}
+
+/// A call as Twilio knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KnownCall {
+    pub sid: String,
+    pub status: String,
+    /// Seconds in quotes; absent until the call is over.
+    #[serde(default)]
+    pub duration: Option<String>,
+}
+
+/// A media stream to start on a live call.
+#[derive(Debug, Clone)]
+pub struct NewStream<'a> {
+    pub call: &'a CallSid,
+    /// `wss:`, without a query.
+    pub url: &'a str,
+    pub name: &'a str,
+    pub status_callback: &'a str,
+    /// Come back in `start.customParameters`.
+    pub parameters: &'a [(&'a str, &'a str)],
+}
+
+/// A started stream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StartedStream {
+    pub sid: String,
+}
+
+#[derive(Deserialize)]
+struct MessageList {
+    messages: Vec<SentMessage>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: Option<u32>,
+    message: Option<String>,
+}
+
+/// The API for one account. Cheap to clone.
+#[derive(Clone)]
+pub struct TwilioRest {
+    http: HttpClient,
+    /// `…/2010-04-01/Accounts/AC…/`
+    base: Url,
+    account_sid: String,
+    auth_token: Secret,
+}
+
+/// `twilio.api_base` is no address.
+#[derive(Debug, thiserror::Error)]
+#[error("twilio.api_base: expected an address like `https://api.twilio.com`")]
+pub struct BaseError;
+
+impl TwilioRest {
+    /// # Errors
+    /// [`BaseError`] when `settings.api_base` is no address.
+    pub fn new(http: HttpClient, settings: &TwilioSettings) -> Result<Self, BaseError> {
+        let sid = &settings.account_sid;
+        let base = format!("{}/2010-04-01/Accounts/{sid}/", settings.api_base.trim_end_matches('/'));
+        let base = Url::parse(&base).map_err(|_not_an_address| BaseError)?;
+        Ok(Self { http, base, account_sid: sid.clone(), auth_token: settings.auth_token.clone() })
+    }
+
+    /// Sends a message.
+    pub async fn create_message(&self, message: &NewMessage<'_>) -> Result<SentMessage, RestError> {
+        let validity = message.validity.as_secs().to_string();
+        let form = [
+            ("To", message.to),
+            ("From", message.from),
+            ("Body", message.body),
+            ("StatusCallback", message.status_callback),
+            ("ValidityPeriod", &validity),
+        ];
+        self.read(self.request(Method::POST, "Messages.json")?.form(&form)).await
+    }
+
+    /// The newest messages between two numbers. There is no bound on the date in the request: Twilio compares it with the
+    /// day of sending, which a message that still waits does not have.
+    pub async fn messages_between(&self, from: &str, to: &str) -> Result<Vec<SentMessage>, RestError> {
+        let page = LISTED_MAX.to_string();
+        let query = [("To", to), ("From", from), ("PageSize", &page)];
+        let list: MessageList = self.read(self.request(Method::GET, "Messages.json")?.query(&query)).await?;
+        Ok(list.messages)
+    }
+
+    /// What Twilio knows of a call; `None` when it knows nothing. Lags some seconds behind the callbacks.
+    pub async fn call(&self, sid: &CallSid) -> Result<Option<KnownCall>, RestError> {
+        match self.read(self.request(Method::GET, &format!("Calls/{sid}.json"))?).await {
+            Ok(call) => Ok(Some(call)),
+            Err(RestError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts a one-way stream of both tracks on a call that is under way.
+    pub async fn start_stream(&self, stream: &NewStream<'_>) -> Result<StartedStream, RestError> {
+        let mut form = vec![
+            ("Url".to_owned(), stream.url),
+            ("Name".to_owned(), stream.name),
+            ("Track".to_owned(), "both_tracks"),
+            ("StatusCallback".to_owned(), stream.status_callback),
+        ];
+        for (number, (name, value)) in (1..).zip(stream.parameters) {
+            form.push((format!("Parameter{number}.Name"), *name));
+            form.push((format!("Parameter{number}.Value"), *value));
+        }
+        let path = format!("Calls/{}/Streams.json", stream.call);
+        self.read(self.request(Method::POST, &path)?.form(&form)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RestError> {
+        let url = self.base.join(path).map_err(|error| RestError::Unreached(error.to_string()))?;
+        Ok(self.http.configured(method, url).basic_auth(&self.account_sid, Some(self.auth_token.expose())))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
+        let reply = client::send(request).await.map_err(|error| match error {
+            SendError::Refused(_) | SendError::Invalid(_) | SendError::Unreached(_) => {
+                RestError::Unreached(error.to_string())
+            }
+            SendError::Lost(_) => RestError::Unknown(error.to_string()),
+        })?;
+        match reply.status {
+            200..=299 => serde_json::from_slice(&reply.body)
+                .map_err(|error| RestError::Unknown(format!("{} with a body that cannot be read: {error}", reply.status))),
+            // A redirect is not followed: the token must not travel elsewhere.
+            300..=499 => Err(refusal(&reply)),
+            _ => Err(RestError::Unknown(format!("status {}", reply.status))),
+        }
+    }
+}
+
+fn refusal(reply: &Reply) -> RestError {
+    let problem = serde_json::from_slice(&reply.body).unwrap_or(Problem { code: None, message: None });
+    RestError::Refused {
+        status: reply.status,
+        code: problem.code,
+        message: problem.message.unwrap_or_else(|| format!("status {}", reply.status)),
+        retry_after: reply.retry_after(),
+    }
+}
+
+fn rfc_2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    let moment = text.as_deref().and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    Ok(moment.and_then(|zoned| {
+        let millis = zoned.timestamp().as_millisecond();
+        u64::try_from(millis).ok().map(Timestamp::from_unix_millis)
+    }))
+}
