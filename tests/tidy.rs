@@ -19,7 +19,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("workflows", &["domain"]),
     ("bus", &["domain"]),
     ("store", &["domain", "workflows"]),
-    ("integrations", &["domain", "workflows"]),
+    // An integration keeps what it sends (`store`) and dates it (`clock`).
+    ("integrations", &["domain", "clock", "workflows", "store"]),
     (
         "actors",
         &[

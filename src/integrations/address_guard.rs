@@ -51,13 +51,24 @@ impl FromStr for Cidr {
     fn from_str(text: &str) -> Result<Self, AllowListError> {
         let wrong = || AllowListError(text.to_owned());
         let (base, prefix) = match text.split_once('/') {
-            Some((base, prefix)) => (base, Some(prefix.parse::<u32>().map_err(|_not_a_number| wrong())?)),
+            Some((base, prefix)) => (
+                base,
+                Some(prefix.parse::<u32>().map_err(|_not_a_number| wrong())?),
+            ),
             None => (text, None),
         };
         let base: IpAddr = base.parse().map_err(|_not_an_address| wrong())?;
-        let bits = if base.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS };
+        let bits = if base.is_ipv4() {
+            Ipv4Addr::BITS
+        } else {
+            Ipv6Addr::BITS
+        };
         let prefix = prefix.unwrap_or(bits);
-        if prefix > bits { Err(wrong()) } else { Ok(Self { base, prefix }) }
+        if prefix > bits {
+            Err(wrong())
+        } else {
+            Ok(Self { base, prefix })
+        }
     }
 }
 
@@ -102,7 +113,9 @@ impl AllowList {
         if self.permits(literal) {
             Ok(())
         } else {
-            Err(AddressRefused::Private { host: literal.to_string() })
+            Err(AddressRefused::Private {
+                host: literal.to_string(),
+            })
         }
     }
 }
@@ -120,9 +133,13 @@ impl Resolve for GuardedResolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let permitted: Vec<SocketAddr> = found.filter(|found| allowed.permits(found.ip())).collect();
             if permitted.is_empty() {
-                return Err(AddressRefused::Private { host: name.as_str().to_owned() }.into());
+                return Err(AddressRefused::Private {
+                    host: name.as_str().to_owned(),
+                }
+                .into());
             }
-            Ok(Box::new(permitted.into_iter()) as Addrs)
+            let addresses: Addrs = Box::new(permitted.into_iter());
+            Ok(addresses)
         })
     }
 }
@@ -164,7 +181,8 @@ fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !RESERVED_V4.iter().any(|(base, prefix)| in_v4(v4, *base, *prefix)),
         IpAddr::V6(v6) => {
-            in_v6(v6, GLOBAL_V6.0, GLOBAL_V6.1) && !RESERVED_V6.iter().any(|(base, prefix)| in_v6(v6, *base, *prefix))
+            in_v6(v6, GLOBAL_V6.0, GLOBAL_V6.1)
+                && !RESERVED_V6.iter().any(|(base, prefix)| in_v6(v6, *base, *prefix))
         }
     }
 }
@@ -190,14 +208,44 @@ mod tests {
     #[test]
     fn only_the_public_internet_is_permitted() {
         let none = AllowList::default();
-        for public in ["8.8.8.8", "1.1.1.1", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "2a00:1450:4001::1"] {
+        for public in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "2a00:1450:4001::1",
+        ] {
             assert!(none.permits(public.parse().expect("an address")), "{public}");
         }
         for private in [
-            "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
-            "169.254.169.254", "100.64.0.1", "100.100.100.200", "168.63.129.16", "192.0.0.192", "224.0.0.1",
-            "255.255.255.255", "198.18.0.1", "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001::1", "2001:db8::1",
+            "127.0.0.1",
+            "127.8.8.8",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:db8::1",
         ] {
             assert!(!none.permits(private.parse().expect("an address")), "{private}");
         }
@@ -207,7 +255,10 @@ mod tests {
     fn the_operator_can_permit_addresses_and_blocks() {
         let some = list("127.0.0.1, 10.1.0.0/16,fd00::/8");
         for permitted in ["127.0.0.1", "::ffff:127.0.0.1", "10.1.255.255", "fd12::1"] {
-            assert!(some.permits(permitted.parse().expect("an address")), "{permitted}");
+            assert!(
+                some.permits(permitted.parse().expect("an address")),
+                "{permitted}"
+            );
         }
         for refused in ["127.0.0.2", "10.2.0.0", "fe80::1"] {
             assert!(!some.permits(refused.parse().expect("an address")), "{refused}");
@@ -224,10 +275,18 @@ mod tests {
         let none = AllowList::default();
         let checked = |text: &str| none.check(&Url::parse(text).expect("a URL"));
         for hidden in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://017700000001/", "http://[::1]:80/",
-            "http://[::ffff:7f00:1]/", "http://user@127.1/",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://017700000001/",
+            "http://[::1]:80/",
+            "http://[::ffff:7f00:1]/",
+            "http://user@127.1/",
         ] {
-            assert!(matches!(checked(hidden), Err(AddressRefused::Private { .. })), "{hidden}");
+            assert!(
+                matches!(checked(hidden), Err(AddressRefused::Private { .. })),
+                "{hidden}"
+            );
         }
         assert_eq!(checked("file:///etc/passwd"), Err(AddressRefused::Scheme));
         assert_eq!(checked("ftp://example.com/"), Err(AddressRefused::Scheme));

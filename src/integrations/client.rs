@@ -81,7 +81,14 @@ impl Reply {
     /// How long the server asks to be left alone, in the form of seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        let seconds = self
+            .headers
+            .get(reqwest::header::RETRY_AFTER)?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
         Some(Duration::from_secs(seconds))
     }
 }
@@ -102,7 +109,10 @@ impl HttpClient {
     pub fn new(allowed: AllowList) -> Result<Self, ClientError> {
         install_tls();
         let allowed = Arc::new(allowed);
-        let configured = base().redirect(redirect::Policy::none()).build().map_err(ClientError::Build)?;
+        let configured = base()
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(ClientError::Build)?;
         let checked = Arc::clone(&allowed);
         let policy = redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS_MAX {
@@ -116,11 +126,17 @@ impl HttpClient {
         // A proxy would resolve names itself, past the guard.
         let given = base()
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedResolver { allowed: Arc::clone(&allowed) }))
+            .dns_resolver(Arc::new(GuardedResolver {
+                allowed: Arc::clone(&allowed),
+            }))
             .redirect(policy)
             .build()
             .map_err(ClientError::Build)?;
-        Ok(Self { configured, given, allowed })
+        Ok(Self {
+            configured,
+            given,
+            allowed,
+        })
     }
 
     /// Starts a request to an address the operator configured.
@@ -157,7 +173,12 @@ pub async fn send(request: RequestBuilder) -> Result<Reply, SendError> {
             break;
         }
     }
-    Ok(Reply { status, headers, body, is_cut })
+    Ok(Reply {
+        status,
+        headers,
+        body,
+        is_cut,
+    })
 }
 
 /// Chooses the TLS implementation of this process. The first choice stays; it is the same everywhere.

@@ -1,8 +1,25 @@
 //! Every service outside, one file or folder each.
+//!
+//! `port` is what runs see: one way out, chosen by `routing`. `client` is the only HTTP client, `address_guard` what keeps
+//! users' addresses on the public internet.
 
 pub mod port;
 pub mod probe;
 pub mod settings;
-pub mod twilio;
 
+pub mod address_guard;
+pub mod client;
+mod pace;
+
+pub mod port;
+pub mod routing;
+
+pub mod outbox;
+pub mod records;
+pub mod slack;
+pub mod twilio;
+pub mod webhook;
+pub mod webhook_signature;
+
+pub use routing::{Parts, effect_port};
 pub use settings::{SecuritySettings, SlackSettings};

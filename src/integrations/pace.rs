@@ -19,7 +19,10 @@ pub(super) struct Pace {
 impl Pace {
     /// `per_second` of 0 counts as 1.
     pub(super) fn new(per_second: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / per_second.max(1), next: Mutex::new(None) }
+        Self {
+            interval: Duration::from_secs(1) / per_second.max(1),
+            next: Mutex::new(None),
+        }
     }
 
     /// Waits for a turn.

@@ -1,32 +1,66 @@
-//! The effect port: the one way by which a run reaches the world.
+//! The effect port: the one way from a run to the world.
 //!
-//! In: an effect whose claim is on disk. Out: what became of it. Swapping the port is how a dry run stays dry.
+//! A dry run, a backtest and the outbox put another implementation in its place and nothing else changes.
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::workflows::{Effect, Failure, Finding};
+use crate::{
+    store::StoreError,
+    workflows::{Effect, Failure, FailureKind, Finding},
+};
 
-/// What became of one attempt.
+/// What became of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EffectOutcome {
-    /// The provider has it.
+    /// It was carried out.
     Confirmed {
+        /// The provider's name for it, when it gives one.
         provider_id: Option<String>,
         /// What the node's output becomes.
         output: Value,
     },
-    /// Definitely not carried out: nothing left the machine, or the provider refused.
+    /// It was definitely not carried out.
     Rejected(Failure),
-    /// A time-out, a reset or a 5xx after bytes were sent: it may have been carried out.
+    /// It may have been carried out.
     Unknown { message: String },
 }
 
-/// Carries effects out. Every method ends by itself: each external call has a time-out.
+impl EffectOutcome {
+    /// A refusal that trying again does not change.
+    #[must_use]
+    pub fn permanent(code: &str, message: impl Into<String>) -> Self {
+        Self::Rejected(Failure {
+            kind: FailureKind::Permanent,
+            code: code.to_owned(),
+            message: message.into(),
+            retry_after: None,
+        })
+    }
+
+    /// Nothing was done, and it may work later.
+    #[must_use]
+    pub fn temporary(code: &str, message: impl Into<String>) -> Self {
+        Self::Rejected(Failure {
+            kind: FailureKind::Temporary,
+            code: code.to_owned(),
+            message: message.into(),
+            retry_after: None,
+        })
+    }
+
+    /// The store failed before anything was sent.
+    #[must_use]
+    pub fn store_failed(error: &StoreError) -> Self {
+        Self::temporary("store", error.to_string())
+    }
+}
+
+/// Whoever can carry effects out.
 #[async_trait]
 pub trait EffectPort: Send + Sync {
-    /// Carries the effect out once.
+    /// Carries an effect out. Its claim is on disk before this is called. Answers within 50 s.
     async fn execute(&self, effect: &Effect) -> EffectOutcome;
-    /// Finds out whether an effect in doubt was carried out. Looks from `effect.planned_at` on.
+    /// Finds out whether an effect whose outcome is unknown was carried out. May take 90 s: what was sent shows late.
     async fn settle(&self, effect: &Effect) -> Finding;
 }

@@ -32,7 +32,9 @@ impl ErrorClass {
             Some(21610) => Self::OptedOut,
             Some(21635 | 30004 | 30007 | 30034) => Self::Blocked,
             Some(20429 | 30001 | 30003 | 30008) => Self::Temporary,
-            Some(20003 | 20404 | 21212 | 21408 | 21606 | 21608 | 21609 | 21612 | 21659 | 21660) => Self::Setup,
+            Some(20003 | 20404 | 21212 | 21408 | 21606 | 21608 | 21609 | 21612 | 21659 | 21660) => {
+                Self::Setup
+            }
             Some(_) | None => match status {
                 429 => Self::Temporary,
                 401 | 403 => Self::Setup,
@@ -46,7 +48,9 @@ impl ErrorClass {
     pub const fn kind(self) -> FailureKind {
         match self {
             Self::Temporary => FailureKind::Temporary,
-            Self::BadNumber | Self::OptedOut | Self::Blocked | Self::Setup | Self::Other => FailureKind::Permanent,
+            Self::BadNumber | Self::OptedOut | Self::Blocked | Self::Setup | Self::Other => {
+                FailureKind::Permanent
+            }
         }
     }
 

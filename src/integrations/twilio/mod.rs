@@ -1,6 +1,13 @@
 //! Twilio: settings, and what we ask of its REST API.
 
 pub mod callback_token;
+pub mod error_catalogue;
+pub mod rest;
 pub mod settings;
+pub mod sms;
+pub mod words;
 
+pub use error_catalogue::ErrorClass;
+pub use rest::TwilioRest;
 pub use settings::{Routing, TwilioSettings};
+pub use sms::TwilioSms;

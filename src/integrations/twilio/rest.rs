@@ -135,9 +135,17 @@ impl TwilioRest {
     /// [`BaseError`] when `settings.api_base` is no address.
     pub fn new(http: HttpClient, settings: &TwilioSettings) -> Result<Self, BaseError> {
         let sid = &settings.account_sid;
-        let base = format!("{}/2010-04-01/Accounts/{sid}/", settings.api_base.trim_end_matches('/'));
+        let base = format!(
+            "{}/2010-04-01/Accounts/{sid}/",
+            settings.api_base.trim_end_matches('/')
+        );
         let base = Url::parse(&base).map_err(|_not_an_address| BaseError)?;
-        Ok(Self { http, base, account_sid: sid.clone(), auth_token: settings.auth_token.clone() })
+        Ok(Self {
+            http,
+            base,
+            account_sid: sid.clone(),
+            auth_token: settings.auth_token.clone(),
+        })
     }
 
     /// Sends a message.
@@ -150,7 +158,8 @@ impl TwilioRest {
             ("StatusCallback", message.status_callback),
             ("ValidityPeriod", &validity),
         ];
-        self.read(self.request(Method::POST, "Messages.json")?.form(&form)).await
+        self.read(self.request(Method::POST, "Messages.json")?.form(&form))
+            .await
     }
 
     /// The newest messages between two numbers. There is no bound on the date in the request: Twilio compares it with the
@@ -158,13 +167,18 @@ impl TwilioRest {
     pub async fn messages_between(&self, from: &str, to: &str) -> Result<Vec<SentMessage>, RestError> {
         let page = LISTED_MAX.to_string();
         let query = [("To", to), ("From", from), ("PageSize", &page)];
-        let list: MessageList = self.read(self.request(Method::GET, "Messages.json")?.query(&query)).await?;
+        let list: MessageList = self
+            .read(self.request(Method::GET, "Messages.json")?.query(&query))
+            .await?;
         Ok(list.messages)
     }
 
     /// What Twilio knows of a call; `None` when it knows nothing. Lags some seconds behind the callbacks.
     pub async fn call(&self, sid: &CallSid) -> Result<Option<KnownCall>, RestError> {
-        match self.read(self.request(Method::GET, &format!("Calls/{sid}.json"))?).await {
+        match self
+            .read(self.request(Method::GET, &format!("Calls/{sid}.json"))?)
+            .await
+        {
             Ok(call) => Ok(Some(call)),
             Err(RestError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -188,8 +202,14 @@ impl TwilioRest {
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RestError> {
-        let url = self.base.join(path).map_err(|error| RestError::Unreached(error.to_string()))?;
-        Ok(self.http.configured(method, url).basic_auth(&self.account_sid, Some(self.auth_token.expose())))
+        let url = self
+            .base
+            .join(path)
+            .map_err(|error| RestError::Unreached(error.to_string()))?;
+        Ok(self
+            .http
+            .configured(method, url)
+            .basic_auth(&self.account_sid, Some(self.auth_token.expose())))
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
@@ -200,8 +220,12 @@ impl TwilioRest {
             SendError::Lost(_) => RestError::Unknown(error.to_string()),
         })?;
         match reply.status {
-            200..=299 => serde_json::from_slice(&reply.body)
-                .map_err(|error| RestError::Unknown(format!("{} with a body that cannot be read: {error}", reply.status))),
+            200..=299 => serde_json::from_slice(&reply.body).map_err(|error| {
+                RestError::Unknown(format!(
+                    "{} with a body that cannot be read: {error}",
+                    reply.status
+                ))
+            }),
             // A redirect is not followed: the token must not travel elsewhere.
             300..=499 => Err(refusal(&reply)),
             _ => Err(RestError::Unknown(format!("status {}", reply.status))),
@@ -210,18 +234,25 @@ impl TwilioRest {
 }
 
 fn refusal(reply: &Reply) -> RestError {
-    let problem = serde_json::from_slice(&reply.body).unwrap_or(Problem { code: None, message: None });
+    let problem = serde_json::from_slice(&reply.body).unwrap_or(Problem {
+        code: None,
+        message: None,
+    });
     RestError::Refused {
         status: reply.status,
         code: problem.code,
-        message: problem.message.unwrap_or_else(|| format!("status {}", reply.status)),
+        message: problem
+            .message
+            .unwrap_or_else(|| format!("status {}", reply.status)),
         retry_after: reply.retry_after(),
     }
 }
 
 fn rfc_2822<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let text: Option<String> = Option::deserialize(deserializer)?;
-    let moment = text.as_deref().and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    let moment = text
+        .as_deref()
+        .and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
     Ok(moment.and_then(|zoned| {
         let millis = zoned.timestamp().as_millisecond();
         u64::try_from(millis).ok().map(Timestamp::from_unix_millis)

@@ -6,7 +6,7 @@ use super::samples::{
     workflow, workflow_id,
 };
 use crate::{
-    domain::call::CallStatus,
+    domain::{call::CallStatus, ids::AccountId},
     store::{
         PageRequest, Store, StoreError, StoreResult,
         accounts::RememberedAnswer,
@@ -67,6 +67,12 @@ fn assert_missing<T: std::fmt::Debug>(result: StoreResult<T>) {
 pub(crate) async fn no_read_reaches_another_account(store: &Store) {
     fill(store).await;
     let stranger = account_id(2);
+    no_run_or_workflow_is_read(store, stranger).await;
+    no_person_or_call_is_read(store, stranger).await;
+    no_record_is_read(store, stranger).await;
+}
+
+async fn no_run_or_workflow_is_read(store: &Store, stranger: AccountId) {
     let page = PageRequest::default;
     assert_missing(store.runs.head(stranger, run_id(1)).await);
     assert_missing(store.runs.journal(stranger, run_id(1)).await);
@@ -112,6 +118,10 @@ pub(crate) async fn no_read_reaches_another_account(store: &Store) {
             .expect("read"),
         []
     );
+}
+
+async fn no_person_or_call_is_read(store: &Store, stranger: AccountId) {
+    let page = PageRequest::default;
     assert_missing(store.leads.get(stranger, lead_id(1)).await);
     let phone = lead(stranger, 1).phone.expect("the sample has one");
     assert_eq!(store.leads.by_phone(stranger, &phone).await.expect("read"), None);
@@ -146,6 +156,10 @@ pub(crate) async fn no_read_reaches_another_account(store: &Store) {
             .items,
         []
     );
+}
+
+async fn no_record_is_read(store: &Store, stranger: AccountId) {
+    let page = PageRequest::default;
     assert_missing(store.alerts.get(stranger, alert_id(1)).await);
     assert_eq!(store.alerts.list(stranger, page()).await.expect("read").items, []);
     assert_missing(store.tasks.get(stranger, task_id(1)).await);

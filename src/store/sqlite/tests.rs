@@ -2,11 +2,11 @@
 //! survives `kill -9`. What every store promises is in `store/conformance`.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
     sync::mpsc::{Receiver, channel},
-    time::Duration,
 };
 
 use super::{SqliteGuard, backup, database, open};
@@ -326,49 +326,13 @@ async fn acknowledged_writes_survive_kill_9() {
     let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
     let path = folder.path().join("store.db");
     for wanted in [40, 150, 400] {
-        let mut child = Command::new(std::env::current_exe().expect("a test runs from a file"))
-            .args([
-                "--exact",
-                "store::sqlite::tests::crash_child",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(CRASH_STORE, &path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the test binary starts");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut acknowledged = std::collections::BTreeMap::new();
-        let mut seen = 0;
-        for line in lines {
-            let line = line.expect("the child writes text");
-            // The harness prints on the same lines before the first one.
-            let Some((_, numbers)) = line.split_once("acknowledged ") else {
-                continue;
-            };
-            let Some((number, revision)) = numbers.split_once(' ') else {
-                continue;
-            };
-            if let (Ok(number), Ok(revision)) = (number.parse::<u64>(), revision.parse::<u64>()) {
-                let kept = acknowledged.entry(number).or_insert(revision);
-                *kept = revision.max(*kept);
-            }
-            seen += 1;
-            // What it still had in the pipe follows: it was acknowledged as well.
-            if seen == wanted {
-                child.kill().expect("it runs until it is killed");
-            }
-        }
-        child.wait().expect("it was killed");
+        let acknowledged = write_until_killed(&path, wanted);
         assert!(
             acknowledged.len() >= wanted / 4,
             "the child wrote {} runs",
             acknowledged.len()
         );
-
         let (store, guard) = open(&path).expect("opened after the crash");
-        let timers = store.runs.timers().await.expect("read").len();
         for (number, revision) in acknowledged {
             let (head, _) = store
                 .runs
@@ -387,6 +351,7 @@ async fn acknowledged_writes_survive_kill_9() {
                 "an append is whole or not there"
             );
         }
+        let timers = store.runs.timers().await.expect("read").len();
         let counts = store
             .runs
             .counts(account_id(1), workflow_id(1))
@@ -402,27 +367,67 @@ async fn acknowledged_writes_survive_kill_9() {
     }
 }
 
+/// Starts a writing process and kills it after `wanted` acknowledgements. Returns the highest revision it had acknowledged
+/// of each run.
+fn write_until_killed(path: &Path, wanted: usize) -> BTreeMap<u64, u64> {
+    let mut child = Command::new(std::env::current_exe().expect("a test runs from a file"))
+        .args([
+            "--exact",
+            "store::sqlite::tests::crash_child",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(CRASH_STORE, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the test binary starts");
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut acknowledged = BTreeMap::new();
+    let mut seen = 0;
+    for line in lines {
+        let line = line.expect("the child writes text");
+        // The harness prints on the same line before the first one; the last one may be cut.
+        let numbers = line
+            .split_once("acknowledged ")
+            .and_then(|(_, numbers)| numbers.split_once(' '));
+        let Some((number, revision)) = numbers else {
+            continue;
+        };
+        let (Ok(number), Ok(revision)) = (number.parse::<u64>(), revision.parse::<u64>()) else {
+            continue;
+        };
+        let highest = acknowledged.entry(number).or_insert(revision);
+        *highest = revision.max(*highest);
+        seen += 1;
+        // What it still had in the pipe follows: it was acknowledged as well.
+        if seen == wanted {
+            child.kill().expect("it runs until it is killed");
+        }
+    }
+    child.wait().expect("it was killed");
+    acknowledged
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_is_busy_not_endless() {
     let opened = opened();
     let release = hold_writer(&opened.guard).await;
-    let waiting = super::queue::WAIT_MAX + Duration::from_secs(1);
-    let room = super::writer::WRITES_QUEUED_MAX;
-    let writes: Vec<_> = (0..=room)
-        .map(|_| {
-            let store = opened.guard.store.clone();
-            tokio::spawn(async move { store.write(|_db| Ok(())).await })
-        })
-        .collect();
-    tokio::time::sleep(waiting).await;
-    drop(release);
-    let mut busy = 0;
-    for write in writes {
-        match write.await.expect("the task ends by itself") {
-            Ok(()) => (),
-            Err(StoreError::Busy) => busy += 1,
-            Err(error) => panic!("{error}"),
-        }
+    let mut writes = tokio::task::JoinSet::new();
+    for _ in 0..=super::writer::WRITES_QUEUED_MAX {
+        let store = opened.guard.store.clone();
+        writes.spawn(async move { store.write(|_db| Ok(())).await });
     }
-    assert_eq!(busy, 1);
+    let first = writes
+        .join_next()
+        .await
+        .expect("there are writes")
+        .expect("the task ends by itself");
+    assert!(matches!(first, Err(StoreError::Busy)), "{first:?}");
+    drop(release);
+    while let Some(write) = writes.join_next().await {
+        write
+            .expect("the task ends by itself")
+            .expect("there was room for it");
+    }
 }

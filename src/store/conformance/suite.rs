@@ -1,0 +1,51 @@
+//! The list of facts, and the macro that makes a test of each for one implementation.
+
+/// Makes one test of each fact. Facts are listed here and nowhere else.
+macro_rules! suite {
+    ($open:path) => {
+        $crate::store::conformance::suite! { $open;
+            accounts::an_account_comes_with_its_owner_or_not_at_all;
+            accounts::an_email_belongs_to_one_user_in_whatever_case;
+            accounts::a_refresh_token_works_once_and_its_reuse_ends_the_session;
+            accounts::a_refresh_token_has_an_end;
+            accounts::sessions_end_one_by_one_by_user_and_by_age;
+            accounts::keys_are_found_by_hash_until_they_are_deleted;
+            accounts::the_first_answer_under_a_key_stays_until_it_is_forgotten;
+            calls::facts_are_kept_once_and_in_order;
+            calls::a_record_of_fewer_facts_never_replaces_one_of_more;
+            calls::a_call_is_unsettled_until_it_is_terminal_and_all_its_facts_are_folded;
+            calls::what_was_said_is_kept_once_and_read_by_ordinal;
+            isolation::no_read_reaches_another_account;
+            isolation::no_write_reaches_another_account;
+            leads::a_phone_number_belongs_to_one_lead_of_an_account;
+            leads::finding_by_phone_creates_once_even_for_many_at_once;
+            leads::a_lead_is_found_by_email_in_whatever_case_until_it_is_deleted;
+            observations::a_fact_is_kept_once_and_unrouted_until_it_is_marked;
+            observations::a_look_back_is_oldest_first_and_a_timeline_newest_first;
+            paging::a_list_pages_through_everything_once_while_rows_arrive;
+            paging::a_limit_is_capped_and_a_foreign_cursor_refused;
+            records::an_alert_is_raised_and_acknowledged_once;
+            records::a_task_is_created_once_and_replaced_whole;
+            records::a_message_never_moves_back;
+            runs::a_run_is_created_once;
+            runs::an_append_out_of_turn_is_refused_and_changes_nothing;
+            runs::of_two_owners_one_moves_the_run;
+            runs::timers_and_effects_follow_the_appends;
+            runs::lists_filter_by_workflow_lead_and_status;
+            runs::enrolment_sees_active_and_earlier_runs;
+            runs::tallies_follow_the_runs;
+            workflows::an_edit_carries_the_revision_it_read;
+            workflows::a_published_version_never_changes_and_outlives_its_workflow;
+            workflows::only_enabled_and_published_workflows_are_triggered;
+        }
+    };
+    ($open:path; $($file:ident :: $fact:ident;)+) => {$(
+        #[tokio::test]
+        async fn $fact() {
+            let opened = $open();
+            $crate::store::conformance::$file::$fact(&opened.store).await;
+        }
+    )+};
+}
+
+pub(crate) use suite;
