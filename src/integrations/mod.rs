@@ -3,8 +3,6 @@
 //! `port` is what runs see: one way out, chosen by `routing`. `client` is the only HTTP client, `address_guard` what keeps
 //! users' addresses on the public internet.
 
-pub mod port;
-pub mod probe;
 pub mod settings;
 
 pub mod address_guard;
@@ -12,6 +10,7 @@ pub mod client;
 mod pace;
 
 pub mod port;
+pub mod probe;
 pub mod routing;
 
 pub mod outbox;
@@ -21,5 +20,5 @@ pub mod twilio;
 pub mod webhook;
 pub mod webhook_signature;
 
-pub use routing::{Parts, effect_port};
+pub use routing::{Parts, call_probe, effect_port};
 pub use settings::{SecuritySettings, SlackSettings};

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 
 use super::{
     SecuritySettings, SlackSettings,
-    address_guard::AllowListError,
+    address_guard::{AllowList, AllowListError},
     client::{ClientError, HttpClient},
     outbox::Outbox,
     port::{EffectOutcome, EffectPort},
+    probe::{CallProbe, NoProvider},
     records::Records,
     slack::{self, Slack},
-    twilio::{TwilioRest, TwilioSettings, TwilioSms, rest},
+    twilio::{TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
     webhook::Webhooks,
 };
 use crate::{
@@ -82,6 +83,18 @@ pub fn effect_port(parts: Parts) -> Result<Arc<dyn EffectPort>, SetupError> {
             master_key: parts.master_key,
         },
     }))
+}
+
+/// Returns whoever can be asked about calls: Twilio, or nobody where nothing may leave or no account is set.
+///
+/// # Errors
+/// [`SetupError`] naming the setting that is wrong.
+pub fn call_probe(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn CallProbe>, SetupError> {
+    if !is_live || twilio.account_sid.is_empty() {
+        return Ok(Arc::new(NoProvider));
+    }
+    let http = HttpClient::new(AllowList::default())?;
+    Ok(Arc::new(TwilioProbe::new(TwilioRest::new(http, twilio)?)))
 }
 
 /// Everything goes where it is meant to.

@@ -2,12 +2,14 @@
 
 pub mod callback_token;
 pub mod error_catalogue;
+pub mod probe;
 pub mod rest;
 pub mod settings;
 pub mod sms;
 pub mod words;
 
 pub use error_catalogue::ErrorClass;
+pub use probe::TwilioProbe;
 pub use rest::TwilioRest;
 pub use settings::{Routing, TwilioSettings};
 pub use sms::TwilioSms;

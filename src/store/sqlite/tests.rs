@@ -48,8 +48,9 @@ async fn hold_writer(guard: &SqliteGuard) -> std::sync::mpsc::Sender<()> {
             .write(move |_db| {
                 began.send(()).map_err(|()| StoreError::Busy)?;
                 // A dropped sender releases as well as a used one.
-                drop(held.recv());
-                Ok(())
+                match held.recv() {
+                    Ok(()) | Err(std::sync::mpsc::RecvError) => Ok(()),
+                }
             })
             .await
     });
