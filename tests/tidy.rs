@@ -82,7 +82,7 @@ impl Source {
 
     fn is_test_file(&self) -> bool {
         self.path.starts_with("tests/")
-            || self.path.ends_with("/tests.rs")
+            || self.path.ends_with("tests.rs")
             || ["/tests/", "/conformance/"]
                 .iter()
                 .any(|folder| self.path.contains(folder))

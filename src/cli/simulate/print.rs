@@ -212,15 +212,11 @@ impl Printer {
                 start_ms,
                 end_ms,
                 ..
-            } => Some(self.paint(
-                YELLOW,
-                &format!(
-                    "{} {:9} ({} ms of speech without words)",
-                    clock(*start_ms),
-                    speaker.as_str(),
-                    end_ms.saturating_sub(*start_ms)
-                ),
-            )),
+            } => {
+                let silent_ms = end_ms.saturating_sub(*start_ms);
+                let text = format!("({silent_ms} ms of speech without words)");
+                Some(self.paint(YELLOW, &said(*start_ms, *speaker, &text)))
+            }
             LiveFact::CallEnded { call } => Some(format!(
                 "call    {} ended: {}",
                 call.id,
@@ -234,20 +230,12 @@ impl Printer {
                 ..
             } => {
                 let score = sentiment.map_or_else(String::new, |s| self.mood(s));
-                Some(format!(
-                    "{} {:9} {text}{score}",
-                    clock(*start_ms),
-                    speaker.as_str()
-                ))
+                Some(said(*start_ms, *speaker, text) + &score)
             }
-            LiveFact::AlertRaised { alert } => {
-                let colour = if alert.severity == Severity::Info {
-                    YELLOW
-                } else {
-                    RED
-                };
-                Some(self.paint(colour, &format!("ALERT   {} ({})", alert.title, alert.kind)))
-            }
+            LiveFact::AlertRaised { alert } => Some(self.paint(
+                urgency(alert.severity),
+                &format!("ALERT   {} ({})", alert.title, alert.kind),
+            )),
             LiveFact::RunStarted {
                 run_id,
                 name,
@@ -309,6 +297,18 @@ impl Printer {
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// One line of the transcript.
+fn said(start_ms: u64, speaker: Speaker, text: &str) -> String {
+    format!("{} {:9} {text}", clock(start_ms), speaker.as_str())
+}
+
+fn urgency(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => YELLOW,
+        Severity::Warning | Severity::Critical => RED,
     }
 }
 
