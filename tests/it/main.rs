@@ -5,7 +5,9 @@
 
 mod support;
 
+mod crash;
 mod house;
+mod simulate;
 mod twilio_doors;
 mod twilio_media;
 mod twilio_oracle;

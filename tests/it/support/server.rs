@@ -188,6 +188,7 @@ async fn spawn(options: &Options, data: &Path, log: &Log) -> (Child, Ready) {
             "PATCHCORD_STORE__URL",
             format!("sqlite:{}", database(data).display()),
         )
+        .env("PATCHCORD_ASR__MODELS_DIR", models_dir())
         .env("PATCHCORD_TWILIO__ACCOUNT_SID", twilio::ACCOUNT_SID)
         .env("PATCHCORD_TWILIO__AUTH_TOKEN", twilio::AUTH_TOKEN)
         .env("PATCHCORD_ADMIN__EMAIL", "owner@example.com")
@@ -209,6 +210,15 @@ async fn spawn(options: &Options, data: &Path, log: &Log) -> (Child, Ready) {
         panic!("the server did not get ready; it printed:\n{}", log.text());
     };
     (child, ready)
+}
+
+/// Where speech models are: `PATCHCORD_ASR__MODELS_DIR`, or where `patchcord model fetch` puts them in this repository.
+#[must_use]
+pub fn models_dir() -> PathBuf {
+    std::env::var_os("PATCHCORD_ASR__MODELS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("data/models"),
+        PathBuf::from,
+    )
 }
 
 /// Where a server keeps its store below its data directory.

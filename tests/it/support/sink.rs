@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
 /// One request that arrived.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub struct Arrival {
     /// `Idempotency-Key`, empty when the request had none.
     pub key: String,
     pub body: String,
+    pub at: Instant,
 }
 
 #[derive(Clone, Default)]
@@ -94,6 +95,7 @@ async fn take(State(arrivals): State<Arrivals>, uri: Uri, headers: HeaderMap, bo
         path: uri.path().to_owned(),
         key: key.to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
+        at: Instant::now(),
     };
     arrivals
         .0
