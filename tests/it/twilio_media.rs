@@ -11,7 +11,7 @@ use patchcord::{
         secret::Secret,
         time::Timestamp,
     },
-    http::twilio::token::{MediaPass, PASS_LIFE},
+    integrations::twilio::media_pass::{MediaPass, PASS_LIFE},
 };
 use reqwest::StatusCode;
 use serde_json::Value;

@@ -510,20 +510,39 @@ mod tests {
         assert_eq!(call.status, CallStatus::Completed);
     }
 
-    /// A history as an honest provider tells it: one direction, one end, one result of the dial.
-    fn history() -> impl Strategy<Value = Vec<CallFact>> {
-        let ends = vec![
-            CallStatus::Completed,
-            CallStatus::Busy,
-            CallStatus::Failed,
-            CallStatus::NoAnswer,
-            CallStatus::Canceled,
-        ];
+    const ENDS: [CallStatus; 5] = [
+        CallStatus::Completed,
+        CallStatus::Busy,
+        CallStatus::Failed,
+        CallStatus::NoAnswer,
+        CallStatus::Canceled,
+    ];
+
+    /// Facts with their times.
+    type Timed = Vec<(CallFact, Timestamp)>;
+
+    /// What a call that an honest provider tells of may have: one direction, one end, one result of the dial.
+    #[derive(Debug, Clone)]
+    struct Plot {
+        direction: Direction,
+        end: CallStatus,
+        dial: Option<CallStatus>,
+        seconds: u32,
+        has_request: bool,
+        has_machine: bool,
+        has_recording: bool,
+        has_restart: bool,
+        is_clean: bool,
+        is_lost: bool,
+    }
+
+    fn plot() -> impl Strategy<Value = Plot> {
         let direction = select(vec![Direction::Inbound, Direction::Outbound]);
+        let dial = prop::option::of(select(ENDS.to_vec()));
         (
             direction,
-            select(ends.clone()),
-            prop::option::of(select(ends)),
+            select(ENDS.to_vec()),
+            dial,
             any::<[bool; 6]>(),
             0_u32..90,
         )
@@ -532,78 +551,79 @@ mod tests {
                     has_request,
                     has_machine,
                     has_recording,
-                    is_clean,
                     has_restart,
+                    is_clean,
                     is_lost,
                 ] = flags;
-                let parties = Parties {
+                Plot {
                     direction,
-                    from: "+14155550101".into(),
-                    to: "+14155550102".into(),
-                };
-                let connected = end == CallStatus::Completed;
-                let mut facts: Vec<CallFact> =
-                    has_request.then(|| requested(direction)).into_iter().collect();
-                facts.extend([
-                    reported(CallStatus::Initiated, 0),
-                    reported(CallStatus::Ringing, 1),
-                ]);
-                if connected {
-                    facts.push(reported(CallStatus::InProgress, 2));
-                    facts.push(CallFact::StreamStarted {
-                        stream: stream("MZ1"),
-                    });
-                    facts.extend(
-                        dial.filter(|ended| *ended == CallStatus::Completed)
-                            .map(|_| CallFact::DialAnswered),
-                    );
-                    facts.extend(dial.map(|status| CallFact::DialEnded {
-                        status,
-                        duration_s: Some(seconds),
-                    }));
-                    facts.push(CallFact::StreamStopped {
-                        stream: stream("MZ1"),
-                        clean: is_clean,
-                    });
+                    end,
+                    dial,
+                    seconds,
+                    has_request,
+                    has_machine,
+                    has_recording,
+                    has_restart,
+                    is_clean,
+                    is_lost,
                 }
-                if has_machine {
-                    facts.push(CallFact::MachineDetected {
-                        answered_by: AnsweredBy::MachineEndBeep,
-                    });
-                }
-                if has_restart {
-                    facts.push(CallFact::StreamStarted {
-                        stream: stream("MZ2"),
-                    });
-                }
-                if has_recording {
-                    let url = "https://r/1".to_owned();
-                    facts.push(CallFact::RecordingReady {
-                        url,
-                        duration_s: Some(3),
-                        voicemail: has_machine,
-                    });
-                }
-                if is_lost {
-                    facts.push(CallFact::Lost);
-                }
-                facts.push(CallFact::StatusReported {
-                    status: end,
-                    sequence: Some(3),
-                    duration_s: Some(seconds),
-                    sip_code: None,
-                    parties: Some(parties),
-                });
-                facts
             })
     }
 
-    /// The facts with their times, three of each, in any order.
-    fn storm(
-        facts: Vec<CallFact>,
-    ) -> impl Strategy<Value = (Vec<(CallFact, Timestamp)>, Vec<(CallFact, Timestamp)>)> {
-        let timed: Vec<_> = facts.into_iter().zip((0..).map(at)).collect();
-        let tripled: Vec<_> = timed.iter().cloned().cycle().take(timed.len() * 3).collect();
+    fn history(plot: &Plot) -> Vec<CallFact> {
+        let mut facts = vec![
+            reported(CallStatus::Initiated, 0),
+            reported(CallStatus::Ringing, 1),
+        ];
+        facts.extend(plot.has_request.then(|| requested(plot.direction)));
+        if plot.end == CallStatus::Completed {
+            facts.extend([
+                reported(CallStatus::InProgress, 2),
+                CallFact::StreamStarted {
+                    stream: stream("MZ1"),
+                },
+                CallFact::StreamStopped {
+                    stream: stream("MZ1"),
+                    clean: plot.is_clean,
+                },
+            ]);
+            let duration_s = Some(plot.seconds);
+            facts.extend((plot.dial == Some(CallStatus::Completed)).then_some(CallFact::DialAnswered));
+            facts.extend(plot.dial.map(|status| CallFact::DialEnded { status, duration_s }));
+        }
+        let answered_by = AnsweredBy::MachineEndBeep;
+        facts.extend(
+            plot.has_machine
+                .then_some(CallFact::MachineDetected { answered_by }),
+        );
+        facts.extend(plot.has_restart.then(|| CallFact::StreamStarted {
+            stream: stream("MZ2"),
+        }));
+        facts.extend(plot.has_recording.then(|| CallFact::RecordingReady {
+            url: "https://r/1".to_owned(),
+            duration_s: Some(3),
+            voicemail: plot.has_machine,
+        }));
+        facts.extend(plot.is_lost.then_some(CallFact::Lost));
+        let (from, to) = ("+14155550101".into(), "+14155550102".into());
+        facts.push(CallFact::StatusReported {
+            status: plot.end,
+            sequence: Some(3),
+            duration_s: Some(plot.seconds),
+            sip_code: None,
+            parties: Some(Parties {
+                direction: plot.direction,
+                from,
+                to,
+            }),
+        });
+        facts
+    }
+
+    /// The facts with their times, and three of each in any order.
+    fn storm(facts: Vec<CallFact>) -> impl Strategy<Value = (Timed, Timed)> {
+        let timed: Timed = facts.into_iter().zip((0..).map(at)).collect();
+        let tripled: Timed = timed.iter().cloned().cycle().take(timed.len() * 3).collect();
         (Just(timed), Just(tripled).prop_shuffle())
     }
 
@@ -674,7 +694,7 @@ mod tests {
 
         #[test]
         fn order_and_repeats_change_neither_record_nor_what_is_told(
-            (calm, storm) in history().prop_flat_map(storm)
+            (calm, storm) in plot().prop_flat_map(|plot| storm(history(&plot)))
         ) {
             let (expected, calm_changes) = fold(&calm);
             let (call, changes) = fold(&storm);

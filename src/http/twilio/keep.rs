@@ -60,9 +60,13 @@ pub async fn keep_within(context: &Context, unkept: Unkept, patience: Duration) 
     let context = context.clone();
     let call = unkept.call.clone();
     let keeping = tokio::spawn(async move { keep_on(&context, &unkept).await });
-    if timeout(patience, keeping).await.is_err() {
-        metrics::counter!("patchcord_twilio_answered_before_kept_total").increment(1);
-        tracing::warn!(%call, "the store is slow: a call was answered before its record was kept");
+    match timeout(patience, keeping).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::error!(%error, %call, "keeping a fact about a call broke off"),
+        Err(_) => {
+            metrics::counter!("patchcord_twilio_answered_before_kept_total").increment(1);
+            tracing::warn!(%call, "the store is slow: a call was answered before its record was kept");
+        }
     }
 }
 

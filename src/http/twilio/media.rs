@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Extension,
     extract::{
-        OriginalUri, Path, State,
+        OriginalUri, State,
         ws::{
             CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
             rejection::WebSocketUpgradeRejection,
@@ -30,7 +30,6 @@ use super::{
     routing::PASS_PARAMETER,
     signature::Payload,
     stream_message::{Media, MessageError, Start, StreamMessage},
-    token::{MediaPass, UsedPasses},
 };
 use crate::{
     actors::{AudioFrame, AudioLine, LineOpening},
@@ -39,7 +38,9 @@ use crate::{
     http::{
         context::Context,
         error::{ApiError, ApiResult},
+        json::Path,
     },
+    integrations::twilio::media_pass::{MediaPass, PassError, UsedPasses},
 };
 
 /// Largest message taken; a frame of 20 ms has about 400 bytes.
@@ -122,7 +123,7 @@ pub async fn media(
     let address = Addresses(&context.settings.public_url).socket(path_and_query(&uri));
     check_signature(&context, &headers, &address, Payload::Nothing)?;
     let now = clock::now();
-    let not_let_in = |error: super::token::PassError| refused("media_token", &error.to_string());
+    let not_let_in = |error: PassError| refused("media_token", &error.to_string());
     let pass = MediaPass::open(&context.master_key, &token, now).map_err(not_let_in)?;
     check_account(&context, &pass.account)?;
     let upgrade = upgrade.map_err(|_| ApiError::Malformed {

@@ -3,7 +3,6 @@
 pub mod addresses;
 pub mod routes;
 pub mod signature;
-pub mod token;
 pub mod twiml;
 
 mod answer;

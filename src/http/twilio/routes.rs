@@ -7,8 +7,8 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{callbacks, media::media, sms, token::UsedPasses, voice};
-use crate::http::context::Context;
+use super::{callbacks, media::media, sms, voice};
+use crate::{http::context::Context, integrations::twilio::media_pass::UsedPasses};
 
 /// Returns Twilio's doors.
 pub fn router() -> Router<Context> {

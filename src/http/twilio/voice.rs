@@ -11,7 +11,6 @@ use super::{
     keep::{Unkept, keep_within},
     request::TwilioRequest,
     routing,
-    token::MediaPass,
 };
 use crate::{
     clock,
@@ -22,6 +21,7 @@ use crate::{
         message::Direction,
     },
     http::{context::Context, error::ApiResult},
+    integrations::twilio::media_pass::MediaPass,
 };
 
 /// How long an answer waits for the store. The caller hears silence until it comes.

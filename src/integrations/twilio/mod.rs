@@ -2,6 +2,7 @@
 
 pub mod callback_token;
 pub mod error_catalogue;
+pub mod media_pass;
 pub mod probe;
 pub mod rest;
 pub mod settings;
