@@ -1,11 +1,14 @@
 //! From telephone frames to words.
 
+mod card_numbers;
 pub mod ct2;
 mod decoding;
 mod dense;
 pub mod frame;
 pub mod ggml;
+pub mod hygiene;
 mod mel;
+pub mod model_files;
 pub mod mulaw;
 pub mod pipeline;
 pub mod recogniser;
