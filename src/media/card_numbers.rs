@@ -83,7 +83,11 @@ fn pieces(text: &str) -> Vec<Piece> {
             "double" => times = Some((from, 2)),
             "triple" | "treble" => times = Some((from, 3)),
             _ if word.bytes().all(|b| b.is_ascii_digit()) => {
-                found.push(Piece { from, to, digits: word.bytes().map(|b| b - b'0').collect() });
+                found.push(Piece {
+                    from,
+                    to,
+                    digits: word.bytes().map(|b| b - b'0').collect(),
+                });
             }
             _ => found.extend(spoken(&lower).map(|digit| Piece {
                 from,

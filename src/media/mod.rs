@@ -11,6 +11,7 @@ mod mel;
 pub mod model_files;
 pub mod mulaw;
 pub mod pipeline;
+pub mod queue;
 pub mod recogniser;
 pub mod resample;
 pub mod segmenter;
