@@ -35,6 +35,12 @@ pub struct Arguments {
     /// The agent's side, on the same time line.
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
+    /// Play this many seconds of silence on both sides instead of audio.
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["caller", "agent"])]
+    pub silence: Option<usize>,
+    /// Let each of several calls begin at another place of the audio, as calls do.
+    #[arg(long)]
+    pub rotate: bool,
     /// How fast audio is sent; 1 is real time.
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub speed: f64,

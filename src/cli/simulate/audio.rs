@@ -5,6 +5,7 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::outcome::SimulateError;
@@ -12,6 +13,8 @@ use crate::domain::audio::TELEPHONE_RATE_HZ;
 
 /// Samples, and so bytes, of one frame: 20 ms at 8 kHz.
 pub const FRAME_BYTES: usize = 160;
+/// Frames of one second of one side.
+pub const FRAMES_PER_SECOND: usize = 50;
 /// Milliseconds of one frame.
 pub const FRAME_MS: u64 = 20;
 /// The μ-law code of a zero sample.
@@ -22,11 +25,25 @@ const FORMAT_MULAW: u16 = 7;
 const DEMO_CALLER: &[u8] = include_bytes!("../../../assets/demo/refund-caller.wav");
 const DEMO_AGENT: &[u8] = include_bytes!("../../../assets/demo/refund-agent.wav");
 
-/// One side of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Side(Vec<[u8; FRAME_BYTES]>);
+/// One frame's μ-law codes.
+pub type Frame = [u8; FRAME_BYTES];
+
+/// One side of a call. Cheap to clone: a thousand calls share one recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    frames: Arc<[Frame]>,
+    /// The frame that comes first; those before it come at the end.
+    start: usize,
+}
 
 impl Side {
+    fn new(frames: Vec<Frame>) -> Self {
+        Self {
+            frames: frames.into(),
+            start: 0,
+        }
+    }
+
     /// Cuts μ-law codes into frames.
     #[must_use]
     pub fn from_mulaw(codes: &[u8]) -> Self {
@@ -35,13 +52,13 @@ impl Side {
             frame[..chunk.len()].copy_from_slice(chunk);
             frame
         });
-        Self(frames.collect())
+        Self::new(frames.collect())
     }
 
     /// A side that says nothing for `frames` × 20 ms.
     #[must_use]
     pub fn silent(frames: usize) -> Self {
-        Self(vec![[SILENCE; FRAME_BYTES]; frames])
+        Self::new(vec![[SILENCE; FRAME_BYTES]; frames])
     }
 
     /// Reads a file.
@@ -69,22 +86,35 @@ impl Side {
         parse(DEMO_AGENT).map_err(|why| broken(&PathBuf::from("the demonstration call"), &why))
     }
 
-    /// The frames in `range`, as far as there are any.
+    /// The frames in `range`, silence where there are none.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        Self(self.0.iter().take(range.end).skip(range.start).copied().collect())
+        Self::new(range.map(|index| self.frame(index)).collect())
+    }
+
+    /// The same frames beginning at `start`; what was before comes at the end.
+    #[must_use]
+    pub fn rotated(&self, start: usize) -> Self {
+        Self {
+            frames: Arc::clone(&self.frames),
+            start: (self.start + start) % self.len().max(1),
+        }
     }
 
     /// Number of frames.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.frames.len()
     }
 
     /// The frame at `index`; silence after the end.
     #[must_use]
-    pub fn frame(&self, index: usize) -> [u8; FRAME_BYTES] {
-        self.0.get(index).copied().unwrap_or([SILENCE; FRAME_BYTES])
+    pub fn frame(&self, index: usize) -> Frame {
+        if index < self.len() {
+            self.frames[(self.start + index) % self.len()]
+        } else {
+            [SILENCE; FRAME_BYTES]
+        }
     }
 }
 
@@ -189,6 +219,14 @@ mod tests {
         assert_eq!(side.len(), 2);
         assert_eq!(side.frame(1)[..2], [1, SILENCE]);
         assert_eq!(side.frame(2), [SILENCE; FRAME_BYTES]);
+    }
+
+    #[test]
+    fn a_rotated_side_has_the_same_frames() {
+        let side = Side::from_mulaw(&[[1; FRAME_BYTES], [2; FRAME_BYTES], [3; FRAME_BYTES]].concat());
+        let rotated = side.rotated(2);
+        let first = |index: usize| rotated.frame(index)[0];
+        assert_eq!([first(0), first(1), first(2), first(3)], [3, 1, 2, SILENCE]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     args::{CallDirection, Ending},
-    audio::Side,
+    audio::{FRAMES_PER_SECOND, Side},
     doors::{Doors, Form, callback_time},
     media::{MediaStream, Pace, StreamTarget},
     outcome::SimulateError,
@@ -181,7 +181,7 @@ impl Line<'_> {
         let pace = match stream {
             Some(stream) => {
                 stream
-                    .play(&self.cast.caller, &Side::default(), self.cast.speed)
+                    .play(&self.cast.caller, &Side::silent(0), self.cast.speed)
                     .await?
             }
             None => Pace::default(),
@@ -346,7 +346,7 @@ impl Line<'_> {
             Ending::Voicemail => self.cast.caller.len(),
             Ending::NoAnswer | Ending::Busy | Ending::Failed => 0,
         };
-        frames.div_ceil(50).to_string()
+        frames.div_ceil(FRAMES_PER_SECOND).to_string()
     }
 }
 

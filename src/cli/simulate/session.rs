@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     args::{Arguments, Ending},
-    audio::Side,
+    audio::{FRAMES_PER_SECOND, Side},
     call::{Cast, Moment, Played, fresh_sid, play},
     doors::{Account, Doors},
     outbox,
@@ -83,28 +83,43 @@ fn headline(arguments: &Arguments) -> String {
 /// One cast for each call that is asked for.
 fn casts(arguments: &Arguments) -> Result<Vec<Cast>, SimulateError> {
     let (caller, agent) = sides(arguments)?;
-    let cast = |index: u32| Cast {
-        call_sid: fresh_sid("CA"),
-        customer: counted(&arguments.from, index),
-        ours: arguments.to.clone(),
-        direction: arguments.direction,
-        ending: arguments.status,
-        caller: caller.clone(),
-        agent: agent.clone(),
-        speed: arguments.speed,
+    let frames = caller.len().max(agent.len());
+    let cast = |index: u32| {
+        // Frames that call number `index` begins later in the audio.
+        let part = u64::from(index) * u64::try_from(frames).unwrap_or(u64::MAX) / u64::from(arguments.calls);
+        let start = usize::try_from(part).unwrap_or(0) * usize::from(arguments.rotate);
+        Cast {
+            call_sid: fresh_sid("CA"),
+            customer: counted(&arguments.from, index),
+            ours: arguments.to.clone(),
+            direction: arguments.direction,
+            ending: arguments.status,
+            caller: caller.rotated(start),
+            agent: agent.rotated(start),
+            speed: arguments.speed,
+        }
     };
     Ok((0..arguments.calls).map(cast).collect())
 }
 
 /// The two sides: given files, or the demonstration call; for a message, its caller's first words.
 fn sides(arguments: &Arguments) -> Result<(Side, Side), SimulateError> {
+    if let Some(seconds) = arguments.silence {
+        let side = Side::silent(seconds * FRAMES_PER_SECOND);
+        return Ok((side.clone(), side));
+    }
     let read = |file: &Option<PathBuf>| file.as_deref().map(Side::read_file).transpose();
     match (read(&arguments.caller)?, read(&arguments.agent)?) {
         (None, None) if arguments.status == Ending::Voicemail => {
-            Ok((Side::demo_caller()?.slice(MESSAGE_FRAMES), Side::default()))
+            Ok((Side::demo_caller()?.slice(MESSAGE_FRAMES), Side::silent(0)))
         }
         (None, None) => Ok((Side::demo_caller()?, Side::demo_agent()?)),
-        (caller, agent) => Ok((caller.unwrap_or_default(), agent.unwrap_or_default())),
+        (caller, agent) => {
+            let silent = || Side::silent(0);
+            let (caller, agent) = (caller.unwrap_or_else(silent), agent.unwrap_or_else(silent));
+            let frames = caller.len().max(agent.len());
+            Ok((caller.slice(0..frames), agent.slice(0..frames)))
+        }
     }
 }
 
