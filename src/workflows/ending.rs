@@ -17,6 +17,7 @@ impl Mover<'_> {
             return;
         }
         self.run.phase = Phase::Ending(Ending { status, error });
+        self.touch();
         let waiting: Vec<u32> = self
             .run
             .tokens

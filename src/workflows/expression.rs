@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value, value::ValueKind};
 
-use super::scope::Scope;
+use super::{scope::Scope, words};
 
 /// Budget of one rendering: MiniJinja counts about one per instruction and per 64 bytes made, so at most 3 MB.
 const FUEL: u64 = 50_000;
@@ -103,6 +103,7 @@ pub fn template_variables(template: &str) -> Result<Vec<String>, ExpressionError
             .and_then(|probe| probe.render(()))
             .err(),
     )?;
+    words::check(template)?;
     Ok(in_order(compiled.undeclared_variables(true)))
 }
 
@@ -119,6 +120,7 @@ pub fn condition_variables(condition: &str) -> Result<Vec<String>, ExpressionErr
             .and_then(|probe| probe.eval(()))
             .err(),
     )?;
+    words::check(&format!("{{{{ {condition} }}}}"))?;
     Ok(in_order(compiled.undeclared_variables(true)))
 }
 
@@ -126,6 +128,29 @@ pub fn condition_variables(condition: &str) -> Result<Vec<String>, ExpressionErr
 #[must_use]
 pub fn is_plain(template: &str) -> bool {
     !["{{", "{%", "{#"].iter().any(|mark| template.contains(mark))
+}
+
+/// Whether the language has a filter (`{{ x | name }}`) or a test (`{{ x is name }}`) of that name.
+pub(super) fn has_word(name: &str, kind: WordKind) -> bool {
+    let (source, missing) = match kind {
+        WordKind::Filter => (format!("'' | {name}"), ErrorKind::UnknownFilter),
+        WordKind::Test => (format!("'' is {name}"), ErrorKind::UnknownTest),
+    };
+    // A word that exists may well fail on an empty text; one that does not says so.
+    match ENVIRONMENT
+        .compile_expression(&source)
+        .and_then(|probe| probe.eval(()))
+    {
+        Ok(_) => true,
+        Err(error) => error.kind() != missing,
+    }
+}
+
+/// What a word does in an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WordKind {
+    Filter,
+    Test,
 }
 
 /// Whether the name is one of the language's own functions.
@@ -205,7 +230,6 @@ fn in_order(variables: impl IntoIterator<Item = String>) -> Vec<String> {
     ordered.into_iter().collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
 fn explain(error: minijinja::Error) -> ExpressionError {
     let detail = error
         .detail()

@@ -17,6 +17,7 @@ pub mod scope;
 pub mod trigger;
 pub mod validate;
 mod variables;
+mod words;
 
 // How a run moves.
 pub mod answers;
@@ -30,8 +31,6 @@ pub mod retry;
 pub mod run;
 pub mod settlement;
 pub mod step;
-#[cfg(test)]
-mod step_tests;
 pub mod transition;
 
 pub use definition::Definition;
@@ -45,3 +44,6 @@ pub use scope::{AccountFacts, World};
 pub use step::EffectRecord;
 pub use transition::{Transition, transition};
 pub use validate::validate;
+
+#[cfg(test)]
+mod tests;

@@ -308,6 +308,11 @@ impl<'a> Mover<'a> {
         self.outcome.commands.push(command);
     }
 
+    /// The run changed: there is something to append even when nothing is to be told.
+    pub(super) fn touch(&mut self) {
+        self.outcome.changed = true;
+    }
+
     /// Asks for something again without the run changing.
     pub(super) fn repeat_order(&mut self, command: Command) {
         self.outcome.commands.push(command);

@@ -1,168 +1,28 @@
-//! The step's decisions, one table or story each.
+//! The step's decisions, one story each.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{
-    effect::{Command, Effect, Request},
-    history::{self, AttemptOutcome, Step},
-    input::{Choice, Failure, FailureKind, Finding, Input},
-    journal::{Entry, JournalEntry},
-    plan::Plan,
-    retry::RetryPolicy,
-    run::{Run, RunSeed},
-    scope::{AccountFacts, World},
-    transition::{Transition, transition},
+use super::story::{START, Story, acts, done, failed, looked_up, single, sms, unknown};
+use crate::{
+    domain::{
+        ids::LeadId,
+        ids::ObservationId,
+        observation::{EventType, Observation},
+        run::{EffectState, RunStatus, StepStatus},
+        time::Timestamp,
+    },
+    workflows::{
+        effect::{Command, Effect, Request},
+        history::{self, AttemptOutcome},
+        input::{Choice, FailureKind, Finding, Input},
+        journal::Entry,
+        retry::RetryPolicy,
+        run::Run,
+        transition::Transition,
+    },
 };
-use crate::domain::{
-    ids::{AccountId, LeadId, ObservationId, RunId, WorkflowId},
-    lead::Lead,
-    observation::{EventType, Observation},
-    run::{EffectState, RunStatus, StepStatus},
-    time::Timestamp,
-};
-
-const START: Timestamp = Timestamp::from_unix_millis(1_795_338_000_000);
-
-/// A run with the world around it, driven input by input.
-struct Story {
-    plan: Plan,
-    world: World,
-    run: Run,
-    journal: Vec<JournalEntry>,
-}
-
-impl Story {
-    fn new(definition: &Value) -> Self {
-        let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
-        let account_id = AccountId::derived(START, &[b"account"]);
-        let lead = lead(account_id);
-        let seed = RunSeed {
-            id: RunId::derived(START, &[b"run"]),
-            account_id,
-            workflow_id: WorkflowId::derived(START, &[b"workflow"]),
-            version: 1,
-            lead_id: Some(lead.id),
-            call_id: None,
-            trigger: json!({"type": "call.no_answer", "data": {"tries": 3}, "excerpt": "refund", "score": -0.9}),
-            started_at: START,
-        };
-        let account = AccountFacts {
-            id: account_id,
-            name: "Acme".to_owned(),
-        };
-        let world = World {
-            now: START,
-            account,
-            lead: Some(lead),
-            call: None,
-        };
-        Self {
-            plan,
-            world,
-            run: Run::new(seed),
-            journal: Vec::new(),
-        }
-    }
-
-    fn give(&mut self, input: Input) -> Transition {
-        let stored = Run::from_snapshot(&self.run.snapshot()).expect("a snapshot of ours");
-        let transition = transition(&self.plan, stored, input, &self.world);
-        self.run = transition.run.clone();
-        self.journal.extend(transition.journal.clone());
-        transition
-    }
-
-    fn pass(&mut self, span: Duration) {
-        self.world.now = self.world.now.plus(span);
-    }
-
-    fn steps(&self) -> Vec<Step> {
-        history::steps(&self.journal)
-    }
-}
-
-fn lead(account_id: AccountId) -> Lead {
-    Lead {
-        id: LeadId::derived(START, &[b"lead"]),
-        account_id,
-        name: "Ada Lovelace".to_owned(),
-        phone: Some("+14155550100".parse().expect("a number")),
-        email: None,
-        score: 90,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        fields: std::collections::BTreeMap::new(),
-        created_at: START,
-        updated_at: START,
-    }
-}
-
-fn acts(transition: &Transition) -> Vec<&Effect> {
-    transition
-        .commands
-        .iter()
-        .filter_map(|command| match command {
-            Command::Act(effect) => Some(&**effect),
-            _ => None,
-        })
-        .collect()
-}
-
-fn done(effect: &Effect) -> Input {
-    Input::EffectDone {
-        key: effect.key.clone(),
-        attempt: effect.attempt,
-        provider_id: Some("SM1".to_owned()),
-        output: json!({"id": "SM1"}),
-    }
-}
-
-fn failed(effect: &Effect, kind: FailureKind) -> Input {
-    let failure = Failure {
-        kind,
-        code: "503".to_owned(),
-        message: "try later".to_owned(),
-        retry_after: None,
-    };
-    Input::EffectFailed {
-        key: effect.key.clone(),
-        attempt: effect.attempt,
-        failure,
-    }
-}
-
-fn unknown(effect: &Effect) -> Input {
-    Input::EffectUnknown {
-        key: effect.key.clone(),
-        attempt: effect.attempt,
-        message: "timed out".to_owned(),
-    }
-}
-
-fn looked_up(effect: &Effect, finding: Finding) -> Input {
-    Input::LookedUp {
-        key: effect.key.clone(),
-        attempt: effect.attempt,
-        finding,
-    }
-}
-
-/// One node behind the trigger, with `extra` laid over it.
-fn single(kind: &str, params: &Value, extra: &Value) -> Value {
-    let mut node = json!({"id": "one", "type": kind, "params": params});
-    for (name, value) in extra.as_object().into_iter().flatten() {
-        node[name] = value.clone();
-    }
-    json!({"name": "w", "trigger": {"type": "call.no_answer"}, "nodes": [node],
-        "edges": [{"from": "trigger", "to": "one"}]})
-}
-
-fn sms(extra: &Value) -> Value {
-    single("send_sms", &json!({"body": "Hi {{ lead.first_name }}"}), extra)
-}
 
 #[test]
 fn a_run_acts_once_and_completes_with_its_history() {
@@ -570,6 +430,7 @@ fn a_cancelled_run_waits_for_the_effect_on_its_way_and_keeps_its_outcome() {
     let cancelled = story.give(Input::Cancelled {
         reason: "by hand".to_owned(),
     });
+    assert!(cancelled.changed, "a decided end must be stored, else a crash forgets it");
     assert_eq!(cancelled.run.status(), RunStatus::Running);
     let ended = story.give(failed(&effect, FailureKind::Temporary));
     assert_eq!(

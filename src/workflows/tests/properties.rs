@@ -1,0 +1,475 @@
+//! What holds for every workflow and every sequence of inputs.
+//!
+//! Definitions and inputs are drawn at random: answers right, wrong, late and repeated, timers early, due and long gone,
+//! crashes, decisions, cancels. Each check runs along the whole sequence.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::story::{START, Story};
+use crate::{
+    domain::{
+        ids::ObservationId,
+        observation::{EventType, Observation},
+        run::{EffectState, RunStatus},
+    },
+    workflows::{
+        effect::{Command, Effect},
+        input::{Choice, Failure, FailureKind, Finding, Input},
+        plan::Plan,
+        run::Run,
+        settlement::IN_DOUBT_ATTEMPTS_MIN,
+        transition::{Transition, transition},
+    },
+};
+
+const ATTEMPTS: u32 = 3;
+
+/// Draws a workflow without cycles: node 0 hangs on the trigger, each other one on a port of an earlier one; some have a
+/// second way in.
+fn definitions() -> impl Strategy<Value = Value> {
+    let node = (
+        0_u8..7,
+        any::<u8>(),
+        any::<u8>(),
+        any::<u8>(),
+        prop::option::weighted(0.3, (any::<u8>(), any::<u8>())),
+    );
+    prop::collection::vec(node, 1..9).prop_map(|drawn| {
+        let mut nodes: Vec<Value> = Vec::new();
+        let mut edges = vec![json!({"from": "trigger", "to": "n0"})];
+        for (at, (kind, parent, port, params, second)) in drawn.into_iter().enumerate() {
+            if at > 0 {
+                let mut edge = |parent: u8, port: u8| {
+                    let parent = usize::from(parent) % at;
+                    let ports = ports_of(nodes[parent]["type"].as_str().expect("a type"));
+                    let port = ports[usize::from(port) % ports.len()];
+                    let edge = json!({"from": format!("n{parent}"), "port": port, "to": format!("n{at}")});
+                    if !edges.contains(&edge) {
+                        edges.push(edge);
+                    }
+                };
+                edge(parent, port);
+                if let Some((parent, port)) = second {
+                    edge(parent, port);
+                }
+            }
+            nodes.push(node_of(at, kind, params));
+        }
+        json!({"name": "drawn", "trigger": {"type": "manual"}, "settings": {"exit_on": ["lead.opted_out"]},
+            "nodes": nodes, "edges": edges})
+    })
+}
+
+fn ports_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "condition" => &["true", "false"],
+        "delay" => &["ok"],
+        _ => &["ok", "error"],
+    }
+}
+
+fn node_of(at: usize, kind: u8, params: u8) -> Value {
+    let odd = params % 2 == 1;
+    let in_doubt = ["resend", "ask", "drop"][usize::from(params) % 3];
+    let (kind, params) = match kind {
+        0 => (
+            "condition",
+            json!({"if": if odd { "lead.score > 50" } else { "lead.email == 'x'" }}),
+        ),
+        1 => (
+            "delay",
+            if odd {
+                json!({"for": format!("{}m", params)})
+            } else {
+                json!({"until": "2026-11-22T09:30:00Z"})
+            },
+        ),
+        2 => (
+            "send_sms",
+            json!({"body": "Hi {{ lead.first_name }}", "in_doubt": in_doubt}),
+        ),
+        3 => (
+            "slack_message",
+            json!({"channel": "#c", "text": "{{ trigger.excerpt }}", "in_doubt": in_doubt}),
+        ),
+        4 => ("create_task", json!({"title": "{{ now }}", "due_in": "1h"})),
+        5 => (
+            "alert",
+            json!({"title": if odd { "{{ lead.email }}" } else { "look" }}),
+        ),
+        _ => (
+            "webhook",
+            json!({"url": "https://example.com/hook", "body": {"n": "{{ trigger.data.tries }}"}}),
+        ),
+    };
+    json!({"id": format!("n{at}"), "type": kind, "params": params, "on_error": if at % 2 == 0 { "continue" } else { "fail" },
+        "retry": {"max_attempts": ATTEMPTS, "initial_interval": "1s"}})
+}
+
+/// What is kept along a sequence to check it by.
+struct Watch {
+    story: Story,
+    /// Each effect by key, attempt counts left out.
+    effects: BTreeMap<String, Effect>,
+    acted: BTreeSet<(String, u32)>,
+    resent_by_hand: BTreeMap<String, u32>,
+    /// Timers that are set, as the shell would hold them.
+    timers: BTreeMap<u64, crate::domain::time::Timestamp>,
+    open: Vec<Effect>,
+    looking_up: Vec<Effect>,
+    trace: Vec<u8>,
+}
+
+impl Watch {
+    fn new(definition: &Value) -> Self {
+        let mut watch = Self {
+            story: Story::new(definition),
+            effects: BTreeMap::new(),
+            acted: BTreeSet::new(),
+            resent_by_hand: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            open: Vec::new(),
+            looking_up: Vec::new(),
+            trace: Vec::new(),
+        };
+        watch.give(Input::Started);
+        watch
+    }
+
+    fn give(&mut self, input: Input) -> Transition {
+        let straight = transition(
+            &self.story.plan,
+            self.story.run.clone(),
+            input.clone(),
+            &self.story.world,
+        );
+        let ended_before = self.story.run.has_ended();
+        let bytes_before = self.story.run.snapshot();
+        let given = self.story.give(input.clone());
+        assert_eq!(straight, given, "through a snapshot and without one");
+        assert!(
+            !(ended_before && given.changed),
+            "an ended run changed on {input:?}"
+        );
+        assert!(
+            given.changed || bytes_before == given.run.snapshot(),
+            "changed without saying so: {input:?}"
+        );
+        self.check_commands(&given);
+        self.trace.extend(given.run.snapshot());
+        self.trace.extend(format!("{:?}", given.commands).into_bytes());
+        let repeated = transition(
+            &self.story.plan,
+            given.run.clone(),
+            input.clone(),
+            &self.story.world,
+        );
+        assert!(!repeated.changed, "{input:?} changed the run twice");
+        assert!(
+            !repeated
+                .commands
+                .iter()
+                .any(|command| matches!(command, Command::Act(_))),
+            "{input:?} acted twice"
+        );
+        given
+    }
+
+    fn check_commands(&mut self, given: &Transition) {
+        for command in &given.commands {
+            match command {
+                Command::Act(effect) => self.check_effect(effect, given),
+                Command::LookUp(effect) => self.looking_up.push((**effect).clone()),
+                Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => {}
+                Command::Finish { status, .. } => assert!(status.is_terminal()),
+            }
+        }
+        for timer in &given.timers_cleared {
+            self.timers.remove(timer);
+        }
+        self.timers.extend(given.timers_set.iter().copied());
+        let held: BTreeMap<_, _> = given.run.timers().into_iter().collect();
+        assert_eq!(self.timers, held, "the shell's timers are the run's");
+        let in_flight = !given.run.in_flight().is_empty();
+        assert!(!in_flight || given.run.status() == RunStatus::Running);
+        if given.run.status() == RunStatus::Waiting {
+            assert!(!self.timers.is_empty(), "a waiting run waits for a timer");
+        }
+    }
+
+    fn check_effect(&mut self, effect: &Effect, given: &Transition) {
+        let plain = Effect {
+            attempt: 0,
+            holds: 0,
+            ..effect.clone()
+        };
+        let known = self
+            .effects
+            .entry(effect.key.clone())
+            .or_insert_with(|| plain.clone());
+        assert_eq!(*known, plain, "one key, one content");
+        assert!(
+            self.acted.insert((effect.key.clone(), effect.attempt)),
+            "attempt {} twice",
+            effect.attempt
+        );
+        let by_hand = self.resent_by_hand.get(&effect.key).copied().unwrap_or(0);
+        assert!(
+            effect.tries() <= ATTEMPTS.max(IN_DOUBT_ATTEMPTS_MIN) + by_hand,
+            "tries of {}",
+            effect.key
+        );
+        let claimed = given
+            .effects
+            .iter()
+            .any(|record| record.effect == *effect && record.state == EffectState::Claimed);
+        assert!(claimed, "an act without its claim");
+        let again: Effect =
+            serde_json::from_value(serde_json::to_value(effect).expect("JSON")).expect("an effect");
+        assert_eq!(again, *effect);
+        self.open.push(effect.clone());
+    }
+
+    /// One drawn input.
+    fn draw(&mut self, (what, which, how): (u8, u8, u8)) {
+        let pick = |effects: &[Effect]| {
+            (!effects.is_empty()).then(|| effects[usize::from(which) % effects.len()].clone())
+        };
+        match what {
+            0..=8 => {
+                let Some(effect) = pick(&self.open) else { return };
+                self.give(answer(&effect, how, &self.story));
+            }
+            9..=11 => {
+                let Some(effect) = pick(&self.looking_up) else {
+                    return;
+                };
+                let finding = match how % 3 {
+                    0 => Finding::Present {
+                        provider_id: None,
+                        output: json!({"found": true}),
+                    },
+                    1 => Finding::Absent,
+                    _ => Finding::CannotTell {
+                        reason: "no access".to_owned(),
+                    },
+                };
+                self.give(Input::LookedUp {
+                    key: effect.key,
+                    attempt: effect.attempt,
+                    finding,
+                });
+            }
+            12..=16 => {
+                let timer = u64::from(which) % 12;
+                if let (Some(due), true) = (self.timers.get(&timer), how % 4 != 0) {
+                    self.story.world.now = self.story.world.now.max(*due);
+                }
+                self.give(Input::TimerFired { timer });
+            }
+            17 => {
+                let Some(effect) = pick(&self.open) else { return };
+                let choice = if how % 2 == 0 {
+                    Choice::Resend
+                } else {
+                    Choice::Skip
+                };
+                let decided = self.try_decide(&effect, choice);
+                self.give(decided);
+            }
+            18 => {
+                self.give(Input::Recovered);
+            }
+            19 => self.story.pass(Duration::from_secs(u64::from(how))),
+            20 if how < 40 => {
+                self.give(Input::Cancelled {
+                    reason: "by hand".to_owned(),
+                });
+            }
+            21 if how < 40 => {
+                self.give(opted_out(&self.story));
+            }
+            _ => {
+                self.give(Input::Started);
+            }
+        }
+    }
+
+    fn try_decide(&mut self, effect: &Effect, choice: Choice) -> Input {
+        if choice == Choice::Resend {
+            *self.resent_by_hand.entry(effect.key.clone()).or_insert(0) += 1;
+        }
+        Input::Decided {
+            key: effect.key.clone(),
+            choice,
+        }
+    }
+
+    /// Answers everything and lets time pass: the run has to end.
+    fn drain(&mut self) {
+        for _ in 0..2_000 {
+            if self.story.run.has_ended() {
+                return;
+            }
+            if let Some(effect) = self.story.run.in_flight().first().map(|effect| (*effect).clone()) {
+                self.give(done(&effect));
+            } else if let Some((timer, due)) =
+                self.timers.first_key_value().map(|(timer, due)| (*timer, *due))
+            {
+                self.story.world.now = self.story.world.now.max(due);
+                self.give(Input::TimerFired { timer });
+            } else {
+                let keys: Vec<String> = self.effects.keys().cloned().collect();
+                for key in keys {
+                    self.give(Input::Decided {
+                        key,
+                        choice: Choice::Skip,
+                    });
+                }
+            }
+        }
+        panic!("the run does not end: {:?}", self.story.run);
+    }
+}
+
+fn answer(effect: &Effect, how: u8, story: &Story) -> Input {
+    let (key, attempt) = (effect.key.clone(), effect.attempt);
+    let kind = if how % 2 == 0 {
+        FailureKind::Temporary
+    } else {
+        FailureKind::Permanent
+    };
+    match how % 8 {
+        0..=2 => done(effect),
+        3 | 4 => Input::EffectFailed {
+            key,
+            attempt,
+            failure: Failure {
+                kind,
+                code: "x".to_owned(),
+                message: "no".to_owned(),
+                retry_after: None,
+            },
+        },
+        5 | 6 => Input::EffectUnknown {
+            key,
+            attempt,
+            message: "timed out".to_owned(),
+        },
+        _ => {
+            let until = story.world.now.plus(Duration::from_secs(60));
+            Input::EffectHeld {
+                key,
+                attempt,
+                until,
+                reason: "quiet hours".to_owned(),
+            }
+        }
+    }
+}
+
+fn done(effect: &Effect) -> Input {
+    Input::EffectDone {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        provider_id: None,
+        output: json!({"id": 1}),
+    }
+}
+
+fn opted_out(story: &Story) -> Input {
+    Input::Observed(Box::new(Observation {
+        id: ObservationId::derived(START, &[b"out"]),
+        account_id: story.run.account_id(),
+        kind: EventType::LEAD_OPTED_OUT,
+        at: story.world.now,
+        lead_id: story.run.lead_id(),
+        call_id: None,
+        caused_by: None,
+        data: json!({}),
+    }))
+}
+
+fn inputs() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
+    prop::collection::vec((0_u8..23, any::<u8>(), any::<u8>()), 0..60)
+}
+
+/// Replaces, removes or adds something somewhere in a JSON value.
+fn spoil(value: &mut Value, path: &[u8], with: &Value) {
+    let Some((step, rest)) = path.split_first() else {
+        *value = with.clone();
+        return;
+    };
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            let key = fields.keys().nth(usize::from(*step) % fields.len()).cloned();
+            let Some(key) = key else { return };
+            if rest.is_empty() && step % 5 == 0 {
+                fields.remove(&key);
+            } else if let Some(field) = fields.get_mut(&key) {
+                spoil(field, rest, with);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let at = usize::from(*step) % items.len();
+            spoil(&mut items[at], rest, with);
+        }
+        other => *other = with.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_promises_hold_and_the_run_ends(definition in definitions(), inputs in inputs()) {
+        let mut watch = Watch::new(&definition);
+        for input in inputs {
+            watch.draw(input);
+        }
+        watch.drain();
+        prop_assert!(watch.story.run.status().is_terminal());
+        prop_assert!(watch.timers.is_empty());
+        let steps = watch.story.steps();
+        prop_assert!(steps.iter().all(|step| step.ended_at.is_some() || step.status == crate::domain::run::StepStatus::Unknown));
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_commands_and_bytes(definition in definitions(), inputs in inputs()) {
+        let (mut one, mut other) = (Watch::new(&definition), Watch::new(&definition));
+        for input in inputs {
+            one.draw(input);
+            other.draw(input);
+        }
+        prop_assert_eq!(one.trace, other.trace);
+        prop_assert_eq!(one.story.journal, other.story.journal);
+    }
+
+    #[test]
+    fn a_spoilt_definition_is_refused_or_runs_but_never_panics(
+        definition in definitions(),
+        path in prop::collection::vec(any::<u8>(), 1..6),
+        with in prop_oneof![Just(json!(null)), Just(json!(7)), Just(json!("{{ x }}")), Just(json!([])), Just(json!({})),
+            Just(json!("n0")), Just(json!("-1d")), Just(json!(1e300)), Just(json!("\u{0}\u{fffd}"))],
+    ) {
+        let mut definition = definition;
+        spoil(&mut definition, &path, &with);
+        match Plan::from_json(&definition.to_string()) {
+            Err(problems) => prop_assert!(problems.iter().all(|problem| !problem.code.is_empty() && !problem.message.is_empty())),
+            Ok(_) => {
+                Watch::new(&definition).drain();
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_snapshot_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Run::from_snapshot(&bytes).is_err());
+    }
+}

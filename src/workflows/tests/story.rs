@@ -1,0 +1,164 @@
+//! A run with the world around it, driven input by input through stored snapshots.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId, RunId, WorkflowId},
+        lead::Lead,
+        time::Timestamp,
+    },
+    workflows::{
+        effect::{Command, Effect},
+        history::{self, Step},
+        input::{Failure, FailureKind, Finding, Input},
+        journal::JournalEntry,
+        plan::Plan,
+        run::{Run, RunSeed},
+        scope::{AccountFacts, World},
+        transition::{Transition, transition},
+    },
+};
+
+pub(super) const START: Timestamp = Timestamp::from_unix_millis(1_795_338_000_000);
+
+/// A run with the world around it, driven input by input.
+pub(super) struct Story {
+    pub plan: Plan,
+    pub world: World,
+    pub run: Run,
+    pub journal: Vec<JournalEntry>,
+}
+
+impl Story {
+    pub fn new(definition: &Value) -> Self {
+        let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
+        let account_id = AccountId::derived(START, &[b"account"]);
+        let lead = lead(account_id);
+        let seed = RunSeed {
+            id: RunId::derived(START, &[b"run"]),
+            account_id,
+            workflow_id: WorkflowId::derived(START, &[b"workflow"]),
+            version: 1,
+            lead_id: Some(lead.id),
+            call_id: None,
+            trigger: json!({"type": "call.no_answer", "data": {"tries": 3}, "excerpt": "refund", "score": -0.9}),
+            started_at: START,
+        };
+        let account = AccountFacts {
+            id: account_id,
+            name: "Acme".to_owned(),
+        };
+        let world = World {
+            now: START,
+            account,
+            lead: Some(lead),
+            call: None,
+        };
+        Self {
+            plan,
+            world,
+            run: Run::new(seed),
+            journal: Vec::new(),
+        }
+    }
+
+    pub fn give(&mut self, input: Input) -> Transition {
+        let stored = Run::from_snapshot(&self.run.snapshot()).expect("a snapshot of ours");
+        let transition = transition(&self.plan, stored, input, &self.world);
+        self.run = transition.run.clone();
+        self.journal.extend(transition.journal.clone());
+        transition
+    }
+
+    pub fn pass(&mut self, span: Duration) {
+        self.world.now = self.world.now.plus(span);
+    }
+
+    pub fn steps(&self) -> Vec<Step> {
+        history::steps(&self.journal)
+    }
+}
+
+pub(super) fn lead(account_id: AccountId) -> Lead {
+    Lead {
+        id: LeadId::derived(START, &[b"lead"]),
+        account_id,
+        name: "Ada Lovelace".to_owned(),
+        phone: Some("+14155550100".parse().expect("a number")),
+        email: None,
+        score: 90,
+        stage: "new".to_owned(),
+        timezone: None,
+        opted_out: false,
+        fields: std::collections::BTreeMap::new(),
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+pub(super) fn acts(transition: &Transition) -> Vec<&Effect> {
+    transition
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Act(effect) => Some(&**effect),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(super) fn done(effect: &Effect) -> Input {
+    Input::EffectDone {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        provider_id: Some("SM1".to_owned()),
+        output: json!({"id": "SM1"}),
+    }
+}
+
+pub(super) fn failed(effect: &Effect, kind: FailureKind) -> Input {
+    let failure = Failure {
+        kind,
+        code: "503".to_owned(),
+        message: "try later".to_owned(),
+        retry_after: None,
+    };
+    Input::EffectFailed {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        failure,
+    }
+}
+
+pub(super) fn unknown(effect: &Effect) -> Input {
+    Input::EffectUnknown {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        message: "timed out".to_owned(),
+    }
+}
+
+pub(super) fn looked_up(effect: &Effect, finding: Finding) -> Input {
+    Input::LookedUp {
+        key: effect.key.clone(),
+        attempt: effect.attempt,
+        finding,
+    }
+}
+
+/// One node behind the trigger, with `extra` laid over it.
+pub(super) fn single(kind: &str, params: &Value, extra: &Value) -> Value {
+    let mut node = json!({"id": "one", "type": kind, "params": params});
+    for (name, value) in extra.as_object().into_iter().flatten() {
+        node[name] = value.clone();
+    }
+    json!({"name": "w", "trigger": {"type": "call.no_answer"}, "nodes": [node],
+        "edges": [{"from": "trigger", "to": "one"}]})
+}
+
+pub(super) fn sms(extra: &Value) -> Value {
+    single("send_sms", &json!({"body": "Hi {{ lead.first_name }}"}), extra)
+}
