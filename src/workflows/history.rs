@@ -115,34 +115,59 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
             kind,
             visit,
             input,
-            port,
-            output,
-        } => {
-            let step = begin(steps, node, kind, *visit, at);
-            step.input = Some(input.clone());
-            done(step, at, port, output);
+            ..
         }
-        Entry::NodeWaiting {
+        | Entry::NodeWaiting {
             node,
             kind,
             visit,
             input,
-            until,
-        } => {
-            let step = begin(steps, node, kind, *visit, at);
-            (step.input, step.waiting_until) = (Some(input.clone()), Some(*until));
-            step.status = StepStatus::Waiting;
+            ..
         }
-        Entry::NodeActed {
+        | Entry::NodeActed {
             node,
             kind,
             visit,
             input,
-            key,
-            provider,
+            ..
         } => {
             let step = begin(steps, node, kind, *visit, at);
             step.input = Some(input.clone());
+            go_on(step, at, entry);
+        }
+        // A node that could not even be entered fails without having begun.
+        Entry::NodeFailed {
+            node, kind, visit, ..
+        } => match find(steps, node, *visit) {
+            Some(at_node) => go_on(&mut steps[at_node], at, entry),
+            None => go_on(begin(steps, node, kind, *visit, at), at, entry),
+        },
+        Entry::NodeDone { node, visit, .. }
+        | Entry::NodeCancelled { node, visit }
+        | Entry::Attempted { node, visit, .. }
+        | Entry::Held { node, visit, .. }
+        | Entry::AttemptFailed { node, visit, .. }
+        | Entry::AttemptUnknown { node, visit, .. }
+        | Entry::AttemptAbsent { node, visit, .. }
+        | Entry::Asked { node, visit, .. }
+        | Entry::Decided { node, visit, .. } => {
+            if let Some(at_node) = find(steps, node, *visit) {
+                go_on(&mut steps[at_node], at, entry);
+            }
+        }
+    }
+}
+
+/// Folds one entry into its step.
+fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
+    step.waiting_until = None;
+    if let Some((_, status)) = entry.step() {
+        step.status = status;
+    }
+    match entry {
+        Entry::NodePassed { port, output, .. } => done(step, at, port, output),
+        Entry::NodeWaiting { until, .. } => step.waiting_until = Some(*until),
+        Entry::NodeActed { key, provider, .. } => {
             let attempts = vec![attempt_at(1, at)];
             let (key, provider) = (key.clone(), *provider);
             step.effect = Some(StepEffect {
@@ -153,53 +178,6 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
                 decision: None,
             });
         }
-        Entry::NodeFailed {
-            node,
-            kind,
-            visit,
-            code,
-            message,
-            port,
-        } => {
-            let known = find(steps, node, *visit).is_some();
-            let step = if known {
-                find(steps, node, *visit)
-            } else {
-                Some(begin(steps, node, kind, *visit, at))
-            };
-            if let Some(step) = step {
-                step.status = StepStatus::Failed;
-                step.error = Some(StepError {
-                    code: code.clone(),
-                    message: message.clone(),
-                });
-                step.port.clone_from(port);
-                end(step, at);
-            }
-        }
-        Entry::NodeDone { node, visit, .. }
-        | Entry::NodeCancelled { node, visit }
-        | Entry::Attempted { node, visit, .. }
-        | Entry::Held { node, visit, .. }
-        | Entry::AttemptFailed { node, visit, .. }
-        | Entry::AttemptUnknown { node, visit, .. }
-        | Entry::AttemptAbsent { node, visit, .. }
-        | Entry::Asked { node, visit, .. }
-        | Entry::Decided { node, visit, .. } => {
-            if let Some(step) = find(steps, node, *visit) {
-                go_on(step, at, entry);
-            }
-        }
-    }
-}
-
-/// Folds what happens to a step after it began.
-fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
-    step.waiting_until = None;
-    if let Some((_, status)) = entry.step() {
-        step.status = status;
-    }
-    match entry {
         Entry::NodeDone {
             port,
             output,
@@ -212,58 +190,81 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
             }
             done(step, at, port, output);
         }
+        Entry::NodeFailed {
+            code, message, port, ..
+        } => {
+            step.error = Some(StepError {
+                code: code.clone(),
+                message: message.clone(),
+            });
+            step.port.clone_from(port);
+            end(step, at);
+        }
         Entry::NodeCancelled { .. } => end(step, at),
-        Entry::Attempted { attempt, .. } => {
-            if let Some(effect) = &mut step.effect {
-                effect.attempts.push(attempt_at(*attempt, at));
-                effect.decision = None;
-            }
-        }
-        Entry::Held { until, reason, .. } => {
-            step.waiting_until = Some(*until);
-            answer_step(step, at, AttemptOutcome::Held, Some(("held", reason)));
-        }
-        Entry::AttemptFailed {
-            failure, retry_at, ..
-        } => {
-            step.waiting_until = *retry_at;
-            answer_step(
-                step,
-                at,
-                AttemptOutcome::Rejected,
-                Some((&failure.code, &failure.message)),
-            );
-        }
-        Entry::AttemptUnknown {
-            message, retry_at, ..
-        } => {
-            step.waiting_until = *retry_at;
-            answer_step(
-                step,
-                at,
-                AttemptOutcome::Unknown,
-                Some(("outcome_unknown", message)),
-            );
-        }
-        Entry::AttemptAbsent { .. } => answer_step(step, at, AttemptOutcome::Absent, None),
         Entry::Asked { reason, .. } => {
             step.error = Some(StepError {
                 code: "outcome_unknown".to_owned(),
                 message: reason.clone(),
             });
         }
+        Entry::Attempted { .. }
+        | Entry::Held { .. }
+        | Entry::AttemptFailed { .. }
+        | Entry::AttemptUnknown { .. }
+        | Entry::AttemptAbsent { .. }
+        | Entry::Decided { .. } => attempted(step, at, entry),
+        Entry::RunStarted { .. } | Entry::RunEnded { .. } => {}
+    }
+}
+
+/// Folds what happens to the step's effect.
+fn attempted(step: &mut Step, at: Timestamp, entry: &Entry) {
+    let Some(effect) = &mut step.effect else { return };
+    match entry {
+        Entry::Attempted { attempt, .. } => {
+            effect.attempts.push(attempt_at(*attempt, at));
+            effect.decision = None;
+        }
+        Entry::Held { until, reason, .. } => {
+            answer(effect, at, AttemptOutcome::Held, Some(("held", reason)));
+            step.waiting_until = Some(*until);
+        }
+        Entry::AttemptFailed {
+            failure, retry_at, ..
+        } => {
+            answer(
+                effect,
+                at,
+                AttemptOutcome::Rejected,
+                Some((&failure.code, &failure.message)),
+            );
+            step.waiting_until = *retry_at;
+        }
+        Entry::AttemptUnknown {
+            message, retry_at, ..
+        } => {
+            answer(
+                effect,
+                at,
+                AttemptOutcome::Unknown,
+                Some(("outcome_unknown", message)),
+            );
+            step.waiting_until = *retry_at;
+        }
+        Entry::AttemptAbsent { .. } => answer(effect, at, AttemptOutcome::Absent, None),
         Entry::Decided { choice, .. } => {
+            effect.decision = Some(*choice);
             step.error = None;
-            if let Some(effect) = &mut step.effect {
-                effect.decision = Some(*choice);
-            }
         }
         Entry::RunStarted { .. }
         | Entry::RunEnded { .. }
         | Entry::NodePassed { .. }
         | Entry::NodeWaiting { .. }
         | Entry::NodeActed { .. }
-        | Entry::NodeFailed { .. } => {}
+        | Entry::NodeDone { .. }
+        | Entry::NodeFailed { .. }
+        | Entry::NodeCancelled { .. }
+        | Entry::Asked { .. } => {}
     }
 }
 
@@ -286,11 +287,11 @@ fn begin<'a>(steps: &'a mut Vec<Step>, node: &str, kind: &str, visit: u32, at: T
     &mut steps[last]
 }
 
-fn find<'a>(steps: &'a mut [Step], node: &str, visit: u32) -> Option<&'a mut Step> {
+/// Where the step of that visit is.
+fn find(steps: &[Step], node: &str, visit: u32) -> Option<usize> {
     steps
-        .iter_mut()
-        .rev()
-        .find(|step| step.node == node && step.visit == visit)
+        .iter()
+        .rposition(|step| step.node == node && step.visit == visit)
 }
 
 fn done(step: &mut Step, at: Timestamp, port: &str, output: &Value) {
@@ -313,12 +314,6 @@ const fn attempt_at(attempt: u32, at: Timestamp) -> Attempt {
         error: None,
         started_at: at,
         ended_at: None,
-    }
-}
-
-fn answer_step(step: &mut Step, at: Timestamp, outcome: AttemptOutcome, error: Option<(&str, &str)>) {
-    if let Some(effect) = &mut step.effect {
-        answer(effect, at, outcome, error);
     }
 }
 
