@@ -20,7 +20,7 @@ pub const ALL: &[Automation] = &[
     },
     Automation {
         slug: "missed_call_text_back",
-        summary: "Answers a missed call with an SMS, and makes a task when an hour passes without another call",
+        summary: "Answers a missed call with an SMS, and makes a task to call back an hour later",
         definition: include_str!("automations/missed_call_text_back.json"),
     },
 ];
