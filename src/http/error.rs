@@ -14,7 +14,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::store::{StoreError, accounts::Role};
+use crate::{
+    actors::RunError,
+    store::{StoreError, accounts::Role},
+};
 
 /// Content type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -250,6 +253,27 @@ impl From<StoreError> for ApiError {
             StoreError::BadCursor => Self::field("cursor", "does not belong to this list"),
             StoreError::Busy => Self::Busy,
             StoreError::Unavailable(source) => Self::Unavailable(source),
+        }
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        let code = match &error {
+            RunError::Store(_) => "",
+            RunError::TimedOut => return Self::TimedOut,
+            RunError::NotPublished(_) => "not_published",
+            RunError::Disabled(_) => "disabled",
+            RunError::Broken { .. } => "broken",
+            RunError::Ended(_) => "ended",
+            RunError::NothingToDecide { .. } => "nothing_to_decide",
+        };
+        match error {
+            RunError::Store(error) => error.into(),
+            other => Self::Conflict {
+                code,
+                detail: other.to_string(),
+            },
         }
     }
 }

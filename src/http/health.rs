@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -49,14 +49,6 @@ pub struct HealthReport {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Word {
     status: Health,
-}
-
-/// The three addresses.
-pub fn router() -> Router<Context> {
-    Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/healthz", get(healthz))
 }
 
 /// Is the process alive?

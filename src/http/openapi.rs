@@ -3,6 +3,8 @@
 //! In: every route with its description. Out: one document; `/openapi.json`, `/docs` and `patchcord openapi` show the same.
 //! What every operation has in common (who may call it, how it fails) is added here once.
 
+mod doors;
+
 use std::sync::Arc;
 
 use axum::{Json, Router, routing::get};
@@ -50,6 +52,7 @@ use super::{
         (name = "tasks", description = "What people have to do"),
         (name = "messages", description = "What was sent and received"),
         (name = "events", description = "What others tell us"),
+        (name = "twilio", description = "What the telephony provider calls"),
         (name = "live", description = "What happens, as it happens"),
         (name = "operating", description = "For whoever runs the server"),
     ),
@@ -81,12 +84,23 @@ pub fn document() -> openapi::OpenApi {
         ))
         .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document.paths.paths.extend(doors::paths());
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             complete(path, &method, operation);
         }
     }
     document
+}
+
+/// The document as it is printed and committed.
+#[must_use]
+pub fn to_text(document: &openapi::OpenApi) -> String {
+    let mut text = document
+        .to_pretty_json()
+        .expect("our own document has only text keys");
+    text.push('\n');
+    text
 }
 
 /// `/openapi.json` and the interactive `/docs`, which load nothing from elsewhere.
@@ -131,6 +145,9 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let is_post = *method == HttpMethod::Post;
     let is_guessable = is_open && is_post;
     let is_plain = matches!(path, "/livez" | "/readyz" | "/healthz" | "/metrics");
+    if path.starts_with(doors::PREFIX) {
+        return;
+    }
     let failures = [
         (
             400,
@@ -191,4 +208,73 @@ fn problem_response(description: &str) -> RefOr<openapi::Response> {
         .content(PROBLEM_JSON, Content::new(Some(schema)))
         .build()
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::http::{twilio, ui};
+
+    /// Addresses of pages for people, and axum's own name for everything else.
+    const PAGES: [&str; 3] = ["/", "/setup", "/{*__private__axum_fallback}"];
+
+    #[test]
+    fn the_committed_document_is_the_generated_one() {
+        let generated = to_text(&document());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+        if std::env::var_os("PATCHCORD_WRITE_OPENAPI").is_some() {
+            std::fs::write(path, &generated).expect("docs/openapi.json can be written");
+        }
+        let committed = std::fs::read_to_string(path).expect("docs/openapi.json is there");
+        assert!(
+            committed == generated,
+            "run `PATCHCORD_WRITE_OPENAPI=1 cargo test --lib openapi`"
+        );
+    }
+
+    #[test]
+    fn every_route_is_described_and_every_description_has_a_route() {
+        let (api, _) = described().split_for_parts();
+        let router = api.merge(twilio::router()).merge(ui::router());
+        let printed = format!("{router:?}");
+        let routed: BTreeSet<&str> = printed
+            .split('"')
+            .filter(|part| part.starts_with('/') && !PAGES.contains(part) && !part.starts_with("/ui/"))
+            .collect();
+        assert!(
+            routed.contains("/api/leads/{id}"),
+            "the router prints its routes: {printed}"
+        );
+        let document = document();
+        let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routed, described);
+    }
+
+    #[test]
+    fn every_operation_has_a_summary_an_id_of_its_own_and_a_known_tag() {
+        let mut document = document();
+        let tags: BTreeSet<String> = document
+            .tags
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|tag| tag.name)
+            .collect();
+        let mut ids = BTreeSet::new();
+        for (path, item) in &mut document.paths.paths {
+            for (_, operation) in operations(item) {
+                assert!(operation.summary.is_some(), "{path}");
+                let tag = operation
+                    .tags
+                    .as_ref()
+                    .and_then(|tags| tags.first())
+                    .expect("a tag");
+                assert!(tags.contains(tag), "{path}: {tag}");
+                let id = operation.operation_id.clone().expect("an id");
+                assert!(ids.insert(id.clone()), "{id} twice");
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use tower_http::{
 
 use super::{
     context::Context,
-    error, health,
+    error,
     idempotency::{self, Idempotency},
     metrics, openapi, twilio, ui,
 };
@@ -37,7 +37,6 @@ pub fn router(context: Context) -> Router {
     let doors = api
         .layer(once)
         .merge(twilio::router())
-        .merge(health::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)
         .with_state(context);

@@ -10,8 +10,11 @@ pub mod leads;
 pub mod me;
 pub mod messages;
 pub mod routes;
+pub mod runs;
 pub mod tasks;
 pub mod tickets;
 pub mod users;
+pub mod workflow_views;
+pub mod workflows;
 
 pub use routes::router;

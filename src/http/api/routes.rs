@@ -2,7 +2,7 @@
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{alerts, auth, calls, events, keys, leads, me, messages, tasks, tickets, users};
+use super::{alerts, auth, calls, events, keys, leads, me, messages, runs, tasks, tickets, users, workflows};
 use crate::http::context::Context;
 
 /// The routes together with their description.
@@ -45,4 +45,16 @@ fn work() -> OpenApiRouter<Context> {
 
 fn automation() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
+        .routes(routes!(workflows::list, workflows::create))
+        .routes(routes!(workflows::create_at_contract_path))
+        .routes(routes!(workflows::get, workflows::update, workflows::delete))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(workflows::publish))
+        .routes(routes!(workflows::versions))
+        .routes(routes!(workflows::execute))
+        .routes(routes!(workflows::history))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::decide))
 }

@@ -1,0 +1,214 @@
+//! Runs: what was done, step by step, and what a person may do about it.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        ids::{CallId, LeadId, RunId, WorkflowId},
+        run::RunStatus,
+        time::Timestamp,
+    },
+    http::{
+        auth::{Caller, permission::Permission},
+        context::Context,
+        error::{ApiError, ApiResult},
+        json::{Json, Path, Query},
+        page::{PageQuery, Paged},
+    },
+    store::runs::{RunFilter, RunHead},
+    workflows::{
+        Choice,
+        history::{self, Step},
+    },
+};
+
+/// Which runs are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RunQuery {
+    /// Most entries to return.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// Only runs of this workflow.
+    workflow_id: Option<WorkflowId>,
+    /// Only runs about this lead.
+    lead_id: Option<LeadId>,
+    /// Only runs that stand like this.
+    #[param(inline)]
+    status: Option<RunStatus>,
+}
+
+/// A run in a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RunSummary {
+    id: RunId,
+    workflow_id: WorkflowId,
+    /// The version it started with and keeps.
+    version: u32,
+    lead_id: Option<LeadId>,
+    call_id: Option<CallId>,
+    /// What started it.
+    #[schema(example = "call.no_answer")]
+    trigger: String,
+    status: RunStatus,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// Why it failed or is stuck.
+    error: Option<String>,
+}
+
+/// A run with every step.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Run)]
+pub struct RunView {
+    #[serde(flatten)]
+    summary: RunSummary,
+    /// In the order the run came by them.
+    steps: Vec<Step>,
+}
+
+/// What becomes of an effect whose outcome is unknown.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// `effect.key` of the step.
+    #[schema(min_length = 1, max_length = 300)]
+    effect_key: String,
+    choice: Choice,
+}
+
+impl From<RunHead> for RunSummary {
+    fn from(head: RunHead) -> Self {
+        let RunHead {
+            id,
+            account_id: _,
+            workflow_id,
+            version,
+            lead_id,
+            call_id,
+            trigger,
+            status,
+            revision: _,
+            started_at,
+            updated_at,
+            ended_at,
+            error,
+        } = head;
+        Self {
+            id,
+            workflow_id,
+            version,
+            lead_id,
+            call_id,
+            trigger,
+            status,
+            started_at,
+            updated_at,
+            ended_at,
+            error,
+        }
+    }
+}
+
+/// List runs, newest first
+#[utoipa::path(get, path = "/api/runs", tag = "runs", operation_id = "listRuns", params(RunQuery),
+    responses((status = 200, description = "A page of runs.", body = Paged<RunSummary>)))]
+pub async fn list(
+    State(context): State<Context>,
+    caller: Caller,
+    Query(query): Query<RunQuery>,
+) -> ApiResult<Json<Paged<RunSummary>>> {
+    caller.must(Permission::Read)?;
+    let RunQuery {
+        limit,
+        cursor,
+        workflow_id,
+        lead_id,
+        status,
+    } = query;
+    let page = PageQuery { limit, cursor }.request()?;
+    let filter = RunFilter {
+        workflow_id,
+        lead_id,
+        status,
+    };
+    let page = context.store.runs.list(caller.account_id, filter, page).await?;
+    Ok(Json(Paged::of(page, RunSummary::from)))
+}
+
+/// Show a run with every step
+///
+/// Each step with its input, output, attempts, error and times.
+#[utoipa::path(get, path = "/api/runs/{id}", tag = "runs", operation_id = "getRun",
+    params(("id" = RunId, Path, description = "The run.")),
+    responses((status = 200, description = "The run.", body = RunView)))]
+pub async fn get(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<RunView>> {
+    caller.must(Permission::Read)?;
+    show(&context, &caller, id).await
+}
+
+/// Cancel a run
+///
+/// Its end is on disk when this is answered. What was sent stays sent. Needs the role supervisor.
+#[utoipa::path(post, path = "/api/runs/{id}/cancel", tag = "runs", operation_id = "cancelRun",
+    params(("id" = RunId, Path, description = "The run.")),
+    responses((status = 200, description = "The cancelled run.", body = RunView)))]
+pub async fn cancel(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<RunView>> {
+    caller.must(Permission::SteerRuns)?;
+    context
+        .runs
+        .cancel(caller.account_id, id, "cancelled by a person".to_owned())
+        .await?;
+    tracing::info!(run_id = %id, by = %caller.user_id, "run cancelled");
+    show(&context, &caller, id).await
+}
+
+/// Decide about an effect whose outcome is unknown
+///
+/// `resend` sends it again under the same key, `skip` goes on as if it had been carried out. Needs the role supervisor.
+#[utoipa::path(post, path = "/api/runs/{id}/decide", tag = "runs", operation_id = "decideRun",
+    params(("id" = RunId, Path, description = "The run.")), request_body = Decision,
+    responses((status = 200, description = "The run after the decision.", body = RunView)))]
+pub async fn decide(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<RunId>,
+    Json(decision): Json<Decision>,
+) -> ApiResult<Json<RunView>> {
+    caller.must(Permission::SteerRuns)?;
+    let Decision { effect_key, choice } = decision;
+    context
+        .runs
+        .decide(caller.account_id, id, effect_key, choice)
+        .await?;
+    tracing::info!(run_id = %id, ?choice, by = %caller.user_id, "effect in doubt decided");
+    show(&context, &caller, id).await
+}
+
+async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<RunView>> {
+    let head = context.store.runs.head(caller.account_id, id).await?;
+    let journal = context.store.runs.journal(caller.account_id, id).await?;
+    let steps = history::steps_of(journal.iter().map(|line| (line.at, line.entry.as_str())))
+        .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    Ok(Json(RunView {
+        summary: head.into(),
+        steps,
+    }))
+}
