@@ -147,7 +147,7 @@ impl Resolve for GuardedResolver {
 /// Blocks of IPv4 that are not the public internet (IANA's special-purpose registry), and addresses in it that clouds use
 /// for themselves.
 const RESERVED_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

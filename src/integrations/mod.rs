@@ -20,5 +20,8 @@ pub mod twilio;
 pub mod webhook;
 pub mod webhook_signature;
 
+#[cfg(test)]
+mod tests;
+
 pub use routing::{Parts, call_probe, effect_port};
 pub use settings::{SecuritySettings, SlackSettings};

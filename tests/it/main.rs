@@ -7,6 +7,7 @@ mod support;
 
 mod crash;
 mod house;
+mod integrations_twilio;
 mod simulate;
 mod twilio_doors;
 mod twilio_media;

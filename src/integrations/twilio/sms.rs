@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
-    TwilioSettings, callback_token,
+    ErrorClass, TwilioSettings, callback_token,
     rest::{NewMessage, RestError, SentMessage, TwilioRest},
     words::message_status,
 };
 use crate::{
     clock,
     domain::{
+        lead::Lead,
         message::{Message, MessageStatus},
         secret::Secret,
         time::millis_of,
@@ -114,7 +115,34 @@ impl TwilioSms {
                     output: output(message, &sent),
                 }
             }
-            Err(error) => self.failed(message, &error).await,
+            Err(error) => {
+                if error.class() == ErrorClass::OptedOut {
+                    self.silence(message).await;
+                }
+                self.failed(message, &error).await
+            }
+        }
+    }
+
+    /// Twilio knows of a STOP that we did not hear: the person is written to no more.
+    async fn silence(&self, message: &Message) {
+        let Some(lead_id) = message.lead_id else { return };
+        let silenced = async {
+            let lead = self.store.leads.get(message.account_id, lead_id).await?;
+            if lead.opted_out {
+                return Ok(());
+            }
+            self.store
+                .leads
+                .update(Lead {
+                    opted_out: true,
+                    updated_at: clock::now(),
+                    ..lead
+                })
+                .await
+        };
+        if let Err(error) = silenced.await {
+            tracing::warn!(lead_id = %lead_id, error = %error, "lead could not be marked as opted out");
         }
     }
 

@@ -82,7 +82,9 @@ impl CallStore for Sqlite {
     async fn sid(&self, account_id: AccountId, id: CallId) -> StoreResult<Option<CallSid>> {
         self.read(move |db| {
             let mut statement = db.prepare_cached("SELECT sid FROM calls WHERE id = ?1 AND account = ?2")?;
-            let found = statement.query_row((id, account_id), |row| row.get::<_, String>(0)).optional()?;
+            let found = statement
+                .query_row((id, account_id), |row| row.get::<_, String>(0))
+                .optional()?;
             Ok(found.map(CallSid::new))
         })
         .await

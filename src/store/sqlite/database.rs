@@ -123,11 +123,16 @@ impl Drop for SqliteGuard {
 /// # Errors
 /// `Unavailable` when another process serves it, the file is no store of ours, is from a later version, or cannot be written.
 pub fn open(path: &Path) -> StoreResult<(Store, SqliteGuard)> {
+    open_with_readers(path, READERS)
+}
+
+/// As [`open`], with another number of reading connections; 0 counts as 1.
+pub fn open_with_readers(path: &Path, readers: usize) -> StoreResult<(Store, SqliteGuard)> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(unavailable)?;
     }
     let lock = lock(path)?;
-    open_locked(path, Some(lock))
+    open_locked(path, readers, Some(lock))
 }
 
 /// Opens the store at `path` beside a process that may be serving it: for command-line tools that change accounts.
@@ -135,7 +140,7 @@ pub fn open(path: &Path) -> StoreResult<(Store, SqliteGuard)> {
 /// # Errors
 /// As [`open`], but for the other process.
 pub fn open_beside(path: &Path) -> StoreResult<(Store, SqliteGuard)> {
-    open_locked(path, None)
+    open_locked(path, 1, None)
 }
 
 /// Takes the lock that says who serves the file.
@@ -152,7 +157,7 @@ pub(super) fn lock(path: &Path) -> StoreResult<File> {
     }
 }
 
-fn open_locked(path: &Path, lock: Option<File>) -> StoreResult<(Store, SqliteGuard)> {
+fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(Store, SqliteGuard)> {
     let writer_db = connect(path, WRITER_PRAGMAS)?;
     schema::migrate(&writer_db)?;
     let store = Arc::new(Sqlite {
@@ -163,13 +168,13 @@ fn open_locked(path: &Path, lock: Option<File>) -> StoreResult<(Store, SqliteGua
     let (bell, rung) = checkpoint::bell(path);
     let checkpoint_db = connect(path, CHECKPOINT_PRAGMAS)?;
     let mut others = vec![spawn("store-checkpoint", move || {
-        checkpoint::serve(&checkpoint_db, &rung)
+        checkpoint::serve(&checkpoint_db, &rung);
     })?];
-    for _ in 0..READERS {
+    for _ in 0..readers.max(1) {
         let reader_db = connect(path, READER_PRAGMAS)?;
         let served = Arc::clone(&store);
         others.push(spawn("store-reader", move || {
-            readers::serve(&reader_db, &served.reads)
+            readers::serve(&reader_db, &served.reads);
         })?);
     }
     let served = Arc::clone(&store);

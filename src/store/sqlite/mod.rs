@@ -29,5 +29,5 @@ mod workflows;
 mod tests;
 
 pub use backup::{copy_to, restore};
-pub use database::{SqliteGuard, open, open_beside};
+pub use database::{SqliteGuard, open, open_beside, open_with_readers};
 pub use writer::CommitCounts;

@@ -1,6 +1,6 @@
 //! The REST API as a signed-in client sees it.
 
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::server::Server;
 pub fn http() -> &'static Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        install_tls();
+        patchcord::integrations::client::install_tls();
         // A pooled connection belongs to the runtime of the test that opened it, and dies with that test.
         Client::builder()
             .pool_max_idle_per_host(0)
@@ -19,15 +19,6 @@ pub fn http() -> &'static Client {
             .build()
             .expect("the client can be built")
     })
-}
-
-fn install_tls() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .expect("nobody else installs a provider in this process");
-    });
 }
 
 /// An answer: its status and its body, `null` when there is none.

@@ -1,0 +1,212 @@
+//! Webhooks: what is sent, what answers mean, and addresses that are never called.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::fake::{Fake, account, answer, effect, hanging_up, http, nobody};
+use crate::{
+    domain::{secret::Secret, time::Timestamp},
+    integrations::{
+        address_guard::AllowList,
+        client::HttpClient,
+        port::{EffectOutcome, EffectPort},
+        webhook::Webhooks,
+        webhook_signature::SigningSecret,
+    },
+    workflows::{Effect, FailureKind, Request, effect::HttpMethod},
+};
+
+fn key() -> Secret {
+    Secret::new("00".repeat(32))
+}
+
+fn sender(http: HttpClient) -> Webhooks {
+    Webhooks {
+        http,
+        master_key: key(),
+    }
+}
+
+fn post(url: &str, body: Value) -> Effect {
+    let headers = BTreeMap::from([("X-Team".to_owned(), "blue".to_owned())]);
+    effect(
+        "hook",
+        Request::WebhookRequest {
+            method: HttpMethod::Post,
+            url: url.to_owned(),
+            headers,
+            body,
+        },
+    )
+}
+
+fn rejected(outcome: EffectOutcome) -> (FailureKind, String) {
+    match outcome {
+        EffectOutcome::Rejected(failure) => (failure.kind, failure.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_carries_its_key_and_a_signature_and_brings_the_answer_back() {
+    let fake = Fake::with([answer(200, json!({"ok": true})), answer(200, "plain")]).await;
+    let effect = post(&format!("{}/hook?x=1", fake.base), json!({"a": 1}));
+    let EffectOutcome::Confirmed { output, .. } = sender(http()).execute(&effect).await else {
+        panic!("it was taken")
+    };
+    assert_eq!(output, json!({"status": 200, "body": {"ok": true}}));
+    let EffectOutcome::Confirmed { output, .. } = sender(http()).execute(&effect).await else {
+        panic!("it was taken")
+    };
+    assert_eq!(output, json!({"status": 200, "body": "plain"}));
+    let asked = fake.asked();
+    assert_eq!(
+        (asked[0].method.as_str(), asked[0].uri.to_string().as_str()),
+        ("POST", "/hook?x=1")
+    );
+    assert_eq!(
+        (asked[0].body.as_str(), asked[0].header("content-type")),
+        ("{\"a\":1}", "application/json")
+    );
+    assert_eq!(asked[0].header("x-team"), "blue");
+    for request in &asked {
+        assert_eq!(request.header("idempotency-key"), effect.key);
+        let (id, at_s) = (request.header("webhook-id"), request.header("webhook-timestamp"));
+        let at = Timestamp::from_unix_millis(at_s.parse::<u64>().expect("seconds") * 1_000);
+        let expected = SigningSecret::of_account(&key(), account()).sign(id, at, request.body.as_bytes());
+        assert_eq!(request.header("webhook-signature"), expected);
+    }
+    assert_eq!(
+        asked[0].header("webhook-id"),
+        asked[1].header("webhook-id"),
+        "the same on every attempt"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_or_refused_or_unknown() {
+    let fake = Fake::with([400, 404, 408, 425, 429].map(|status| answer(status, ""))).await;
+    for kind in [
+        FailureKind::Permanent,
+        FailureKind::Permanent,
+        FailureKind::Temporary,
+        FailureKind::Temporary,
+        FailureKind::Temporary,
+    ] {
+        assert_eq!(
+            rejected(sender(http()).execute(&post(&fake.base, Value::Null)).await).0,
+            kind
+        );
+    }
+    let faults = Fake::with([answer(500, ""), answer(502, "")]).await;
+    for base in [&faults.base, &faults.base, &hanging_up("").await] {
+        let outcome = sender(http()).execute(&post(base, Value::Null)).await;
+        assert!(matches!(outcome, EffectOutcome::Unknown { .. }), "{outcome:?}");
+    }
+    let unreached = rejected(sender(http()).execute(&post(&nobody().await, Value::Null)).await);
+    assert_eq!(unreached, (FailureKind::Temporary, "unreached".to_owned()));
+}
+
+#[tokio::test]
+async fn a_private_address_is_never_called() {
+    let fake = Fake::with([]).await;
+    let port = fake.base.rsplit(':').next().expect("it has a port").to_owned();
+    let guarded = || HttpClient::new(AllowList::default()).expect("the machine has root certificates");
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "127.1",
+    ] {
+        let url = format!("http://{host}:{port}/");
+        let refused = rejected(sender(guarded()).execute(&post(&url, Value::Null)).await);
+        assert_eq!(
+            refused,
+            (FailureKind::Permanent, "private_address".to_owned()),
+            "{host}"
+        );
+    }
+    assert!(fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_private_address_is_not_followed() {
+    // Only the first server may be reached; what the name resolves to may not.
+    let allowed =
+        || HttpClient::new("127.0.0.2".parse().expect("a list")).expect("the machine has root certificates");
+    for target in [
+        "http://127.0.0.1:1/",
+        "http://localhost:1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]:1/",
+    ] {
+        let fake = Fake::on(
+            "127.0.0.2:0",
+            [(307, vec![("location", target.to_owned())], String::new())],
+        )
+        .await;
+        let refused = rejected(
+            sender(allowed())
+                .execute(&post(&fake.base, json!({"a": 1})))
+                .await,
+        );
+        assert_eq!(
+            refused,
+            (FailureKind::Permanent, "private_address".to_owned()),
+            "{target}"
+        );
+        assert_eq!(fake.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_followed_up_to_a_bound() {
+    let endless =
+        Fake::with((0..9).map(|_| (302, vec![("location", "/again".to_owned())], String::new()))).await;
+    let refused = rejected(sender(http()).execute(&post(&endless.base, Value::Null)).await);
+    assert_eq!(refused.0, FailureKind::Permanent);
+    assert_eq!(endless.asked().len(), 4, "the request and three redirects");
+    let good = Fake::with([
+        (303, vec![("location", "/there".to_owned())], String::new()),
+        answer(200, ""),
+    ])
+    .await;
+    let outcome = sender(http()).execute(&post(&good.base, Value::Null)).await;
+    assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn headers_that_belong_to_the_connection_cannot_be_set() {
+    let fake = Fake::with([]).await;
+    for (name, value) in [
+        ("Host", "internal"),
+        ("Content-Length", "0"),
+        ("Transfer-Encoding", "chunked"),
+        ("bad name", "x"),
+        ("X-A", "a\nb"),
+    ] {
+        let mut hook = post(&fake.base, Value::Null);
+        if let Request::WebhookRequest { headers, .. } = &mut hook.request {
+            headers.insert(name.to_owned(), value.to_owned());
+        }
+        assert_eq!(
+            rejected(sender(http()).execute(&hook).await).1,
+            "bad_header",
+            "{name}"
+        );
+    }
+    assert!(fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_long_answer_is_cut() {
+    let fake = Fake::with([answer(200, "x".repeat(1_000_000))]).await;
+    let outcome = sender(http()).execute(&post(&fake.base, Value::Null)).await;
+    let EffectOutcome::Confirmed { output, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(output["body"].as_str().map(str::len), Some(256 * 1024));
+}
