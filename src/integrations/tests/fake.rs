@@ -153,7 +153,10 @@ pub(super) async fn hanging_up(reply: &'static str) -> String {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = vec![0; 8_192];
             let read = socket.read(&mut request).await.expect("a request");
-            assert!(read > 0, "the client sent nothing");
+            // A connection that was opened ahead and is not needed says nothing.
+            if read == 0 {
+                continue;
+            }
             socket
                 .write_all(reply.as_bytes())
                 .await

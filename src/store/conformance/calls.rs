@@ -78,13 +78,21 @@ pub(crate) async fn a_call_is_unsettled_until_it_is_terminal_and_all_its_facts_a
         .record_fact(fact(account_id(1), 1, 0))
         .await
         .expect("written");
-    assert_eq!(unsettled().await, std::slice::from_ref(&entry), "nothing is folded");
+    assert_eq!(
+        unsettled().await,
+        std::slice::from_ref(&entry),
+        "nothing is folded"
+    );
     store
         .calls
         .save(call(account_id(1), 1, CallStatus::InProgress), 1)
         .await
         .expect("written");
-    assert_eq!(unsettled().await, std::slice::from_ref(&entry), "the call goes on");
+    assert_eq!(
+        unsettled().await,
+        std::slice::from_ref(&entry),
+        "the call goes on"
+    );
     store
         .calls
         .save(call(account_id(1), 1, CallStatus::Completed), 1)
