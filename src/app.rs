@@ -1,1 +1,278 @@
-//! The composition root: builds every part from the configuration and ties them together.
+//! The composition root: builds every part from the configuration, ties them together, and takes them down again.
+//!
+//! In: the settings. Out: a listening server. Order up: store, speech, effects, actors, recovery, doors. Order down: doors,
+//! actors, store.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use axum::serve::ListenerExt;
+use ractor::ActorRef;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    actors::{
+        CallsHandle, LeadsHandle, RunsHandle,
+        asr::AsrHandle,
+        call::CallKind,
+        effects::EffectsHandle,
+        lead::LeadKind,
+        plans::Plans,
+        residents::Residents,
+        root::{Collapse, Root},
+        run::RunKind,
+        scoring::ScoringHandle,
+        settings::EffectsMode,
+        timers::TimersHandle,
+    },
+    bus::local::LocalBus,
+    clock,
+    config::Settings,
+    http::{self, Context, auth::Gate},
+    integrations::{Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe},
+    master_key,
+    store::{Store, sqlite::SqliteGuard},
+};
+
+/// A server that is built but not listening yet.
+pub struct App {
+    pub context: Context,
+    pub store: Store,
+    settings: Settings,
+    listener: TcpListener,
+    address: SocketAddr,
+    root: ActorRef<()>,
+    collapse: Collapse,
+    stopping: watch::Sender<bool>,
+    guard: SqliteGuard,
+}
+
+/// The actors' handles.
+struct Actors {
+    calls: CallsHandle,
+    leads: LeadsHandle,
+    runs: RunsHandle,
+}
+
+impl App {
+    /// Builds everything and takes up what an earlier process left. Nothing is listened to yet.
+    ///
+    /// # Errors
+    /// When the address is taken, the store cannot be opened, or a shipped model is broken.
+    pub async fn build(
+        mut settings: Settings,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(&settings.server.bind)
+            .await
+            .with_context(|| format!("server.bind: cannot listen on {}", settings.server.bind))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        if settings.server.public_url.is_empty() {
+            settings.server.public_url = format!("http://{address}");
+        }
+        let path = store_path(&settings.store.url);
+        let key_file = path.with_extension("key");
+        let (store, guard) = open_store(&path, settings.store.readers).await?;
+        let master_key = master_key::load(&settings.security.master_key, &key_file)?;
+        let bus = LocalBus::new(clock::now().as_unix_millis());
+        let (asr, speech_model) = start_asr(&settings).await;
+        let (root, collapse) = Root::start().await?;
+        let port = effect_port(Parts {
+            store: store.clone(),
+            is_live: settings.effects.mode == EffectsMode::Live,
+            twilio: settings.twilio.clone(),
+            slack: settings.slack.clone(),
+            security: settings.security.clone(),
+            public_url: settings.server.public_url.clone(),
+            master_key: master_key.clone(),
+        })?;
+        let probe = call_probe(settings.effects.mode == EffectsMode::Live, &settings.twilio)?;
+        let actors = start_actors(&settings, &store, &bus, &asr, port, probe, &root).await?;
+        let (stopping, stop) = watch::channel(false);
+        let context = Context {
+            store: store.clone(),
+            bus,
+            calls: actors.calls,
+            leads: actors.leads,
+            runs: actors.runs,
+            settings: Arc::new(settings.server.clone()),
+            twilio: Arc::new(settings.twilio.clone()),
+            gate: Gate::new(store.clone()),
+            master_key,
+            twilio_account: Arc::default(),
+            metrics,
+            speech_model: speech_model.into(),
+            started_at: clock::now(),
+            stopping: stop,
+        };
+        Ok(Self {
+            context,
+            store,
+            settings,
+            listener,
+            address,
+            root,
+            collapse,
+            stopping,
+            guard,
+        })
+    }
+
+    /// The address of the server, for people on this machine.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until `stop` is done, then lets what is under way end.
+    ///
+    /// # Errors
+    /// When the listener or the supervision tree fails.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let Self {
+            context,
+            settings,
+            listener,
+            root,
+            mut collapse,
+            stopping,
+            guard,
+            ..
+        } = self;
+        let listener = listener.tap_io(|stream| {
+            // Small answers must not wait for the next packet.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let mut stopped = stopping.subscribe();
+        let service = http::router(context).into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        });
+        let mut serving = tokio::spawn(async move { server.await });
+        let outcome = tokio::select! {
+            ended = &mut serving => ended.context("the server's task broke off")?.context("the server failed"),
+            () = stop => Ok(()),
+            reason = collapse.wait_for(Option::is_some) => {
+                let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
+                Err(anyhow::anyhow!("an essential actor failed: {reason}; the next start takes up everything"))
+            }
+        };
+        // Sockets watch this too and close by themselves.
+        stopping.send_replace(true);
+        let patience = Duration::from_secs(settings.server.stop_timeout_s);
+        if !serving.is_finished() && tokio::time::timeout(patience, &mut serving).await.is_err() {
+            tracing::warn!(
+                seconds = settings.server.stop_timeout_s,
+                "stopping although requests are still under way"
+            );
+            serving.abort();
+        }
+        root.stop(None);
+        tokio::task::spawn_blocking(move || drop(guard))
+            .await
+            .context("the store could not be closed")?;
+        outcome
+    }
+}
+
+/// The file behind `sqlite:<path>`; `config` has checked the scheme.
+fn store_path(url: &str) -> PathBuf {
+    PathBuf::from(url.strip_prefix("sqlite:").unwrap_or(url))
+}
+
+async fn open_store(path: &Path, readers: usize) -> anyhow::Result<(Store, SqliteGuard)> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("store.url: the folder {} cannot be made", folder.display()))?;
+        }
+        let _ = readers;
+        crate::store::sqlite::open(&path)
+            .with_context(|| format!("store.url: {} cannot be opened", path.display()))
+    })
+    .await
+    .context("opening the store broke off")?
+}
+
+/// Loads the speech model on a thread that may block. Without one, calls go on without words, and everything says so.
+async fn start_asr(settings: &Settings) -> (AsrHandle, String) {
+    let asr = settings.asr.clone();
+    match tokio::task::spawn_blocking(move || AsrHandle::start(&asr)).await {
+        Ok(Ok(handle)) => (handle, settings.asr.model.clone()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "no speech model: calls are not transcribed; `patchcord model fetch tiny.en` gets one");
+            (AsrHandle::without_model(), String::new())
+        }
+        Err(error) => {
+            tracing::error!(%error, "loading the speech model broke off");
+            (AsrHandle::without_model(), String::new())
+        }
+    }
+}
+
+async fn start_actors(
+    settings: &Settings,
+    store: &Store,
+    bus: &LocalBus,
+    asr: &AsrHandle,
+    port: Arc<dyn EffectPort>,
+    probe: Arc<dyn CallProbe>,
+    root: &ActorRef<()>,
+) -> anyhow::Result<Actors> {
+    let plans = Plans::new(store.clone());
+    let timers = TimersHandle::start(root.get_cell()).await?;
+    let effects = EffectsHandle::start(port, settings.effects.concurrency, root.get_cell()).await?;
+    let leads_later = Arc::new(OnceLock::new());
+    let run_kind = RunKind {
+        store: store.clone(),
+        bus: bus.clone(),
+        plans: plans.clone(),
+        timers: timers.clone(),
+        effects,
+        leads: Arc::clone(&leads_later),
+    };
+    let run_actors = Residents::start(run_kind, root.get_cell()).await?;
+    timers.connect(run_actors.clone());
+    let runs = RunsHandle::new(store.clone(), plans.clone(), timers, run_actors);
+    let lead_kind = LeadKind {
+        store: store.clone(),
+        bus: bus.clone(),
+        plans,
+        runs: runs.clone(),
+    };
+    let lead_actors = Residents::start(lead_kind, root.get_cell()).await?;
+    // Set once: this is the only place, and it runs once.
+    let _ = leads_later.set(lead_actors.clone());
+    let leads = LeadsHandle::new(store.clone(), lead_actors);
+    let call_kind = CallKind {
+        store: store.clone(),
+        bus: bus.clone(),
+        leads: leads.clone(),
+        asr: asr.clone(),
+        scoring: ScoringHandle::start()?,
+        probe,
+        lost_after: Duration::from_secs(settings.calls.lost_after_s),
+    };
+    let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
+    let recovery = runs.recover().await?;
+    let observations = leads.recover().await?;
+    let open_calls = calls.recover().await?;
+    tracing::info!(
+        timers = recovery.timers,
+        runs = recovery.runs,
+        observations,
+        calls = open_calls,
+        "took up what was under way"
+    );
+    Ok(Actors { calls, leads, runs })
+}

@@ -9,7 +9,10 @@ use config::{Config, Environment, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
 use crate::{
-    actors::settings::{AsrSettings, CallsSettings, EffectsSettings},
+    actors::{
+        asr::AsrSettings,
+        settings::{CallsSettings, EffectsSettings},
+    },
     domain::secret::Secret,
     http::HttpSettings,
     integrations::{SecuritySettings, SlackSettings, twilio::TwilioSettings},

@@ -91,16 +91,12 @@ struct EffectsActor {
     concurrency: usize,
 }
 
-/// An effect under way, and who wants to know.
-struct UnderWay {
-    ask: Ask,
-    watchers: Vec<Question>,
-}
 
 /// The dispatcher's state.
 #[derive(Default)]
 pub struct Dispatch {
-    under_way: BTreeMap<String, UnderWay>,
+    /// Who wants to know, by the key of the effect under way.
+    under_way: BTreeMap<String, Vec<Question>>,
     running: BTreeMap<Provider, usize>,
     waiting: BTreeMap<Provider, VecDeque<Question>>,
 }
@@ -109,7 +105,7 @@ impl EffectsActor {
     /// Starts a question or lets it wait for a place.
     fn take(&self, myself: &ActorRef<EffectsMsg>, dispatch: &mut Dispatch, question: Question) {
         if let Some(first) = dispatch.under_way.get_mut(&question.effect.key) {
-            first.watchers.push(question);
+            first.push(question);
             return;
         }
         let provider = question.effect.provider();
@@ -138,13 +134,7 @@ impl EffectsActor {
     fn start(&self, myself: &ActorRef<EffectsMsg>, dispatch: &mut Dispatch, question: Question) {
         let effect = question.effect.clone();
         let ask = question.ask;
-        dispatch.under_way.insert(
-            effect.key.clone(),
-            UnderWay {
-                ask,
-                watchers: vec![question],
-            },
-        );
+        dispatch.under_way.insert(effect.key.clone(), vec![question]);
         let (port, myself) = (Arc::clone(&self.port), myself.clone());
         tokio::spawn(async move {
             let message = match ask {
@@ -272,7 +262,7 @@ impl Actor for EffectsActor {
             EffectsMsg::Executed(effect, outcome) => {
                 let ended = dispatch.under_way.remove(&effect.key);
                 self.free(&myself, dispatch, effect.provider());
-                for question in ended.into_iter().flat_map(|ended| ended.watchers) {
+                for question in ended.into_iter().flatten() {
                     let needs_look_up =
                         question.ask == Ask::LookUp && matches!(outcome, EffectOutcome::Unknown { .. });
                     if needs_look_up {
@@ -285,7 +275,7 @@ impl Actor for EffectsActor {
             EffectsMsg::LookedUp(effect, finding) => {
                 let ended = dispatch.under_way.remove(&effect.key);
                 self.free(&myself, dispatch, effect.provider());
-                for question in ended.into_iter().flat_map(|ended| ended.watchers) {
+                for question in ended.into_iter().flatten() {
                     match question.ask {
                         // Whoever wants it carried out while it was being looked up gets their own attempt.
                         Ask::Act => self.take(&myself, dispatch, question),

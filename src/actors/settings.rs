@@ -1,19 +1,6 @@
 //! The configuration sections that the actors own.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
-
-/// `[asr]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AsrSettings {
-    /// Name of a model or path to a ggml file.
-    pub model: String,
-    pub models_dir: PathBuf,
-    /// Decoding threads; 0: one per core.
-    pub workers: usize,
-}
 
 /// `[calls]`.
 #[derive(Debug, Clone, Deserialize)]

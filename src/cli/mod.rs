@@ -1,4 +1,10 @@
-//! One file a command.
+//! The command line: one file a command.
 
+pub mod args;
+pub mod demo;
+pub mod dev;
+pub mod serve;
 pub mod simulate;
 pub mod transcribe;
+
+pub use args::run;

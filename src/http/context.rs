@@ -31,4 +31,6 @@ pub struct Context {
     /// Whether a speech model is loaded, for `/healthz`.
     pub speech_model: Arc<str>,
     pub started_at: Timestamp,
+    /// Turns true when the server is told to stop: sockets close by themselves then.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
 }

@@ -4,16 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::domain::message::Direction;
-
-/// The account that `patchcord dev` answers for. Not a secret: the server listens on loopback only.
-pub const DEV_ACCOUNT_SID: &str = "AC5eed5eed5eed5eed5eed5eed5eed5eed";
-/// Its auth token.
-pub const DEV_AUTH_TOKEN: &str = "dev-auth-token-for-loopback-only";
-/// Who signs in to a `patchcord dev` server.
-pub const DEV_EMAIL: &str = "demo@patchcord.example";
-/// Their password.
-pub const DEV_PASSWORD: &str = "patchcord-demo";
+use crate::{cli::demo, domain::message::Direction};
 
 /// Plays calls into a running server as Twilio would, and prints what comes back.
 #[derive(Debug, Clone, Args)]
@@ -68,16 +59,16 @@ pub struct Arguments {
     /// Do not watch the live stream: only play.
     #[arg(long)]
     pub blind: bool,
-    #[arg(long, value_name = "AC…", env = "PATCHCORD_TWILIO__ACCOUNT_SID", default_value = DEV_ACCOUNT_SID)]
+    #[arg(long, value_name = "AC…", env = "PATCHCORD_TWILIO__ACCOUNT_SID", default_value = demo::ACCOUNT_SID)]
     pub account_sid: String,
-    #[arg(long, env = "PATCHCORD_TWILIO__AUTH_TOKEN", default_value = DEV_AUTH_TOKEN, hide_env_values = true)]
+    #[arg(long, env = "PATCHCORD_TWILIO__AUTH_TOKEN", default_value = demo::AUTH_TOKEN, hide_env_values = true)]
     pub auth_token: String,
     /// Access token or API key for the live stream. Default: signs in with --email and --password.
     #[arg(long, env = "PATCHCORD_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    #[arg(long, env = "PATCHCORD_ADMIN__EMAIL", default_value = DEV_EMAIL)]
+    #[arg(long, env = "PATCHCORD_ADMIN__EMAIL", default_value = demo::EMAIL)]
     pub email: String,
-    #[arg(long, env = "PATCHCORD_ADMIN__PASSWORD", default_value = DEV_PASSWORD, hide_env_values = true)]
+    #[arg(long, env = "PATCHCORD_ADMIN__PASSWORD", default_value = demo::PASSWORD, hide_env_values = true)]
     pub password: String,
 }
 

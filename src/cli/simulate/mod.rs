@@ -16,7 +16,7 @@ mod summary;
 mod twiml;
 mod watch;
 
-pub use args::{Arguments, DEV_ACCOUNT_SID, DEV_AUTH_TOKEN, DEV_EMAIL, DEV_PASSWORD};
+pub use args::Arguments;
 pub use call::{Cast, play};
 pub use doors::{Account, Doors};
 pub use outcome::SimulateError;

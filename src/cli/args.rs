@@ -1,0 +1,85 @@
+//! What may be written after `patchcord`, and the exit status of each command.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{dev, serve, simulate, transcribe};
+use crate::{config::ConfigError, http};
+
+/// Exit status for bad usage and bad configuration; 1 is for a command that failed.
+const EXIT_USAGE: u8 = 2;
+
+/// Telephony-centric automation: live calls heard, understood and acted on.
+#[derive(Debug, Parser)]
+#[command(name = "patchcord", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve {
+        /// A TOML file that overrides the defaults; the environment overrides it.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Run a server for a first look: loopback only, demo data, nothing leaves the machine.
+    Dev {
+        /// A TOML file that overrides the defaults; the environment overrides it.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Play calls into a running server as Twilio would, and print what comes back.
+    Simulate(simulate::Arguments),
+    /// Turn recordings into words, with the code that listens to calls.
+    Transcribe(transcribe::Args),
+    /// Print the OpenAPI 3.1 document.
+    Openapi,
+    /// Print shell completions.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Runs the command in the process's arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let is_configuration = error.downcast_ref::<ConfigError>().is_some();
+            eprintln!("patchcord: {error:#}");
+            if is_configuration {
+                ExitCode::from(EXIT_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { config } => serve::run(config.as_deref()),
+        Command::Dev { config } => dev::run(config.as_deref()),
+        Command::Simulate(arguments) => serve::with_runtime(async move {
+            simulate::run(&arguments).await?;
+            Ok(())
+        }),
+        Command::Transcribe(arguments) => transcribe::run(arguments),
+        Command::Openapi => {
+            println!("{}", http::openapi::document().to_pretty_json()?);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "patchcord",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    }
+}
