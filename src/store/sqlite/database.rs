@@ -34,7 +34,7 @@ struct InUse {
 
 /// Every aggregate's implementation: the queues to the threads that hold the connections.
 pub(super) struct Sqlite {
-    writes: Queue<Box<dyn Write>>,
+    pub(super) writes: Queue<Box<dyn Write>>,
     reads: Queue<Read>,
     counters: Counters,
 }

@@ -111,6 +111,16 @@ impl<T> Queue<T> {
     }
 }
 
+/// Held by the only thread that takes from a queue: when it ends, even by a panic, nobody is left waiting for it.
+pub(super) struct LastTaker<'a, T>(pub(super) &'a Queue<T>);
+
+impl<T> Drop for LastTaker<'_, T> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().items.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

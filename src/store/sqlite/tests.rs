@@ -186,6 +186,40 @@ async fn a_commit_that_fails_is_told_to_everybody_in_it() {
         .expect("the writer goes on");
 }
 
+/// A write that takes the writer's thread down with it.
+struct Bomb;
+
+impl super::writer::Write for Bomb {
+    fn run(&mut self, _db: &rusqlite::Connection) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, _failed: Option<std::sync::Arc<rusqlite::Error>>) {
+        panic!("a bug of ours, outside every guard");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_writer_that_died() {
+    let opened = opened();
+    let release = hold_writer(&opened.guard).await;
+    opened
+        .guard
+        .store
+        .writes
+        .push(Box::new(Bomb))
+        .await
+        .expect("there is room");
+    let leads = opened.store.leads.clone();
+    let queued = tokio::spawn(async move { leads.create(lead(account_id(1), 1)).await });
+    until_queued(&opened.guard, 2).await;
+    drop(release);
+    let queued = queued.await.expect("the task ends by itself");
+    assert!(matches!(queued, Err(StoreError::Unavailable(_))), "{queued:?}");
+    let later = opened.store.leads.create(lead(account_id(1), 2)).await;
+    assert!(matches!(later, Err(StoreError::Unavailable(_))), "{later:?}");
+}
+
 #[tokio::test]
 async fn a_closed_store_says_so_and_keeps_what_was_queued() {
     let Opened { store, guard, folder } = opened();

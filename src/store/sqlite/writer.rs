@@ -17,7 +17,10 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{checkpoint::CheckpointBell, queue::Queue};
+use super::{
+    checkpoint::CheckpointBell,
+    queue::{LastTaker, Queue},
+};
 use crate::store::{StoreError, StoreResult};
 
 /// Most writes in one commit.
@@ -123,6 +126,7 @@ pub(super) fn serve(
     counters: &Counters,
     bell: &CheckpointBell,
 ) {
+    let _taker = LastTaker(queue);
     let mut queued = VecDeque::with_capacity(WRITES_PER_COMMIT_MAX);
     let mut fill_max = COMMIT_FILL;
     while queue.take(WRITES_PER_COMMIT_MAX, &mut queued) {
