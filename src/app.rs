@@ -196,8 +196,7 @@ async fn open_store(path: &Path, readers: usize) -> anyhow::Result<(Store, Sqlit
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("store.url: the folder {} cannot be made", folder.display()))?;
         }
-        let _ = readers;
-        crate::store::sqlite::open(&path)
+        crate::store::sqlite::open_with_readers(&path, readers)
             .with_context(|| format!("store.url: {} cannot be opened", path.display()))
     })
     .await
