@@ -23,6 +23,7 @@ use crate::{
         context::Context,
         error::{ApiError, ApiResult},
     },
+    integrations::twilio::words,
 };
 
 /// Largest body taken from Twilio. Its largest, messages with many media, are a few kilobytes.
@@ -97,7 +98,7 @@ impl TwilioRequest {
     /// 400 when it is missing or none we know.
     pub fn status(&self, name: &str) -> ApiResult<CallStatus> {
         let word = self.required(name)?;
-        call_status(word).ok_or_else(|| ApiError::Malformed {
+        words::call_status(word).ok_or_else(|| ApiError::Malformed {
             detail: format!("{name} is no call status we know"),
         })
     }
@@ -262,23 +263,6 @@ fn read_params(headers: &HeaderMap, body: &Bytes) -> ApiResult<Vec<(String, Stri
         serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
     });
     Ok(plain.collect())
-}
-
-/// Reads Twilio's word for a call's status, of the call itself or of a dialled leg.
-fn call_status(word: &str) -> Option<CallStatus> {
-    Some(match word {
-        "queued" => CallStatus::Queued,
-        "initiated" => CallStatus::Initiated,
-        "ringing" => CallStatus::Ringing,
-        "in-progress" => CallStatus::InProgress,
-        // A conference that was joined ends as "answered".
-        "completed" | "answered" => CallStatus::Completed,
-        "busy" => CallStatus::Busy,
-        "failed" => CallStatus::Failed,
-        "no-answer" => CallStatus::NoAnswer,
-        "canceled" => CallStatus::Canceled,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
         context::Context,
         error::{ApiError, ApiResult},
     },
-    integrations::twilio::callback_token,
+    integrations::twilio::{callback_token, words},
     store::Recorded,
 };
 
@@ -232,9 +232,7 @@ pub async fn status(State(context): State<Context>, request: TwilioRequest) -> A
     let account_id = account(&context).await?;
     let sid = request.sid("MessageSid")?;
     let word = request.required("MessageStatus")?;
-    let status = message_status(word).ok_or_else(|| ApiError::Malformed {
-        detail: "MessageStatus is none we know".to_owned(),
-    })?;
+    let status = words::message_status(word);
     let id = if let Some(token) = request.query(callback_token::PARAMETER) {
         callback_token::open(&context.master_key, token)
             .ok_or_else(|| refused("bad_callback_token", "the callback token is not one of ours"))?
@@ -259,19 +257,6 @@ fn error_of(request: &TwilioRequest) -> Option<String> {
     let code = request.get("ErrorCode").filter(|code| *code != "0")?;
     let words = request.get("ErrorMessage").unwrap_or_default();
     Some(format!("{code} {words}").trim_end().to_owned())
-}
-
-fn message_status(word: &str) -> Option<MessageStatus> {
-    Some(match word {
-        "accepted" | "queued" | "scheduled" => MessageStatus::Queued,
-        "sending" => MessageStatus::Sending,
-        "sent" => MessageStatus::Sent,
-        "delivered" | "read" | "partially_delivered" => MessageStatus::Delivered,
-        "undelivered" => MessageStatus::Undelivered,
-        "failed" | "canceled" => MessageStatus::Failed,
-        "receiving" | "received" => MessageStatus::Received,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -299,17 +284,5 @@ mod tests {
         for text in ["", "please stop by at noon", "yes", "stop it now", "ok"] {
             assert_eq!(Keyword::read(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn later_words_rank_above_earlier_ones() {
-        let ranks: Vec<_> = ["queued", "sending", "sent", "undelivered", "delivered"]
-            .map(message_status)
-            .into();
-        assert!(
-            ranks.is_sorted() && ranks.iter().all(Option::is_some),
-            "{ranks:?}"
-        );
-        assert_eq!(message_status("teleported"), None);
     }
 }

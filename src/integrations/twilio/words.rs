@@ -1,4 +1,4 @@
-//! Twilio's words for our states, as its REST API uses them.
+//! Twilio's words for our states, as its REST API and its callbacks use them.
 
 use crate::domain::{call::CallStatus, message::MessageStatus};
 
@@ -10,7 +10,8 @@ pub fn call_status(word: &str) -> Option<CallStatus> {
         "initiated" => CallStatus::Initiated,
         "ringing" => CallStatus::Ringing,
         "in-progress" => CallStatus::InProgress,
-        "completed" => CallStatus::Completed,
+        // A dialled conference that was joined ends as "answered".
+        "completed" | "answered" => CallStatus::Completed,
         "busy" => CallStatus::Busy,
         "failed" => CallStatus::Failed,
         "no-answer" => CallStatus::NoAnswer,
