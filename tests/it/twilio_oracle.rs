@@ -93,9 +93,10 @@ async fn accepts_what_the_library_signs() {
 
 /// The answer to a call with the given settings, and the addresses in it.
 async fn greeting(settings: &[(&str, &str)]) -> (Server, String) {
+    // `dev` has its own routing.
     let options = settings
         .iter()
-        .fold(Options::dev(), |options, (key, value)| options.with(key, value));
+        .fold(Options::serve(), |options, (key, value)| options.with(key, value));
     let server = Server::start(options).await;
     let call = call_sid(2);
     let params = [

@@ -5,6 +5,7 @@
 //! stream only; the call goes on.
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,7 +22,10 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
 
 use super::{
     addresses::Addresses,
@@ -81,6 +85,8 @@ enum Refusal {
     Silent,
     #[error("the stream could not be recorded")]
     NotKept,
+    #[error("the server stops")]
+    Stopping,
 }
 
 impl Refusal {
@@ -99,6 +105,7 @@ impl Refusal {
             Self::AnotherCall => (close_code::POLICY, "another_call"),
             Self::Silent => (close_code::POLICY, "silent"),
             Self::NotKept => (close_code::ERROR, "not_kept"),
+            Self::Stopping => (close_code::AWAY, "stopping"),
         }
     }
 }
@@ -185,7 +192,7 @@ async fn follow(
         .await
         .map_err(|_| Refusal::NotKept)?;
     metrics::counter!("patchcord_media_streams_total").increment(1);
-    listen(socket, line).await
+    listen(socket, line, context.stopping.clone()).await
 }
 
 /// Waits for the message that opens the stream; `None` when the socket ends before.
@@ -214,10 +221,17 @@ fn check_start(start: &Start, pass: &MediaPass, token: &str) -> Result<(), Refus
 }
 
 /// Hands frames on until the stream ends.
-async fn listen(socket: &mut WebSocket, line: AudioLine) -> Result<Ending, Refusal> {
+async fn listen(
+    socket: &mut WebSocket,
+    line: AudioLine,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<Ending, Refusal> {
     let mut lateness = Lateness::starting(Instant::now());
     let mut period = interval(SILENCE_MAX);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The sender is gone only when the server is: a stop as well.
+    let stopped = async { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
+    let mut stopped = pin!(stopped);
     let mut is_heard = true;
     loop {
         let text = tokio::select! {
@@ -230,6 +244,7 @@ async fn listen(socket: &mut WebSocket, line: AudioLine) -> Result<Ending, Refus
                 is_heard = false;
                 continue;
             }
+            () = &mut stopped => return Err(Refusal::Stopping),
         };
         let Some(text) = text else { return Ok(Ending::Cut) };
         is_heard = true;
