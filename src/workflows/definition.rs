@@ -423,7 +423,7 @@ pub mod span {
         ];
         let (size, unit) = units
             .into_iter()
-            .find(|(size, _)| millis % size == 0 && millis >= *size)
+            .find(|(size, _)| millis.is_multiple_of(*size) && millis >= *size)
             .unwrap_or((1, "ms"));
         serializer.collect_str(&format_args!("{}{unit}", millis / size))
     }

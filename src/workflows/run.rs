@@ -334,6 +334,7 @@ mod millis {
 
     use crate::domain::time::Timestamp;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(moment.as_unix_millis())
     }

@@ -173,7 +173,8 @@ fn the_field_lists_are_the_fields() {
         .keys()
         .map(String::as_str)
         .collect();
-    (listed.sort_unstable(), has.sort_unstable());
+    listed.sort_unstable();
+    has.sort_unstable();
     assert_eq!(listed, has);
     let call: Value = json!({"id": "call_01h455vb4pex5vsknk084sn02q", "account_id": "acc_01h455vb4pex5vsknk084sn02q",
         "sid": "CA1", "lead_id": null, "direction": "inbound", "from": "+14155550100", "to": "+14155550101",

@@ -108,7 +108,7 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
             json!({"url": "https://example.com/hook", "body": {"n": "{{ trigger.data.tries }}"}}),
         ),
     };
-    json!({"id": format!("n{at}"), "type": kind, "params": params, "on_error": if at % 2 == 0 { "continue" } else { "fail" },
+    json!({"id": format!("n{at}"), "type": kind, "params": params, "on_error": if at.is_multiple_of(2) { "continue" } else { "fail" },
         "retry": {"max_attempts": ATTEMPTS, "initial_interval": "1s"}})
 }
 
@@ -275,7 +275,7 @@ impl Watch {
             }
             17 => {
                 let Some(effect) = pick(&self.open) else { return };
-                let choice = if how % 2 == 0 {
+                let choice = if how.is_multiple_of(2) {
                     Choice::Resend
                 } else {
                     Choice::Skip
@@ -340,7 +340,7 @@ impl Watch {
 
 fn answer(effect: &Effect, how: u8, story: &Story) -> Input {
     let (key, attempt) = (effect.key.clone(), effect.attempt);
-    let kind = if how % 2 == 0 {
+    let kind = if how.is_multiple_of(2) {
         FailureKind::Temporary
     } else {
         FailureKind::Permanent
