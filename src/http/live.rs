@@ -209,8 +209,12 @@ impl Watcher {
         }
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopping = self.context.stopping.clone();
+        let stopped = async { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
+        let mut stopped = std::pin::pin!(stopped);
         loop {
             let went = tokio::select! {
+                () = &mut stopped => Err(Closing::Stopping),
                 next = subscription.next() => self.pass_on(next).await,
                 received = self.socket.recv() => self.answer(received).await,
                 _ = heartbeat.tick() => self.beat().await,
