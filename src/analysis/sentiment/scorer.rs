@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ngram::Ngram;
+use super::encoder::Encoder;
 use crate::domain::sentiment::{Sentiment, SentimentEngine, SentimentLabel};
 
 /// Scores single texts. Implementations are pure: the same text gives the same answer.
@@ -16,8 +16,6 @@ pub trait Scorer: Send + Sync {
 pub enum ScorerError {
     #[error("the shipped sentiment model is malformed: {0}")]
     Malformed(&'static str),
-    #[error("the sentiment encoder did not compute")]
-    Compute(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The best model that comes with the program: load it once and share it.
@@ -25,7 +23,7 @@ pub enum ScorerError {
 /// # Errors
 /// [`ScorerError`] when the embedded weights cannot be used.
 pub fn shipped() -> Result<Arc<dyn Scorer>, ScorerError> {
-    Ok(Arc::new(Ngram::shipped()?))
+    Ok(Arc::new(Encoder::shipped()?))
 }
 
 /// Turns the three logits (negative, neutral, positive) of a model into a sentiment.
