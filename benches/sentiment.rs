@@ -19,8 +19,12 @@ fn sentiment(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sentiment");
     group.sample_size(50);
     for (length, text) in [("5 words", SHORT), ("15 words", USUAL), ("64 pieces", &longest)] {
-        group.bench_function(format!("encoder, {length}"), |bench| bench.iter(|| encoder.score(black_box(text))));
-        group.bench_function(format!("n-grams, {length}"), |bench| bench.iter(|| ngram.score(black_box(text))));
+        group.bench_function(format!("encoder, {length}"), |bench| {
+            bench.iter(|| encoder.score(black_box(text)))
+        });
+        group.bench_function(format!("n-grams, {length}"), |bench| {
+            bench.iter(|| ngram.score(black_box(text)))
+        });
     }
     group.bench_function("load the encoder", |bench| bench.iter(Encoder::shipped));
     group.finish();

@@ -59,7 +59,10 @@ pub enum AnalyzeError {
         "{} is not a list of calls like [{{\"id\": \"a\", \"turns\": [{{\"turn\": 1, \"speaker\": \"customer\", \"text\": \"Hello\"}}]}}]",
         path.display()
     )]
-    Malformed { path: PathBuf, source: serde_json::Error },
+    Malformed {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("cannot read standard input")]
     Input(#[source] io::Error),
     #[error("cannot write the result")]
@@ -131,14 +134,25 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
 }
 
 /// Scores each line that holds more than blanks. Bytes that are not UTF-8 are shown as the replacement mark.
-fn analyze_lines(mut input: impl BufRead, scorer: &dyn Scorer, mut output: impl Write) -> Result<(), AnalyzeError> {
+fn analyze_lines(
+    mut input: impl BufRead,
+    scorer: &dyn Scorer,
+    mut output: impl Write,
+) -> Result<(), AnalyzeError> {
     let mut bytes = Vec::new();
     while input.read_until(b'\n', &mut bytes).map_err(AnalyzeError::Input)? > 0 {
         let line = String::from_utf8_lossy(&bytes);
         let text = line.trim_end_matches(['\n', '\r']);
         if !text.trim().is_empty() {
             let sentiment = scorer.score(text);
-            write_row(&mut output, &UtteranceRow { text, score: rounded(sentiment.score), label: sentiment.label })?;
+            write_row(
+                &mut output,
+                &UtteranceRow {
+                    text,
+                    score: rounded(sentiment.score),
+                    label: sentiment.label,
+                },
+            )?;
         }
         bytes.clear();
     }
@@ -146,10 +160,14 @@ fn analyze_lines(mut input: impl BufRead, scorer: &dyn Scorer, mut output: impl 
 }
 
 fn analyze_calls(path: &Path, scorer: &dyn Scorer, mut output: impl Write) -> Result<(), AnalyzeError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| AnalyzeError::Unreadable { path: path.to_owned(), source })?;
-    let calls: Vec<Script> = serde_json::from_slice(&bytes)
-        .map_err(|source| AnalyzeError::Malformed { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| AnalyzeError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let calls: Vec<Script> = serde_json::from_slice(&bytes).map_err(|source| AnalyzeError::Malformed {
+        path: path.to_owned(),
+        source,
+    })?;
     for call in &calls {
         analyze_call(call, scorer, &mut output)?;
     }
@@ -158,7 +176,7 @@ fn analyze_calls(path: &Path, scorer: &dyn Scorer, mut output: impl Write) -> Re
 
 fn analyze_call(call: &Script, scorer: &dyn Scorer, output: &mut impl Write) -> Result<(), AnalyzeError> {
     let mut mood = CallMood::default();
-    let mut now_ms = 0;
+    let mut now_ms = 0_u64;
     for (ordinal, turn) in (0_u32..).zip(&call.turns) {
         let start_ms = now_ms;
         let words = u64::try_from(plain_words(&turn.text).len()).unwrap_or(u64::MAX);
@@ -176,12 +194,29 @@ fn analyze_call(call: &Script, scorer: &dyn Scorer, output: &mut impl Write) -> 
         if turn.speaker == Speaker::Agent {
             continue;
         }
-        let changes = heard.request.map(|request| mood.scored(request.answer(scorer))).unwrap_or_default();
+        let changes = heard
+            .request
+            .map(|request| mood.scored(request.answer(scorer)))
+            .unwrap_or_default();
         // A filler is no turn to the trigger, but a row is due for it all the same.
-        let sentiment = changes.iter().find_map(own_score).unwrap_or_else(|| scorer.score(&turn.text));
-        let alert = changes.iter().any(|change| matches!(change, MoodChange::Fired { .. }));
+        let sentiment = changes
+            .iter()
+            .find_map(own_score)
+            .unwrap_or_else(|| scorer.score(&turn.text));
+        let alert = changes
+            .iter()
+            .any(|change| matches!(change, MoodChange::Fired { .. }));
         let (score, label) = (rounded(sentiment.score), sentiment.label);
-        write_row(output, &TurnRow { call: &call.id, turn: turn.turn, score, label, alert })?;
+        write_row(
+            output,
+            &TurnRow {
+                call: &call.id,
+                turn: turn.turn,
+                score,
+                label,
+                alert,
+            },
+        )?;
     }
     Ok(())
 }
@@ -229,8 +264,18 @@ mod tests {
         let input = b"  This is terrible, I hate it!\r\n\n   \nMy name is \xff\"Kim\"\nlast line without end";
         analyze_lines(&input[..], &*encoder(), &mut output).expect("memory does not fail");
         let rows = rows(&output);
-        let texts: Vec<_> = rows.iter().map(|row| row["text"].as_str().expect("a text")).collect();
-        assert_eq!(texts, ["  This is terrible, I hate it!", "My name is \u{fffd}\"Kim\"", "last line without end"]);
+        let texts: Vec<_> = rows
+            .iter()
+            .map(|row| row["text"].as_str().expect("a text"))
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "  This is terrible, I hate it!",
+                "My name is \u{fffd}\"Kim\"",
+                "last line without end"
+            ]
+        );
         assert_eq!(rows[0]["label"], "negative");
         assert!(rows[0]["score"].as_f64().expect("a number") < -0.5);
     }
@@ -252,7 +297,10 @@ mod tests {
         analyze_calls(&path, &*encoder(), &mut output).expect("the script is good");
         let rows = rows(&output);
         assert!(rows.iter().all(|row| row["call"] == 7));
-        let turns: Vec<_> = rows.iter().map(|row| row["turn"].as_u64().expect("a number")).collect();
+        let turns: Vec<_> = rows
+            .iter()
+            .map(|row| row["turn"].as_u64().expect("a number"))
+            .collect();
         assert_eq!(turns, [2, 3, 5, 6]);
         assert_eq!(rows.iter().filter(|row| row["alert"] == true).count(), 1);
     }
@@ -263,8 +311,11 @@ mod tests {
         let path = folder.path().join("calls.json");
         for (broken, named) in [
             ("[{\"id\": 1}]", "missing field `turns`"),
-            ("[{\"id\": 1, \"turns\": [{\"turn\": 1, \"speaker\": \"robot\", \"text\": \"\"}]}]", "unknown variant `robot`"),
-            ("{", "line 1 column 1"),
+            (
+                "[{\"id\": 1, \"turns\": [{\"turn\": 1, \"speaker\": \"robot\", \"text\": \"\"}]}]",
+                "unknown variant `robot`",
+            ),
+            ("{", "expected a sequence"),
         ] {
             std::fs::write(&path, broken).expect("the folder takes files");
             let error = analyze_calls(&path, &*encoder(), Vec::new()).expect_err("it is broken");

@@ -56,15 +56,16 @@ impl Linear {
     /// The layer's answer for each row of `rows`.
     #[must_use]
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
-        let mut rounded = vec![0_u8; rows.len()];
+        let groups = self.depth / GROUP;
+        let mut rounded = vec![0; rows.len() / GROUP];
         let steps: Vec<f32> = rows
             .chunks_exact(self.depth)
-            .zip(rounded.chunks_exact_mut(self.depth))
+            .zip(rounded.chunks_exact_mut(groups))
             .map(|(row, rounded)| round_row(row, rounded))
             .collect();
         let outputs = self.bias.len();
         let mut sums = vec![0_i32; steps.len() * outputs];
-        multiply(self.weights, self.depth, &rounded, &mut sums);
+        multiply(self.weights, groups, &rounded, &mut sums);
         let mut answer = Vec::with_capacity(sums.len());
         for (sums, step) in sums.chunks_exact(outputs).zip(steps) {
             let each = sums
@@ -79,14 +80,16 @@ impl Linear {
     }
 }
 
-/// Rounds a row to bytes around 128. Returns the size of a step.
-fn round_row(row: &[f32], rounded: &mut [u8]) -> f32 {
-    let largest = row
-        .iter()
-        .fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+/// Rounds a row to bytes around 128, four to a word. Returns the size of a step.
+fn round_row(row: &[f32], rounded: &mut [i32]) -> f32 {
+    let mut largest = f32::MIN_POSITIVE;
+    for value in row {
+        largest = largest.max(value.abs());
+    }
     let per_step = STEPS / largest;
-    for (byte, value) in rounded.iter_mut().zip(row) {
-        *byte = as_byte(value * per_step + (SHIFT + 0.5));
+    let byte = |value: f32| as_byte(value * per_step + (SHIFT + 0.5));
+    for (word, four) in rounded.iter_mut().zip(row.chunks_exact(GROUP)) {
+        *word = i32::from_le_bytes([byte(four[0]), byte(four[1]), byte(four[2]), byte(four[3])]);
     }
     largest / STEPS
 }
@@ -110,7 +113,8 @@ fn as_float(sum: i32) -> f32 {
 
 fn corrections(weights: &[u8], depth: usize) -> Vec<f32> {
     let mut sums = vec![0_i32; weights.len() / depth];
-    multiply(weights, depth, &vec![128; depth], &mut sums);
+    let shift = i32::from_le_bytes([128; GROUP]);
+    multiply(weights, depth / GROUP, &vec![shift; depth / GROUP], &mut sums);
     sums.into_iter().map(as_float).collect()
 }
 
