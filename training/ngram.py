@@ -31,7 +31,7 @@ def features(text):
     return buckets
 
 
-def train(weighted_pairs, seed, epochs=6):
+def train(weighted_pairs, seed, epochs=4):
     """weighted_pairs: [(text, label, weight)]. Returns (scale, bias, int8 weights [BUCKETS, 3], quantised)."""
     torch.manual_seed(seed)
     lists = [features(text) for text, _, _ in weighted_pairs]

@@ -91,7 +91,6 @@ const CUES: &[&str] = &[
     "misled",
     "mislead",
     "broken promise",
-    "promised",
     "incompetent",
     "incompetence",
     "useless",

@@ -393,6 +393,8 @@ fn last_words(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Scores by the first word: "bad" is very negative, "good" very positive, anything else neutral.
@@ -557,5 +559,44 @@ mod tests {
             .flat_map(|at| alerts(&hear(&mut mood, at, "good work everybody")))
             .collect();
         assert_eq!(marks, ["positive"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_provisional_firing_is_settled_once_and_nothing_else_is(
+            steps in prop::collection::vec((0_usize..6, any::<bool>(), any::<bool>()), 1..40),
+        ) {
+            const TEXTS: [&str; 6] =
+                ["bad manager", "bad line again", "good work everybody", "my number is four", "okay", "bad bad bad"];
+            let mut mood = CallMood::default();
+            let mut changes = Vec::new();
+            let mut late = Vec::new();
+            for (ordinal, (text, has_partial, is_late)) in (0_u32..).zip(steps) {
+                if has_partial {
+                    changes.extend(hear_partial(&mut mood, ordinal, TEXTS[text]));
+                }
+                let heard = mood.heard(&said(ordinal, TEXTS[(text + usize::from(is_late)) % TEXTS.len()]));
+                changes.extend(heard.changes);
+                let answer = heard.request.map(|request| request.answer(&ByFirstWord));
+                if is_late {
+                    late.extend(answer);
+                } else if let Some(answer) = answer {
+                    changes.extend(mood.scored(answer));
+                    changes.extend(late.drain(..).flat_map(|answer| mood.scored(answer)).collect::<Vec<_>>());
+                }
+            }
+            changes.extend(late.drain(..).flat_map(|answer| mood.scored(answer)).collect::<Vec<_>>());
+            changes.extend(mood.ended());
+            let mut is_open = false;
+            for alert in alerts(&changes) {
+                match alert {
+                    "provisional" => prop_assert!(!std::mem::replace(&mut is_open, true)),
+                    "confirmed" | "retracted" => prop_assert!(std::mem::replace(&mut is_open, false)),
+                    _ => (),
+                }
+            }
+            prop_assert!(!is_open);
+            prop_assert!((-1.0..=1.0).contains(&mood.trend()));
+        }
     }
 }
