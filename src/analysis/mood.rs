@@ -403,7 +403,7 @@ mod tests {
     impl Scorer for ByFirstWord {
         fn score(&self, text: &str) -> Sentiment {
             let (negative, positive, label) = match text.split(' ').next() {
-                Some("bad") => (0.9, 0.0, SentimentLabel::Negative),
+                Some("bad") => (0.98, 0.0, SentimentLabel::Negative),
                 Some("good") => (0.0, 0.9, SentimentLabel::Positive),
                 _ => (0.1, 0.1, SentimentLabel::Neutral),
             };

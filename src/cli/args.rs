@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{dev, serve, simulate, transcribe};
+use super::{
+    analyze::{self, AnalyzeError},
+    dev, serve, simulate, transcribe,
+};
 use crate::{config::ConfigError, http};
 
 /// Exit status for bad usage and bad configuration; 1 is for a command that failed.
@@ -36,6 +39,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Turn recordings into words, with the code that listens to calls.
     Transcribe(transcribe::Args),
+    /// Score what customers said, with the code that scores live calls: JSON lines.
+    Analyze(analyze::AnalyzeArgs),
     /// Print the OpenAPI 3.1 document.
     Openapi,
     /// Print shell completions.
@@ -49,8 +54,11 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let is_configuration = error.downcast_ref::<ConfigError>().is_some();
+            let is_bad_usage = error
+                .downcast_ref::<AnalyzeError>()
+                .is_some_and(AnalyzeError::is_bad_usage);
             eprintln!("patchcord: {error:#}");
-            if is_configuration {
+            if is_configuration || is_bad_usage {
                 ExitCode::from(EXIT_USAGE)
             } else {
                 ExitCode::FAILURE
@@ -68,6 +76,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }),
         Command::Transcribe(arguments) => transcribe::run(arguments),
+        Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Openapi => {
             println!("{}", http::openapi::document().to_pretty_json()?);
             Ok(())

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+pub mod analyze;
 pub mod args;
 pub mod demo;
 pub mod dev;
