@@ -430,7 +430,10 @@ fn a_cancelled_run_waits_for_the_effect_on_its_way_and_keeps_its_outcome() {
     let cancelled = story.give(Input::Cancelled {
         reason: "by hand".to_owned(),
     });
-    assert!(cancelled.changed, "a decided end must be stored, else a crash forgets it");
+    assert!(
+        cancelled.changed,
+        "a decided end must be stored, else a crash forgets it"
+    );
     assert_eq!(cancelled.run.status(), RunStatus::Running);
     let ended = story.give(failed(&effect, FailureKind::Temporary));
     assert_eq!(
