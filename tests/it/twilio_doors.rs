@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use patchcord::{domain::secret::Secret, integrations::twilio::callback_token};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -418,4 +419,45 @@ async fn a_message_status_for_nobody_is_refused() {
         server.webhook(forged, &params).await.status(),
         StatusCode::FORBIDDEN
     );
+}
+
+#[tokio::test]
+async fn a_message_moves_up_by_its_callbacks_and_never_down() {
+    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", key)).await;
+    server.report_no_answer(&call_sid(8), CALLER).await;
+    let message = eventually("a missed caller is texted", || async {
+        let messages = server.items("/api/messages").await;
+        messages
+            .into_iter()
+            .find(|message| message["direction"] == "outbound")
+    })
+    .await;
+    let id = message["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .expect("a message id");
+    let token = callback_token::seal(&Secret::new(key.to_owned()), id);
+    let door = format!("/twilio/sms/status?{}={token}", callback_token::PARAMETER);
+    for (word, stands) in [
+        ("sent", "sent"),
+        ("sending", "sent"),
+        ("undelivered", "undelivered"),
+        ("delivered", "delivered"),
+        ("undelivered", "delivered"),
+        ("queued", "delivered"),
+    ] {
+        let params = [("MessageSid", "SM07"), ("MessageStatus", word)];
+        assert_eq!(server.webhook(&door, &params).await.status(), StatusCode::OK);
+        let messages = server.items("/api/messages").await;
+        let told = messages
+            .iter()
+            .find(|known| known["id"] == message["id"])
+            .expect("it stays");
+        assert_eq!(
+            (&told["status"], &told["provider_id"]),
+            (&stands.into(), &"SM07".into()),
+            "after {word}"
+        );
+    }
 }
