@@ -267,11 +267,7 @@ impl Printer {
             StepStatus::Failed | StepStatus::Unknown => RED,
             StepStatus::Started | StepStatus::Waiting | StepStatus::Cancelled => DIM,
         };
-        let detail = if detail.is_null() {
-            String::new()
-        } else {
-            detail.to_string()
-        };
+        let detail = essence(status, detail);
         let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
         let status = self.paint(colour, &format!("{:8}", word(&json!(status))));
         format!("step    {node} ({kind}) {status} {}", self.paint(DIM, &detail))
@@ -297,6 +293,21 @@ impl Printer {
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// What a person wants to know of a step's journal entry: what went in, what came out, until when, or why not.
+fn essence(status: StepStatus, detail: &Value) -> String {
+    let part = match status {
+        StepStatus::Started => &detail["input"],
+        StepStatus::Waiting => &detail["until"],
+        StepStatus::Done => &detail["output"],
+        StepStatus::Failed | StepStatus::Unknown | StepStatus::Cancelled => &detail["message"],
+    };
+    match part {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        part => part.to_string(),
     }
 }
 

@@ -178,7 +178,9 @@ impl Session {
     async fn settle(&mut self, limit: Duration) -> Result<(), SimulateError> {
         let deadline = Instant::now() + limit;
         while self.live.is_some() && Instant::now() < deadline {
-            match timeout(QUIET, next(self.live.as_mut())).await {
+            // The words of the last utterance may still be on their way, as late as any before.
+            let quiet = QUIET + 2 * self.tally.slowest_final();
+            match timeout(quiet, next(self.live.as_mut())).await {
                 Ok(heard) => self.show(heard?)?,
                 Err(_) if self.tally.is_settled() => break,
                 Err(_) => {}
@@ -204,7 +206,7 @@ impl Session {
             return Ok(());
         };
         match self.tally.hear(&fact, heard.at) {
-            Bearing::Foreign => Ok(()),
+            Bearing::Foreign | Bearing::Repeated => Ok(()),
             Bearing::Ours { call_sid, delay_ms } => {
                 self.printer.fact(&call_sid, &fact, &heard.message, delay_ms)
             }

@@ -62,6 +62,8 @@ pub struct AlertSeen {
 pub enum Bearing {
     /// About somebody else's call.
     Foreign,
+    /// About ours, and told before.
+    Repeated,
     /// About ours; `delay_ms` where the message is the end of a measured span.
     Ours { call_sid: String, delay_ms: Option<u64> },
 }
@@ -130,7 +132,10 @@ impl Tally {
             fact
             && self.calls.contains_key(call.sid.as_str())
         {
-            self.sids.insert(call.id, call.sid.as_str().to_owned());
+            let is_known = self.sids.insert(call.id, call.sid.as_str().to_owned()).is_some();
+            if is_known && self.is_repeated(fact) {
+                return Bearing::Repeated;
+            }
         }
         let Some((id, sid)) = fact
             .call_id()
@@ -194,6 +199,18 @@ impl Tally {
             }
         }
         None
+    }
+
+    /// Whether a call's begin or end is told again, as happens when the server takes the call up again.
+    fn is_repeated(&self, fact: &LiveFact) -> bool {
+        matches!(fact, LiveFact::CallStarted { .. })
+            || matches!(fact, LiveFact::CallEnded { call } if self.ended.contains(&call.id))
+    }
+
+    /// How long the slowest final text took so far.
+    #[must_use]
+    pub fn slowest_final(&self) -> Duration {
+        Duration::from_millis(self.to_final_ms.iter().copied().max().unwrap_or_default())
     }
 
     /// Whether every call has ended for the server too and no run of theirs is at work.
