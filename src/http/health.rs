@@ -41,7 +41,7 @@ pub struct HealthReport {
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
     uptime_s: u64,
-    /// By name: `store`, `speech_model`, `live_stream`, `telephony`.
+    /// By name: `store`, `speech_model`, `telephony`.
     dependencies: BTreeMap<&'static str, Dependency>,
 }
 
@@ -117,7 +117,7 @@ async fn store(context: &Context) -> Dependency {
 
 fn speech_model(context: &Context) -> Dependency {
     match &*context.speech_model {
-        "" => Dependency {
+        "" | "none" => Dependency {
             status: Health::Degraded,
             detail: "none loaded: calls are not transcribed; run `patchcord model fetch`".to_owned(),
         },

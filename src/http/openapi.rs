@@ -25,6 +25,9 @@ use super::{
     error::{FieldError, PROBLEM_JSON, Problem},
     health, live, metrics,
 };
+use crate::domain::ids::{
+    AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
+};
 
 /// What the document says besides the operations.
 #[derive(OpenApi)]
@@ -39,7 +42,21 @@ use super::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
-    components(schemas(Problem, FieldError)),
+    components(schemas(
+        Problem,
+        FieldError,
+        AccountId,
+        UserId,
+        KeyId,
+        WorkflowId,
+        RunId,
+        LeadId,
+        CallId,
+        TaskId,
+        AlertId,
+        ObservationId,
+        MessageId
+    )),
     security(("bearer" = [])),
     tags(
         (name = "auth", description = "Signing in and out"),
@@ -250,6 +267,23 @@ mod tests {
         let document = document();
         let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
         assert_eq!(routed, described);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = to_text(&document());
+        let components = document().components.expect("the document has components");
+        let named: BTreeSet<&str> = text
+            .split("\"#/components/schemas/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(named.contains("ProblemDetails"));
+        let missing: Vec<_> = named
+            .into_iter()
+            .filter(|name| !components.schemas.contains_key(*name))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -5,6 +5,9 @@
 
 mod support;
 
+mod api_accounts;
+mod api_live;
+mod api_resources;
 mod crash;
 mod house;
 mod integrations_twilio;
