@@ -12,6 +12,8 @@ const at = (id) => document.getElementById(id);
 const calls = new Map();
 const alerts = new Map();
 const runs = new Map();
+// Names of workflows by their id.
+const names = new Map();
 let stream = null;
 let messagesTimer = null;
 
@@ -54,28 +56,36 @@ function state(name) {
 
 // What was there before the stream began, or what it missed.
 async function lookBack() {
-  const [callList, alertList, runList] = await Promise.all([
+  const [workflowList, callList, alertList, runList] = await Promise.all([
+    call("GET", "/api/workflows?limit=200"),
     call("GET", `/api/calls?limit=${SHOWN_MAX.calls}`),
     call("GET", `/api/alerts?limit=${SHOWN_MAX.alerts}`),
     call("GET", `/api/runs?limit=${SHOWN_MAX.runs}`),
   ]);
   if (callList.status === 401) return openDoor();
+  for (const one of workflowList.body?.items ?? []) names.set(one.id, one.name);
   for (const one of (callList.body?.items ?? []).toReversed()) {
     takeCall(one);
-    await lookBackOn(one.id);
+    await lookBackOn(one);
   }
   for (const one of (alertList.body?.items ?? []).toReversed()) takeAlert(one);
   for (const one of (runList.body?.items ?? []).toReversed()) {
-    takeRun({ run_id: one.id, workflow_id: one.workflow_id, trigger: one.trigger, at: one.started_at });
+    takeRun({ run_id: one.id, name: names.get(one.workflow_id), trigger: one.trigger, at: one.started_at });
     endRun({ run_id: one.id, status: one.status, error: one.error });
     if (one === runList.body.items[0] || one.ended_at === null) await lookBackOnRun(one.id);
   }
   countMessages();
 }
 
-async function lookBackOn(id) {
-  const answer = await call("GET", `/api/calls/${id}/transcript`);
-  for (const one of answer.body?.items ?? []) takeFinal({ call_id: id, ...one });
+async function lookBackOn(record) {
+  const answer = await call("GET", `/api/calls/${record.id}/transcript`);
+  const said = answer.body?.items ?? [];
+  for (const one of said) takeFinal({ call_id: record.id, ...one });
+  // How the trend went is told by the stream only; where it stands is in the record.
+  const isUntold = entryOf(record.id).trend.length === 0;
+  if (isUntold && record.trend !== null && said.length > 0) {
+    takeTrend({ call_id: record.id, trend: record.trend, at_ms: said.at(-1).end_ms });
+  }
 }
 
 async function lookBackOnRun(id) {
@@ -143,8 +153,11 @@ function takeCall(record) {
   entry.record = record;
   const other = record.direction === "inbound" ? record.from : record.to;
   entry.box.title.textContent = `${record.direction === "inbound" ? "From" : "To"} ${other}`;
-  entry.box.badge.textContent = words(record.status);
-  entry.box.badge.className = `badge ${record.status}`;
+  // A call that was taken in but that no agent answered is completed for the provider and missed for us.
+  const isMissed = record.status === "completed" && record.dial_status !== null && record.dial_status !== "completed";
+  const status = isMissed ? record.dial_status : record.status;
+  entry.box.badge.textContent = words(status);
+  entry.box.badge.className = `badge ${status}`;
   const gaps = record.gaps > 0 ? `, ${record.gaps} gaps in the audio` : "";
   entry.box.meta.textContent = `${clockTime(record.started_at)}${gaps}`;
   entry.box.article.classList.toggle("over", record.ended_at !== null);
@@ -240,7 +253,7 @@ function takeRun(message) {
   const name = message.name ?? words(message.trigger);
   const known = runs.get(message.run_id);
   if (known !== undefined) {
-    known.title.textContent = name;
+    if (message.name) known.title.textContent = message.name;
     return known;
   }
   const title = element("h3", { text: name });
@@ -257,7 +270,7 @@ function takeRun(message) {
 }
 
 function takeStep(message) {
-  const run = takeRun({ run_id: message.run_id, trigger: "workflow" , name: runs.get(message.run_id)?.title.textContent });
+  const run = runs.get(message.run_id) ?? takeRun({ run_id: message.run_id, name: "Workflow", trigger: "a fact" });
   let step = run.byNode.get(message.node);
   if (step === undefined) {
     step = element("li");
