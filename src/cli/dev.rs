@@ -1,6 +1,6 @@
 //! `patchcord dev`: a server for a first look. Loopback only, demo data, every provider replaced by the outbox.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 
@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{
     actors::settings::EffectsMode,
+    app::App,
+    clock,
     config::{self, ConfigError, Settings},
     domain::secret::Secret,
     integrations::twilio::Routing,
@@ -18,6 +20,8 @@ use crate::{
 /// Where `serve` keeps its store when nobody says; the demo must not write there.
 const STORE_DEFAULT: &str = "sqlite:data/patchcord.db";
 const STORE_DEV: &str = "sqlite:data/dev.db";
+/// How long the printed address of the live view signs a browser in, once.
+const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs the demo server.
 ///
@@ -42,10 +46,23 @@ pub fn run(config: Option<&Path>) -> anyhow::Result<()> {
             .context("the demo account is missing")?;
         demo::fill(&app.store, account.id).await?;
         announce(&app, Some(&admin)).await?;
+        announce_live_view(&app, &admin).await?;
         println!("sign in: {EMAIL} / {PASSWORD}");
         println!("outbox mode: no message leaves this machine; `patchcord simulate` plays a call");
         app.serve(stop_asked()).await
     })
+}
+
+/// Prints the address of the live view with a ticket that signs one browser in.
+async fn announce_live_view(app: &App, admin: &Admin) -> anyhow::Result<()> {
+    let user = app.store.accounts.user_by_email(&admin.email).await?;
+    // Another store may have been filled by `serve`, without the demo's user.
+    if let Some(user) = user {
+        let tickets = app.context.gate.sign_in_tickets();
+        let ticket = tickets.issue(user.id, clock::now(), TICKET_LIFE)?;
+        println!("live view: {}/#ticket={}", app.url(), ticket.expose());
+    }
+    Ok(())
 }
 
 /// Turns whatever is configured into something that reaches nobody.

@@ -81,7 +81,7 @@ pub struct LiveQuery {
 /// 4429 too slow, 1001 the server stops.
 #[utoipa::path(get, path = "/ws/supervisor", tag = "live", operation_id = "watch", security(()), params(LiveQuery),
     responses((status = 101, description = "The stream is open.")))]
-pub async fn watch(
+pub async fn open(
     State(context): State<Context>,
     Query(query): Query<LiveQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,

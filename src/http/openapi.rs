@@ -81,7 +81,7 @@ struct Document;
 pub fn described() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(api::router())
-        .routes(routes!(live::watch))
+        .routes(routes!(live::open))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::healthz))

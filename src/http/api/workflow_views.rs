@@ -18,6 +18,9 @@ use crate::{
     workflows::{Definition, Problem},
 };
 
+/// Longest name of a workflow.
+const NAME_CHARS_MAX: usize = 200;
+
 /// A workflow as its author writes it.
 ///
 /// Only describes the body: it is read as JSON and checked by the workflow core, which names every problem with its place.
@@ -228,9 +231,16 @@ impl WorkflowChange {
 /// Reads a definition whose shape must hold.
 ///
 /// # Errors
-/// [`ApiError::Invalid`] with every problem of shape.
+/// [`ApiError::Invalid`] with every problem of shape, and for a name that cannot be shown in a list.
 pub fn read(value: &Value) -> ApiResult<Definition> {
-    Definition::from_value(value).map_err(definition_errors)
+    let definition = Definition::from_value(value).map_err(definition_errors)?;
+    if !(1..=NAME_CHARS_MAX).contains(&definition.name.chars().count()) {
+        return Err(ApiError::field(
+            "name",
+            format!("expected 1 to {NAME_CHARS_MAX} characters"),
+        ));
+    }
+    Ok(definition)
 }
 
 /// Reads a definition that was stored.

@@ -189,7 +189,7 @@ pub async fn delete(
 ///
 /// Checks the definition in the body, or the draft when there is no body.
 #[utoipa::path(post, path = "/api/workflows/{id}/validate", tag = "workflows", operation_id = "validateWorkflow",
-    params(("id" = WorkflowId, Path, description = "The workflow.")), request_body = Option<DefinitionBody>,
+    params(("id" = WorkflowId, Path, description = "The workflow.")), request_body(content = Option<Value>, description = "A definition, in any shape."),
     responses((status = 200, description = "Every problem there is.", body = Validation)))]
 pub async fn validate(
     State(context): State<Context>,
