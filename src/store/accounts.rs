@@ -88,7 +88,11 @@ pub trait AccountStore: Send + Sync {
     /// Replaces both tokens of the session that `old_refresh_hash` opens, and remembers the old hash as used.
     /// `None` when the hash is unknown, or its time was over at `next.at`. A hash that was used before ends the whole session
     /// and gives `None`.
-    async fn rotate_session(&self, old_refresh_hash: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>>;
+    async fn rotate_session(
+        &self,
+        old_refresh_hash: [u8; 32],
+        next: RotatedSession,
+    ) -> StoreResult<Option<Session>>;
     async fn end_session(&self, id: SessionId) -> StoreResult<()>;
     async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()>;
     /// Drops sessions whose refresh token expired before `now`; returns how many.
@@ -101,7 +105,11 @@ pub trait AccountStore: Send + Sync {
 
     /// Remembers the answer to a request that carried `Idempotency-Key`. The first answer under a key stays.
     async fn remember_answer(&self, answer: RememberedAnswer) -> StoreResult<Recorded>;
-    async fn remembered_answer(&self, account_id: AccountId, key: &str) -> StoreResult<Option<RememberedAnswer>>;
+    async fn remembered_answer(
+        &self,
+        account_id: AccountId,
+        key: &str,
+    ) -> StoreResult<Option<RememberedAnswer>>;
     /// Drops answers older than `before`; returns how many.
     async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64>;
 }
