@@ -10,6 +10,8 @@ const TIMESTAMP_S: f32 = 0.02;
 const END_S: f32 = 0.5;
 /// A block of at least so many text tokens that is said twice in a row is a loop.
 const REPEATED_TOKENS_MIN: usize = 3;
+/// Tokens per second that people reach: a repetition beyond it was not said.
+const TOKENS_PER_S_SAID: f32 = 4.5;
 /// More tokens than this per second, and on top of these few, nobody says.
 const TOKENS_PER_S: f32 = 8.0;
 const TOKENS_SPARE: f32 = 8.0;
@@ -38,9 +40,9 @@ pub enum Repetition {
 /// Why decoding ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The model ended it, or said that the audio ends here.
+    /// The model ended it, or said that the audio ends here, or went round in a loop that nobody can have said.
     Said,
-    /// A block of tokens came twice in a row; the second is dropped.
+    /// A block of tokens came twice in a row; the second is dropped, but it may have been said.
     Repeated,
     /// More tokens than the audio can hold.
     TooLong,
@@ -153,14 +155,14 @@ impl<'a> Greedy<'a> {
     fn take_text(&mut self, token: usize) {
         self.text.push(token);
         self.last = [self.last[1], false];
+        let tokens = f32::from(u16::try_from(self.text.len()).unwrap_or(u16::MAX));
         if self.repetition == Repetition::Suspect
             && let Some(length) = repeated_tail(&self.text)
         {
+            let is_sayable = tokens <= TOKENS_PER_S_SAID * self.seconds;
             self.text.truncate(self.text.len() - length);
-            self.ending = Some(Ending::Repeated);
-        } else if f32::from(u16::try_from(self.text.len()).unwrap_or(u16::MAX))
-            >= TOKENS_SPARE + TOKENS_PER_S * self.seconds
-        {
+            self.ending = Some(if is_sayable { Ending::Repeated } else { Ending::Said });
+        } else if tokens >= TOKENS_SPARE + TOKENS_PER_S * self.seconds {
             self.ending = Some(Ending::TooLong);
         }
     }
@@ -284,8 +286,11 @@ mod tests {
 
     #[test]
     fn a_loop_is_cut_with_its_copy() {
-        let (text, ending, _) = decode(9.0, Repetition::Suspect, &[7, 1, 2, 3, 4, 1, 2, 3, 4, 1]);
+        let tokens = [7, 1, 2, 3, 4, 1, 2, 3, 4, 1];
+        let (text, ending, _) = decode(9.0, Repetition::Suspect, &tokens);
         assert_eq!((text, ending), (vec![7, 1, 2, 3, 4], Ending::Repeated));
+        let (text, ending, _) = decode(1.5, Repetition::Suspect, &tokens);
+        assert_eq!((text, ending), (vec![7, 1, 2, 3, 4], Ending::Said), "nine tokens in 1.5 s");
     }
 
     #[test]
