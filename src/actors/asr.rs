@@ -525,7 +525,8 @@ pub(crate) mod tests {
     #[test]
     fn a_question_is_answered_with_words() {
         let (tx, rx) = channel();
-        ask(&prompt_pool(2), &tx, 1, speech(100, 900));
+        let pool = prompt_pool(2);
+        ask(&pool, &tx, 1, speech(100, 900));
         assert_eq!(wait(&rx), (1, said("900 ms", 1_000)));
     }
 

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod args;
 pub mod demo;
 pub mod dev;
+pub mod model;
 pub mod serve;
 pub mod simulate;
 pub mod transcribe;

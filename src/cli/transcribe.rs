@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
+use super::transcribe_live::{self, Play};
 use crate::{
-    actors::asr::AsrSettings,
+    actors::asr::{AsrHandle, AsrSettings},
     media::{
         hygiene, model_files,
         pipeline::{Rate, Speech, TrackEvent, TrackPipeline},
@@ -27,6 +28,12 @@ pub struct Args {
     /// Adds the CPU seconds that each utterance took, listening included.
     #[arg(long)]
     cpu: bool,
+    /// Plays the recordings (caller, agent) at the pace of speech as this many calls at once.
+    #[arg(long, value_name = "CALLS")]
+    live: Option<usize>,
+    /// Length of these calls.
+    #[arg(long, default_value_t = 60, requires = "live")]
+    seconds: u64,
     /// A model's name or a ggml file; the configured one when absent.
     #[arg(long, env = "PATCHCORD_ASR__MODEL")]
     model: Option<String>,
@@ -54,21 +61,49 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let model = args.model.as_deref().unwrap_or(&settings.model);
     let directory = args.models_dir.as_deref().unwrap_or(&settings.models_dir);
     let path = model_files::path_of(model, directory)?;
-    let loaded = WhisperModel::load(&path).with_context(|| {
-        format!("the speech model {model} cannot be used; `patchcord model fetch {model}` gets one")
-    })?;
-    let mut recogniser = loaded.recogniser()?;
     let recordings = args
         .files
         .iter()
         .map(|file| Recording::read(file))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let advice =
+        || format!("the speech model {model} cannot be used; `patchcord model fetch {model}` gets one");
+    if let Some(calls) = args.live {
+        let play = live_play(&recordings, calls, args.seconds)?;
+        let settings = AsrSettings {
+            model: path.to_string_lossy().into_owned(),
+            ..settings.clone()
+        };
+        return transcribe_live::run(play, &AsrHandle::start(&settings).with_context(advice)?);
+    }
+    let mut recogniser = WhisperModel::load(&path).with_context(advice)?.recogniser()?;
     match &recordings[..] {
         [one, other] if one.seconds() == other.seconds() => print(&[one, other], &mut recogniser, args.cpu),
         all => all
             .iter()
             .try_for_each(|recording| print(&[recording], &mut recogniser, args.cpu)),
     }
+}
+
+fn live_play(recordings: &[Recording], calls: usize, seconds: u64) -> anyhow::Result<Play> {
+    let samples = |recording: &Recording| match recording.rate {
+        Rate::Telephone => Ok(recording.samples.clone().into()),
+        Rate::Speech => bail!(
+            "{} is at 16 kHz; calls are played at 8 kHz",
+            recording.file.display()
+        ),
+    };
+    let (caller, agent) = match recordings {
+        [caller] => (samples(caller)?, None),
+        [caller, agent] => (samples(caller)?, Some(samples(agent)?)),
+        _ => bail!("a call has one or two recordings, the caller's and the agent's"),
+    };
+    Ok(Play {
+        calls,
+        seconds,
+        caller,
+        agent,
+    })
 }
 
 /// A file in memory.

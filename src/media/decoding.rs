@@ -26,6 +26,8 @@ pub struct Vocabulary {
     pub timestamps: usize,
     /// Text tokens that are no words: brackets, notes.
     pub unspoken: Vec<usize>,
+    /// For every text token the first one that reads the same whatever its case and spaces.
+    pub folded: Vec<usize>,
 }
 
 /// Whether a repetition ends the decoding.
@@ -55,6 +57,8 @@ pub struct Greedy<'a> {
     repetition: Repetition,
     seconds: f32,
     text: Vec<usize>,
+    /// The same with every token folded: a loop comes back with another capital.
+    folded: Vec<usize>,
     /// Kinds of the last two tokens: whether each was a timestamp.
     last: [bool; 2],
     last_timestamp: usize,
@@ -72,6 +76,7 @@ impl<'a> Greedy<'a> {
             repetition,
             seconds,
             text: Vec::new(),
+            folded: Vec::new(),
             last: [true, true],
             last_timestamp: vocabulary.timestamps,
             logprob_sum: 0.0,
@@ -154,14 +159,19 @@ impl<'a> Greedy<'a> {
 
     fn take_text(&mut self, token: usize) {
         self.text.push(token);
+        self.folded.push(self.vocabulary.folded[token]);
         self.last = [self.last[1], false];
         let tokens = f32::from(u16::try_from(self.text.len()).unwrap_or(u16::MAX));
         if self.repetition == Repetition::Suspect
-            && let Some(length) = repeated_tail(&self.text)
+            && let Some(length) = repeated_tail(&self.folded)
         {
             let is_sayable = tokens <= TOKENS_PER_S_SAID * self.seconds;
             self.text.truncate(self.text.len() - length);
-            self.ending = Some(if is_sayable { Ending::Repeated } else { Ending::Said });
+            self.ending = Some(if is_sayable {
+                Ending::Repeated
+            } else {
+                Ending::Said
+            });
         } else if tokens >= TOKENS_SPARE + TOKENS_PER_S * self.seconds {
             self.ending = Some(Ending::TooLong);
         }
@@ -247,6 +257,7 @@ mod tests {
             end: 10,
             timestamps: 13,
             unspoken: vec![9],
+            folded: vec![0, 1, 2, 3, 4, 5, 6, 7, 1, 9],
         }
     }
 
@@ -290,7 +301,18 @@ mod tests {
         let (text, ending, _) = decode(9.0, Repetition::Suspect, &tokens);
         assert_eq!((text, ending), (vec![7, 1, 2, 3, 4], Ending::Repeated));
         let (text, ending, _) = decode(1.5, Repetition::Suspect, &tokens);
-        assert_eq!((text, ending), (vec![7, 1, 2, 3, 4], Ending::Said), "nine tokens in 1.5 s");
+        assert_eq!(
+            (text, ending),
+            (vec![7, 1, 2, 3, 4], Ending::Said),
+            "nine tokens in 1.5 s"
+        );
+    }
+
+    #[test]
+    fn a_loop_that_comes_back_with_a_capital_is_cut_too() {
+        // Tokens 1 and 8 read the same.
+        let (text, ending, _) = decode(1.0, Repetition::Suspect, &[1, 2, 3, 4, 8, 2, 3, 4, 10]);
+        assert_eq!((text, ending), (vec![1, 2, 3, 4], Ending::Said));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is what makes it cheap; `decoding.rs` has the rules that this needs. Each recogniser takes about 160 MB once it was used.
 
 use std::{
+    collections::HashMap,
     ffi::{c_char, c_int, c_void},
     path::Path,
     sync::{Arc, Once},
@@ -26,7 +27,9 @@ use super::{
 /// Context positions per second of audio.
 const POSITIONS_PER_S: usize = 50;
 /// Positions of silence behind the audio: fewer make the model repeat itself, more cost time.
-const SPARE_POSITIONS: usize = 96;
+const SPARE_POSITIONS: usize = 80;
+/// Least positions: short audio needs more silence behind it.
+const POSITIONS_MIN: usize = 224;
 /// The same when the first result was doubtful.
 const SPARE_POSITIONS_AGAIN: usize = 448;
 /// The matrix kernels are a third faster when the context is a multiple of this.
@@ -105,15 +108,30 @@ impl WhisperModel {
 fn vocabulary(context: &WhisperContext) -> Vocabulary {
     let index = |token: c_int| usize::try_from(token).expect("whisper.cpp counts tokens from 0");
     let end = context.token_eot();
-    let unspoken = (0..end)
-        .filter(|&token| context.token_to_str(token).is_ok_and(is_unspoken))
-        .map(index)
+    let texts: Vec<String> = (0..end)
+        .map(|token| {
+            context
+                .token_to_str_lossy(token)
+                .map(String::from)
+                .unwrap_or_default()
+        })
+        .collect();
+    let unspoken = (0..)
+        .zip(&texts)
+        .filter(|(_, text)| is_unspoken(text))
+        .map(|(token, _)| token)
+        .collect();
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let folded = (0..)
+        .zip(&texts)
+        .map(|(token, text)| *first.entry(text.trim().to_lowercase()).or_insert(token))
         .collect();
     Vocabulary {
         size: index(context.n_vocab()),
         end: index(end),
         timestamps: index(context.token_beg()),
         unspoken,
+        folded,
     }
 }
 
@@ -196,7 +214,10 @@ impl WhisperRecogniser {
         let needed = (samples.len() * POSITIONS_PER_S)
             .div_ceil(16_000)
             .saturating_add(spare);
-        let positions = needed.min(whole).next_multiple_of(POSITIONS_STEP).min(whole);
+        let positions = needed
+            .clamp(POSITIONS_MIN, whole)
+            .next_multiple_of(POSITIONS_STEP)
+            .min(whole);
         self.set_positions(positions)
             .map_err(failed("setting its context"))?;
         let picture = self.mel.picture(samples, positions * 2);
