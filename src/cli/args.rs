@@ -4,14 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-<<<<<<< HEAD
 use super::{
     analyze::{self, AnalyzeError},
     dev, serve, simulate, transcribe,
 };
-=======
-use super::{dev, model, serve, simulate, transcribe};
->>>>>>> 114d799 (media: cut loops that come back with a capital; less silence behind long audio)
 use crate::{config::ConfigError, http};
 
 /// Exit status for bad usage and bad configuration; 1 is for a command that failed.
@@ -43,13 +39,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Turn recordings into words, with the code that listens to calls.
     Transcribe(transcribe::Args),
-<<<<<<< HEAD
     /// Score what customers said, with the code that scores live calls: JSON lines.
     Analyze(analyze::AnalyzeArgs),
-=======
-    /// List, fetch and find speech models.
-    Model(model::Args),
->>>>>>> 114d799 (media: cut loops that come back with a capital; less silence behind long audio)
     /// Print the OpenAPI 3.1 document.
     Openapi,
     /// Print shell completions.
@@ -85,11 +76,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }),
         Command::Transcribe(arguments) => transcribe::run(arguments),
-<<<<<<< HEAD
         Command::Analyze(arguments) => analyze::run(&arguments),
-=======
-        Command::Model(arguments) => model::run(arguments),
->>>>>>> 114d799 (media: cut loops that come back with a capital; less silence behind long audio)
         Command::Openapi => {
             println!("{}", http::openapi::document().to_pretty_json()?);
             Ok(())
