@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    dev, serve, simulate, transcribe,
+    dev, model, serve, simulate, transcribe,
 };
 use crate::{config::ConfigError, http};
 
@@ -39,6 +39,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Turn recordings into words, with the code that listens to calls.
     Transcribe(transcribe::Args),
+    /// List, fetch and find speech models.
+    Model(model::Args),
     /// Score what customers said, with the code that scores live calls: JSON lines.
     Analyze(analyze::AnalyzeArgs),
     /// Print the OpenAPI 3.1 document.
@@ -76,6 +78,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }),
         Command::Transcribe(arguments) => transcribe::run(arguments),
+        Command::Model(arguments) => model::run(arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Openapi => {
             println!("{}", http::openapi::document().to_pretty_json()?);

@@ -8,5 +8,6 @@ pub mod model;
 pub mod serve;
 pub mod simulate;
 pub mod transcribe;
+mod transcribe_live;
 
 pub use args::run;

@@ -27,7 +27,7 @@ use super::{
 /// Context positions per second of audio.
 const POSITIONS_PER_S: usize = 50;
 /// Positions of silence behind the audio: fewer make the model repeat itself, more cost time.
-const SPARE_POSITIONS: usize = 80;
+const SPARE_POSITIONS: usize = 64;
 /// Least positions: short audio needs more silence behind it.
 const POSITIONS_MIN: usize = 224;
 /// The same when the first result was doubtful.
