@@ -4,6 +4,7 @@
 //! What every operation has in common (who may call it, how it fails) is added here once.
 
 mod doors;
+mod failures;
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use axum::{Json, Router, routing::get};
 use utoipa::{
     OpenApi,
     openapi::{
-        self, Content, HttpMethod, Ref, RefOr, ResponseBuilder,
-        path::{Operation, ParameterIn, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        self, HttpMethod,
+        path::{Operation, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,7 +23,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     api,
     context::Context,
-    error::{FieldError, PROBLEM_JSON, Problem},
+    error::{FieldError, Problem},
     health, live, metrics,
 };
 use crate::domain::ids::{
@@ -104,7 +105,7 @@ pub fn document() -> openapi::OpenApi {
     document.paths.paths.extend(doors::paths());
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
-            complete(path, &method, operation);
+            failures::complete(path, &method, operation);
         }
     }
     document
@@ -143,88 +144,6 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
     .into_iter()
     .filter_map(|(method, operation)| Some((method, operation?)))
     .collect()
-}
-
-/// Adds the ways in which an operation can fail by its shape: what it reads and who may call it.
-fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
-    let is_open = operation
-        .security
-        .as_ref()
-        .is_some_and(|all| all.contains(&SecurityRequirement::default()));
-    let has_body = operation.request_body.is_some();
-    let parameters = operation.parameters.as_deref().unwrap_or_default();
-    let has = |place: &ParameterIn| {
-        parameters
-            .iter()
-            .any(|one| matches!(one, RefOr::T(parameter) if parameter.parameter_in == *place))
-    };
-    let (has_path, has_query) = (has(&ParameterIn::Path), has(&ParameterIn::Query));
-    let is_post = *method == HttpMethod::Post;
-    let is_guessable = is_open && is_post;
-    let is_plain = matches!(path, "/livez" | "/readyz" | "/healthz" | "/metrics");
-    if path.starts_with(doors::PREFIX) {
-        return;
-    }
-    let failures = [
-        (
-            400,
-            has_body || (is_post && !is_open) || path == "/ws/supervisor",
-            "Not readable.",
-        ),
-        (
-            401,
-            !is_open || is_guessable || path == "/ws/supervisor",
-            "Not signed in.",
-        ),
-        (403, !is_open || path == "/api/auth/register", "Not allowed."),
-        (404, has_path, "There is no such thing in the account."),
-        (
-            409,
-            *method != HttpMethod::Get && !is_plain,
-            "In conflict with what is there, or a repeat that came too early.",
-        ),
-        (413, has_body, "The body is too large."),
-        (415, has_body, "The body is not JSON."),
-        (
-            422,
-            has_body || has_query || (is_post && !is_open),
-            "The input does not hold; `errors` says where.",
-        ),
-        (
-            429,
-            is_guessable,
-            "Too many attempts; `Retry-After` says when to go on.",
-        ),
-        (500, !is_plain, "Our fault; it is in the log."),
-        (
-            503,
-            !is_plain,
-            "Busy, or the store does not answer; `Retry-After` says when to go on.",
-        ),
-        (
-            504,
-            !is_plain && path != "/ws/supervisor",
-            "It took too long and was given up.",
-        ),
-    ];
-    for (status, applies, description) in failures {
-        let status = status.to_string();
-        if applies && !operation.responses.responses.contains_key(&status) {
-            operation
-                .responses
-                .responses
-                .insert(status, problem_response(description));
-        }
-    }
-}
-
-fn problem_response(description: &str) -> RefOr<openapi::Response> {
-    let schema = RefOr::Ref(Ref::from_schema_name("ProblemDetails"));
-    ResponseBuilder::new()
-        .description(description)
-        .content(PROBLEM_JSON, Content::new(Some(schema)))
-        .build()
-        .into()
 }
 
 #[cfg(test)]
