@@ -23,8 +23,6 @@ const CUES: &[&str] = &[
     "cancel",
     "cancelling",
     "canceling",
-    "close my account",
-    "closing my account",
     "leaving",
     "switching",
     "switch to",
@@ -168,8 +166,13 @@ mod tests {
     fn demands_threats_and_anger_are_cues_and_plain_trouble_is_not() {
         assert_eq!(find("I want to speak to your MANAGER, now."), Some("manager"));
         assert_eq!(find("you've lied to me"), Some("lied"));
-        assert_eq!(find("I'm done. Close my account"), Some("close my account"));
+        assert_eq!(find("I'm done with you. Close my account"), Some("done with you"));
         assert_eq!(find("my parcel has not arrived yet"), None);
+        assert_eq!(
+            find("I would like to close my account"),
+            None,
+            "that can be calm business"
+        );
         assert_eq!(find("the management of my pension"), None);
     }
 
