@@ -23,7 +23,8 @@ const FIELD_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// [`ApiError::Invalid`] with every field that does not hold.
 pub fn checked(mut lead: Lead) -> ApiResult<Lead> {
     let mut errors = Vec::new();
-    lead.name = lead.name.trim().to_owned();
+    let name = lead.name.trim().to_owned();
+    lead.name = name;
     if lead.name.chars().count() > NAME_CHARS_MAX {
         errors.push(FieldError::new(
             "name",
