@@ -1,9 +1,12 @@
 //! `patchcord transcribe`: the live pipeline over files.
 //!
-//! In: wav files, mono, 16 bit, 8 or 16 kHz; two of equal length are the two tracks of a call. Out: one line of JSON per
+//! In: wav files, mono, 16 bit at 8 or 16 kHz or μ-law at 8 kHz; two of equal length are the two tracks of a call. Out: one line of JSON per
 //! utterance, in the order of time.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -15,6 +18,7 @@ use crate::{
         hygiene, model_files,
         pipeline::{Rate, Speech, TrackEvent, TrackPipeline},
         recogniser::{Effort, Recogniser as _},
+        wav,
         whisper::{WhisperModel, WhisperRecogniser},
     },
 };
@@ -22,7 +26,7 @@ use crate::{
 /// Turns recordings into text.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recordings: wav, mono, 16 bit, 8 or 16 kHz.
+    /// Recordings: wav, mono, 16 bit at 8 or 16 kHz, or μ-law at 8 kHz.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Adds the CPU seconds that each utterance took, listening included.
@@ -115,20 +119,9 @@ struct Recording {
 
 impl Recording {
     fn read(file: &Path) -> anyhow::Result<Self> {
-        let reader = hound::WavReader::open(file)
-            .with_context(|| format!("{} is no readable wav file", file.display()))?;
-        let spec = reader.spec();
-        let rate = match (spec.channels, spec.bits_per_sample, spec.sample_rate) {
-            (1, 16, 8_000) => Rate::Telephone,
-            (1, 16, 16_000) => Rate::Speech,
-            (channels, bits, hz) => bail!(
-                "{} has {channels} channel(s) of {bits} bit at {hz} Hz; wanted is mono, 16 bit, 8000 or 16000 Hz \
-                 (for example: sox IN -c 1 -b 16 -r 8000 OUT.wav)",
-                file.display()
-            ),
-        };
-        let samples = reader.into_samples().collect::<Result<Vec<i16>, _>>();
-        let samples = samples.with_context(|| format!("{} ends early", file.display()))?;
+        let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let (rate, samples) =
+            wav::parse(&bytes).with_context(|| format!("{} cannot be used", file.display()))?;
         Ok(Self {
             file: file.to_owned(),
             rate,
@@ -197,7 +190,7 @@ fn print(tracks: &[&Recording], recogniser: &mut WhisperRecogniser, with_cpu: bo
             text,
             cpu_s,
         };
-        println!("{}", serde_json::to_string(&line)?);
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?)?;
     }
     Ok(())
 }
@@ -260,10 +253,8 @@ mod tests {
     fn other_rates_and_channels_are_refused_with_the_way_out() {
         for (rate_hz, channels) in [(44_100, 1), (8_000, 2), (11_025, 1)] {
             let file = wav(rate_hz, channels, &[0; 100]);
-            let error = Recording::read(file.path())
-                .err()
-                .expect("it is refused")
-                .to_string();
+            let error = Recording::read(file.path()).err().expect("it is refused");
+            let error = format!("{error:#}");
             assert!(
                 error.contains(&rate_hz.to_string()) && error.contains("sox"),
                 "{error}"

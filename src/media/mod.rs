@@ -16,4 +16,5 @@ pub mod recogniser;
 pub mod resample;
 pub mod segmenter;
 pub mod vad;
+pub mod wav;
 pub mod whisper;

@@ -27,9 +27,9 @@ use super::{
 /// Context positions per second of audio.
 const POSITIONS_PER_S: usize = 50;
 /// Positions of silence behind the audio: fewer make the model repeat itself, more cost time.
-const SPARE_POSITIONS: usize = 64;
+const SPARE_POSITIONS: usize = 96;
 /// Least positions: short audio needs more silence behind it.
-const POSITIONS_MIN: usize = 224;
+const POSITIONS_MIN: usize = 240;
 /// The same when the first result was doubtful.
 const SPARE_POSITIONS_AGAIN: usize = 448;
 /// The matrix kernels are a third faster when the context is a multiple of this.
@@ -317,5 +317,97 @@ unsafe extern "C" fn log(_level: u32, text: *const c_char, _data: *mut c_void) {
         // SAFETY: whisper.cpp passes a text that ends with a zero byte.
         let text = unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy();
         tracing::debug!(target: "patchcord::whisper", message = text.trim());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{
+        hygiene,
+        model_files::tests::model_or_skip,
+        pipeline::{TrackEvent, TrackPipeline},
+    };
+
+    /// Everything that is said in a recording at 8 kHz, in lower case.
+    fn heard(model: &WhisperModel, samples: &[i16]) -> String {
+        let mut recogniser = model.recogniser().expect("there is memory for one");
+        let mut pipeline = TrackPipeline::new(Rate::Telephone);
+        let mut events = Vec::new();
+        pipeline.push_samples(samples, &mut events);
+        pipeline.finish(&mut events);
+        let mut text = String::new();
+        for event in events {
+            if let TrackEvent::Ended { speech, .. } = event {
+                let recognition = recogniser.recognise(&speech, Effort::Final).expect("it decodes");
+                text.push_str(&hygiene::clean(&recognition, &speech).to_lowercase());
+                text.push(' ');
+            }
+        }
+        text
+    }
+
+    fn demonstration() -> Vec<i16> {
+        let bytes = include_bytes!("../../assets/demo/refund-caller.wav");
+        crate::media::wav::parse(bytes)
+            .expect("the demonstration call is telephone audio")
+            .1
+    }
+
+    #[test]
+    fn the_demonstration_call_is_understood() {
+        let Some(path) = model_or_skip() else { return };
+        let model = WhisperModel::load(&path).expect("the model is whole");
+        let text = heard(&model, &demonstration());
+        for words in ["refund", "not approved", "five days", "four times", "manager"] {
+            assert!(text.contains(words), "{words} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn silence_tones_and_noise_have_no_words() {
+        let Some(path) = model_or_skip() else { return };
+        let model = WhisperModel::load(&path).expect("the model is whole");
+        let tone = |hz: f32| {
+            (0..40_000)
+                .map(move |n| ((std::f32::consts::TAU * hz * n as f32 / 8_000.0).sin() * 6_000.0) as i16)
+        };
+        let mut state = 1_u32;
+        let noise = (0..40_000).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 20) as i16 - 2_048
+        });
+        let ringing: Vec<i16> = tone(440.0).zip(tone(480.0)).map(|(a, b)| a / 2 + b / 2).collect();
+        for (name, samples) in [
+            ("silence", vec![0; 40_000]),
+            ("a tone", tone(1_000.0).collect()),
+            ("a ringing tone", ringing),
+            ("noise", noise.collect::<Vec<i16>>()),
+        ] {
+            assert_eq!(heard(&model, &samples).trim(), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn two_recognisers_on_one_model_agree() {
+        let Some(path) = model_or_skip() else { return };
+        let model = WhisperModel::load(&path).expect("the model is whole");
+        let samples = &demonstration()[..8_000 * 12];
+        let (one, other) = std::thread::scope(|scope| {
+            let first = scope.spawn(|| heard(&model, samples));
+            let second = scope.spawn(|| heard(&model, samples));
+            (first.join().expect("no panic"), second.join().expect("no panic"))
+        });
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn what_is_written_but_not_said_is_known() {
+        for token in ["♪", " ♪♪", "(", " [", "((", " -", "<<"] {
+            assert!(is_unspoken(token), "{token}");
+        }
+        for token in [" the", "-", "'s", ",", "$", "%", " I"] {
+            assert!(!is_unspoken(token), "{token}");
+        }
     }
 }
