@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("telemetry", &[]),
     ("clock", &["domain"]),
+    ("master_key", &["domain"]),
     ("media", &["domain"]),
     ("analysis", &["domain"]),
     ("workflows", &["domain"]),
@@ -90,8 +91,14 @@ impl Source {
 
     /// The code before the `#[cfg(test)]` that opens a module.
     fn code_before_tests(&self) -> &str {
-        self.code
-            .find("\n#[cfg(test)]\nmod ")
+        let gate = "\n#[cfg(test)]\n";
+        let opens_module = |at: usize| {
+            let line = self.code[at + gate.len()..].lines().next().unwrap_or_default();
+            line.contains("mod ") && line.ends_with('{')
+        };
+        let mut gates = self.code.match_indices(gate).map(|(at, _)| at);
+        gates
+            .find(|at| opens_module(*at))
             .map_or(&self.code, |at| &self.code[..at])
     }
 }

@@ -5,6 +5,8 @@
 //! Restarts: its parent makes it anew and tells it to recover; it folds the facts in the store and goes on. Doing so twice
 //! is harmless: observations and alerts have ids derived from the call.
 
+mod words;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -12,23 +14,23 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{
     asr::AsrHandle,
-    call_news::{CallNews, Fired},
-    hearing::{self, Heard, TrackSpeakers},
+    call_news::CallNews,
+    hearing::Heard,
     leads::LeadsHandle,
     residents::{Desk, Resident},
     scoring::ScoringHandle,
     stuck::{self, Stuck},
 };
 use crate::{
-    analysis::{CallMood, Certainty, MoodChange, ScoreAnswer, ScoreRequest, Scorer},
-    bus::{live::LiveFact, local::LocalBus},
+    analysis::{CallMood, ScoreAnswer, Scorer},
+    bus::local::LocalBus,
     clock,
     domain::{
         audio::Speaker,
         call::{Call, CallChange, CallFact},
         ids::{AccountId, CallId},
         sentiment::Sentiment,
-        time::{Timestamp, millis_of},
+        time::Timestamp,
         transcript::Utterance,
     },
     integrations::probe::{CallProbe, ProbeAnswer},
@@ -233,170 +235,6 @@ impl CallActor {
             .save(loaded.call.clone(), loaded.folded)
             .await?;
         news.publish_changes(&loaded.call, changes.iter().map(|(change, _)| *change));
-        Ok(())
-    }
-
-    fn listen(
-        &self,
-        state: &CallState,
-        loaded: &mut Loaded,
-        frames: mpsc::Receiver<AudioFrame>,
-        inbound: Speaker,
-    ) {
-        let now = clock::now();
-        let began = *loaded.stream_began.get_or_insert(now);
-        let base_ms = millis_of(now.since(began));
-        let speakers = TrackSpeakers {
-            inbound,
-            outbound: inbound.other(),
-        };
-        let (desk, key) = (state.desk.clone(), state.key);
-        let report = move |heard| desk.send(key, CallMsg::Heard { base_ms, heard });
-        loaded.last_sign = Instant::now();
-        // A stream that replaces another leaves the other to end by itself: what it still has to say is said.
-        loaded.listening = Some(hearing::start(speakers, self.kind.asr.clone(), frames, report));
-    }
-
-    async fn take_heard(
-        &self,
-        state: &CallState,
-        loaded: &mut Loaded,
-        base_ms: u64,
-        heard: Heard,
-    ) -> StoreResult<()> {
-        let (account_id, call_id) = state.key;
-        loaded.last_sign = Instant::now();
-        match heard {
-            Heard::Partial {
-                speaker,
-                text,
-                stable,
-                start_ms,
-                end_ms,
-            } => {
-                let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
-                if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
-                    self.score(state, request);
-                }
-                let fact = LiveFact::TranscriptPartial {
-                    call_id,
-                    speaker,
-                    text,
-                    stable,
-                    start_ms,
-                    end_ms,
-                };
-                self.kind.bus.publish(account_id, clock::now(), fact);
-            }
-            Heard::Final {
-                speaker,
-                text,
-                start_ms,
-                end_ms,
-            } => {
-                let utterance = Utterance {
-                    ordinal: loaded.next_ordinal,
-                    speaker,
-                    text,
-                    start_ms: base_ms + start_ms,
-                    end_ms: base_ms + end_ms,
-                    sentiment: None,
-                };
-                loaded.next_ordinal += 1;
-                let heard = loaded.mood.heard(&utterance);
-                match heard.request {
-                    Some(request) => {
-                        loaded.unscored.insert(utterance.ordinal, utterance);
-                        self.score(state, request);
-                    }
-                    None => self.news(state.key).said(utterance).await?,
-                }
-                self.take_mood(state.key, loaded, heard.changes).await?;
-            }
-            Heard::Gap {
-                speaker,
-                from_ms,
-                to_ms,
-            } => {
-                tracing::info!(%call_id, speaker = speaker.as_str(), from_ms, to_ms, "audio of a call is missing");
-                metrics::counter!("patchcord_audio_gaps_total").increment(1);
-            }
-            Heard::Shed {
-                speaker,
-                start_ms,
-                end_ms,
-            } => {
-                let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
-                let fact = LiveFact::TranscriptShed {
-                    call_id,
-                    speaker,
-                    start_ms,
-                    end_ms,
-                };
-                self.kind.bus.publish(account_id, clock::now(), fact);
-            }
-            Heard::Ended => {
-                loaded.listening = None;
-                let changes = loaded.mood.ended();
-                self.take_mood(state.key, loaded, changes).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn score(&self, state: &CallState, request: ScoreRequest) {
-        let (desk, key) = (state.desk.clone(), state.key);
-        let reply = Box::new(move |answer| desk.send(key, CallMsg::Scored(Box::new(answer))));
-        self.kind.scoring.score(request, reply);
-    }
-
-    /// Carries out what became known about the mood.
-    async fn take_mood(
-        &self,
-        key: CallKey,
-        loaded: &mut Loaded,
-        changes: Vec<MoodChange>,
-    ) -> StoreResult<()> {
-        let news = self.news(key);
-        for change in changes {
-            match change {
-                MoodChange::Scored { ordinal, sentiment } => {
-                    if let Some(mut utterance) = loaded.unscored.remove(&ordinal) {
-                        utterance.sentiment = Some(sentiment);
-                        news.said(utterance).await?;
-                    }
-                }
-                MoodChange::Trend { value, at_ms } => {
-                    loaded.call.trend = Some(value);
-                    let fact = LiveFact::SentimentTrend {
-                        call_id: key.1,
-                        trend: value,
-                        at_ms,
-                    };
-                    self.kind.bus.publish(key.0, clock::now(), fact);
-                }
-                MoodChange::Fired {
-                    evidence,
-                    certainty: Certainty::Confirmed,
-                }
-                | MoodChange::Confirmed { evidence } => {
-                    news.mood_fired(&loaded.call, Fired::Negative, &evidence).await?;
-                }
-                MoodChange::Fired {
-                    certainty: Certainty::Provisional,
-                    ..
-                } => {
-                    // Effects wait for the final words by default; the provisional firing is only counted.
-                    metrics::counter!("patchcord_alerts_provisional_total").increment(1);
-                }
-                MoodChange::Retracted { .. } => {
-                    metrics::counter!("patchcord_alerts_retracted_total").increment(1);
-                }
-                MoodChange::Positive { evidence } => {
-                    news.mood_fired(&loaded.call, Fired::Positive, &evidence).await?;
-                }
-            }
-        }
         Ok(())
     }
 

@@ -91,7 +91,6 @@ struct EffectsActor {
     concurrency: usize,
 }
 
-
 /// The dispatcher's state.
 #[derive(Default)]
 pub struct Dispatch {

@@ -90,16 +90,18 @@ impl LiveFact {
     #[must_use]
     pub fn call_id(&self) -> Option<CallId> {
         match self {
-            Self::CallStarted { call } | Self::CallUpdated { call } | Self::CallEnded { call } => Some(call.id),
+            Self::CallStarted { call } | Self::CallUpdated { call } | Self::CallEnded { call } => {
+                Some(call.id)
+            }
             Self::TranscriptPartial { call_id, .. }
             | Self::TranscriptFinal { call_id, .. }
             | Self::TranscriptShed { call_id, .. }
             | Self::SentimentTrend { call_id, .. } => Some(*call_id),
             Self::AlertRaised { alert } => alert.call_id,
             Self::AlertAcked { .. } => None,
-            Self::RunStarted { call_id, .. } | Self::RunStep { call_id, .. } | Self::RunEnded { call_id, .. } => {
-                *call_id
-            }
+            Self::RunStarted { call_id, .. }
+            | Self::RunStep { call_id, .. }
+            | Self::RunEnded { call_id, .. } => *call_id,
         }
     }
 

@@ -101,7 +101,13 @@ impl LocalBus {
         let receiver = self.sender.subscribe();
         let cursor = format!("{:x}-{}", self.epoch, ring.next - 1);
         let Some(since) = since else {
-            return Subscription { replay: Vec::new(), gap: false, cursor, receiver, account_id };
+            return Subscription {
+                replay: Vec::new(),
+                gap: false,
+                cursor,
+                receiver,
+                account_id,
+            };
         };
         let kept = u64::try_from(ring.recent.len()).unwrap_or(u64::MAX);
         let first_kept = ring.next - kept;
@@ -119,7 +125,13 @@ impl LocalBus {
             .filter(|message| message.account_id == account_id)
             .cloned()
             .collect();
-        Subscription { replay, gap, cursor, receiver, account_id }
+        Subscription {
+            replay,
+            gap,
+            cursor,
+            receiver,
+            account_id,
+        }
     }
 }
 

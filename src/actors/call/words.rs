@@ -1,0 +1,202 @@
+//! What is said on a call: heard, scored, kept, shown.
+//!
+//! In: frames of a stream, what the hearing makes of them, scores. Out: utterances in the store, live facts, and word of a
+//! mood that fired. Part of the call's actor; the record of the call is not touched here but for its trend.
+
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{CallActor, CallKey, CallMsg, CallState, Loaded};
+use crate::{
+    actors::{
+        call_news::Fired,
+        hearing::{self, Heard, TrackSpeakers},
+    },
+    analysis::{Certainty, MoodChange, ScoreRequest},
+    bus::live::LiveFact,
+    clock,
+    domain::{audio::Speaker, ids::CallId, time::millis_of, transcript::Utterance},
+    media::frame::AudioFrame,
+    store::StoreResult,
+};
+
+impl CallActor {
+    /// Begins to listen to a stream that was opened.
+    pub(super) fn listen(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        frames: mpsc::Receiver<AudioFrame>,
+        inbound: Speaker,
+    ) {
+        let now = clock::now();
+        let began = *loaded.stream_began.get_or_insert(now);
+        let base_ms = millis_of(now.since(began));
+        let speakers = TrackSpeakers {
+            inbound,
+            outbound: inbound.other(),
+        };
+        let (desk, key) = (state.desk.clone(), state.key);
+        let report = move |heard| desk.send(key, CallMsg::Heard { base_ms, heard });
+        loaded.last_sign = Instant::now();
+        // A stream that replaces another leaves the other to end by itself: what it still has to say is said.
+        loaded.listening = Some(hearing::start(speakers, self.kind.asr.clone(), frames, report));
+    }
+
+    /// Takes in what is heard; `base_ms` is where its stream begins on the call's time line.
+    pub(super) async fn take_heard(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        base_ms: u64,
+        heard: Heard,
+    ) -> StoreResult<()> {
+        let call_id = state.key.1;
+        loaded.last_sign = Instant::now();
+        match heard {
+            Heard::Partial {
+                speaker,
+                text,
+                stable,
+                start_ms,
+                end_ms,
+            } => {
+                let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
+                if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
+                    self.score(state, request);
+                }
+                let fact = LiveFact::TranscriptPartial {
+                    call_id,
+                    speaker,
+                    text,
+                    stable,
+                    start_ms,
+                    end_ms,
+                };
+                self.publish(state.key, fact);
+            }
+            Heard::Final {
+                speaker,
+                text,
+                start_ms,
+                end_ms,
+            } => {
+                let utterance = Utterance {
+                    ordinal: loaded.next_ordinal,
+                    speaker,
+                    text,
+                    start_ms: base_ms + start_ms,
+                    end_ms: base_ms + end_ms,
+                    sentiment: None,
+                };
+                loaded.next_ordinal += 1;
+                self.take_final(state, loaded, utterance).await?;
+            }
+            Heard::Gap {
+                speaker,
+                from_ms,
+                to_ms,
+            } => note_gap(call_id, speaker, from_ms, to_ms),
+            Heard::Shed {
+                speaker,
+                start_ms,
+                end_ms,
+            } => {
+                let fact = LiveFact::TranscriptShed {
+                    call_id,
+                    speaker,
+                    start_ms: base_ms + start_ms,
+                    end_ms: base_ms + end_ms,
+                };
+                self.publish(state.key, fact);
+            }
+            Heard::Ended => {
+                loaded.listening = None;
+                let changes = loaded.mood.ended();
+                self.take_mood(state.key, loaded, changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_final(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        utterance: Utterance,
+    ) -> StoreResult<()> {
+        let heard = loaded.mood.heard(&utterance);
+        match heard.request {
+            Some(request) => {
+                loaded.unscored.insert(utterance.ordinal, utterance);
+                self.score(state, request);
+            }
+            None => self.news(state.key).said(utterance).await?,
+        }
+        self.take_mood(state.key, loaded, heard.changes).await
+    }
+
+    fn publish(&self, key: CallKey, fact: LiveFact) {
+        self.kind.bus.publish(key.0, clock::now(), fact);
+    }
+
+    fn score(&self, state: &CallState, request: ScoreRequest) {
+        let (desk, key) = (state.desk.clone(), state.key);
+        let reply = Box::new(move |answer| desk.send(key, CallMsg::Scored(Box::new(answer))));
+        self.kind.scoring.score(request, reply);
+    }
+
+    /// Carries out what became known about the mood.
+    pub(super) async fn take_mood(
+        &self,
+        key: CallKey,
+        loaded: &mut Loaded,
+        changes: Vec<MoodChange>,
+    ) -> StoreResult<()> {
+        let news = self.news(key);
+        for change in changes {
+            match change {
+                MoodChange::Scored { ordinal, sentiment } => {
+                    if let Some(mut utterance) = loaded.unscored.remove(&ordinal) {
+                        utterance.sentiment = Some(sentiment);
+                        news.said(utterance).await?;
+                    }
+                }
+                MoodChange::Trend { value, at_ms } => {
+                    loaded.call.trend = Some(value);
+                    let fact = LiveFact::SentimentTrend {
+                        call_id: key.1,
+                        trend: value,
+                        at_ms,
+                    };
+                    self.publish(key, fact);
+                }
+                MoodChange::Fired {
+                    evidence,
+                    certainty: Certainty::Confirmed,
+                }
+                | MoodChange::Confirmed { evidence } => {
+                    news.mood_fired(&loaded.call, Fired::Negative, &evidence).await?;
+                }
+                MoodChange::Fired {
+                    certainty: Certainty::Provisional,
+                    ..
+                } => {
+                    // Effects wait for the final words by default; the provisional firing is only counted.
+                    metrics::counter!("patchcord_alerts_provisional_total").increment(1);
+                }
+                MoodChange::Retracted { .. } => {
+                    metrics::counter!("patchcord_alerts_retracted_total").increment(1);
+                }
+                MoodChange::Positive { evidence } => {
+                    news.mood_fired(&loaded.call, Fired::Positive, &evidence).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note_gap(call_id: CallId, speaker: Speaker, from_ms: u64, to_ms: u64) {
+    tracing::info!(%call_id, speaker = speaker.as_str(), from_ms, to_ms, "audio of a call is missing");
+    metrics::counter!("patchcord_audio_gaps_total").increment(1);
+}
