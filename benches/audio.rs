@@ -20,6 +20,7 @@ use patchcord::{
 };
 
 /// One second of something that rises and falls like speech.
+#[expect(clippy::cast_possible_truncation, reason = "the level stays within 9,000")]
 fn lively() -> Vec<i16> {
     let level = |n: usize| (n % 2_000) as f32 / 2_000.0 * 9_000.0;
     (0..8_000)

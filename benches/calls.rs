@@ -193,12 +193,11 @@ impl Server {
             .stderr(Stdio::inherit())
             .output()?;
         let stdout = String::from_utf8(output.stdout)?;
-        let summary = stdout
+        let mut lines = stdout
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        summary
-            .filter(|line| line["type"] == "simulate.summary")
-            .last()
+        lines
+            .rfind(|line| line["type"] == "simulate.summary")
             .ok_or_else(|| "the simulation failed".into())
     }
 

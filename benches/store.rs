@@ -21,8 +21,8 @@ use patchcord::{
         time::Timestamp,
     },
     store::{
-        Store,
-        runs::{EffectRow, EffectState, JournalLine, RunAppend, RunHead, RunStatus},
+        PageRequest, Store,
+        runs::{EffectRow, EffectState, JournalLine, RunAppend, RunFilter, RunHead, RunStatus},
         sqlite::{self, SqliteGuard},
     },
 };
@@ -200,7 +200,11 @@ fn bench_reads(
     let account = AccountId::from_bytes([1; 16]);
     criterion.bench_function("list a page of 50 runs", |bencher| {
         bencher.iter(|| {
-            let page = runtime.block_on(store.runs.list(account, Default::default(), Default::default()));
+            let page = runtime.block_on(store.runs.list(
+                account,
+                RunFilter::default(),
+                PageRequest::default(),
+            ));
             page.map(|page| page.items.len()).unwrap_or_default()
         });
     });

@@ -3,6 +3,8 @@
 //! In: the settings. Out: a listening server. Order up: store, speech, effects, actors, recovery, doors. Order down: doors,
 //! actors, store.
 
+mod master_key;
+
 use std::{
     future::Future,
     net::SocketAddr,
@@ -36,7 +38,6 @@ use crate::{
     config::Settings,
     http::{self, Context, auth::Gate},
     integrations::{Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe},
-    master_key,
     store::{Store, sqlite::SqliteGuard},
 };
 
@@ -51,6 +52,13 @@ pub struct App {
     collapse: Collapse,
     stopping: watch::Sender<bool>,
     guard: SqliteGuard,
+}
+
+/// How the actors hear and reach the world.
+struct Senses {
+    asr: AsrHandle,
+    port: Arc<dyn EffectPort>,
+    probe: Arc<dyn CallProbe>,
 }
 
 /// The actors' handles.
@@ -83,17 +91,19 @@ impl App {
         let bus = LocalBus::new(clock::now().as_unix_millis());
         let (asr, speech_model) = start_asr(&settings).await;
         let (root, collapse) = Root::start().await?;
+        let is_live = settings.effects.mode == EffectsMode::Live;
         let port = effect_port(Parts {
             store: store.clone(),
-            is_live: settings.effects.mode == EffectsMode::Live,
+            is_live,
             twilio: settings.twilio.clone(),
             slack: settings.slack.clone(),
             security: settings.security.clone(),
             public_url: settings.server.public_url.clone(),
             master_key: master_key.clone(),
         })?;
-        let probe = call_probe(settings.effects.mode == EffectsMode::Live, &settings.twilio)?;
-        let actors = start_actors(&settings, &store, &bus, &asr, port, probe, &root).await?;
+        let probe = call_probe(is_live, &settings.twilio)?;
+        let senses = Senses { asr, port, probe };
+        let actors = start_actors(&settings, &store, &bus, senses, &root).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context {
             store: store.clone(),
@@ -223,11 +233,10 @@ async fn start_actors(
     settings: &Settings,
     store: &Store,
     bus: &LocalBus,
-    asr: &AsrHandle,
-    port: Arc<dyn EffectPort>,
-    probe: Arc<dyn CallProbe>,
+    senses: Senses,
     root: &ActorRef<()>,
 ) -> anyhow::Result<Actors> {
+    let Senses { asr, port, probe } = senses;
     let plans = Plans::new(store.clone());
     let timers = TimersHandle::start(root.get_cell()).await?;
     let effects = EffectsHandle::start(port, settings.effects.concurrency, root.get_cell()).await?;
@@ -257,7 +266,7 @@ async fn start_actors(
         store: store.clone(),
         bus: bus.clone(),
         leads: leads.clone(),
-        asr: asr.clone(),
+        asr,
         scoring: ScoringHandle::start()?,
         probe,
         lost_after: Duration::from_secs(settings.calls.lost_after_s),

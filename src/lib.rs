@@ -12,7 +12,6 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod integrations;
-pub mod master_key;
 pub mod media;
 pub mod store;
 pub mod telemetry;

@@ -150,7 +150,7 @@ impl Scorer for Remembered {
 }
 
 impl CallActor {
-    fn news<'a>(&'a self, key: CallKey) -> CallNews<'a> {
+    fn news(&self, key: CallKey) -> CallNews<'_> {
         CallNews {
             store: &self.kind.store,
             bus: &self.kind.bus,

@@ -11,7 +11,7 @@ use crate::{
     clock,
     domain::{
         alert::{Alert, Severity},
-        call::{Call, CallChange, CallStatus, FoldState},
+        call::{Call, CallChange, CallStatus},
         ids::{AlertId, LeadId, ObservationId},
         lead::Lead,
         observation::{EventType, Observation},
@@ -78,7 +78,7 @@ impl CallNews<'_> {
     /// Says that the call has begun.
     pub async fn started(&self, call: &Call) -> StoreResult<()> {
         self.publish(LiveFact::CallStarted {
-            call: Box::new(shown(call)),
+            call: Box::new(call.shown()),
         });
         self.observe(call, EventType::CALL_STARTED, call.started_at, facts_of(call))
             .await
@@ -92,7 +92,10 @@ impl CallNews<'_> {
             CallChange::Busy => EventType::CALL_BUSY,
             CallChange::Failed => EventType::CALL_FAILED,
             CallChange::Voicemail => EventType::CALL_VOICEMAIL,
-            CallChange::Ended if call.status == CallStatus::Completed => EventType::CALL_COMPLETED,
+            // A missed call is reported as completed too: our TwiML had answered it.
+            CallChange::Ended if call.status == CallStatus::Completed && call.answered_at.is_some() => {
+                EventType::CALL_COMPLETED
+            }
             CallChange::Ended | CallChange::Updated | CallChange::Answered => return Ok(()),
         };
         self.observe(call, kind, at, facts_of(call)).await.map(drop)
@@ -107,11 +110,11 @@ impl CallNews<'_> {
         }
         if is_ended {
             self.publish(LiveFact::CallEnded {
-                call: Box::new(shown(call)),
+                call: Box::new(call.shown()),
             });
         } else if is_updated {
             self.publish(LiveFact::CallUpdated {
-                call: Box::new(shown(call)),
+                call: Box::new(call.shown()),
             });
         }
     }
@@ -163,7 +166,7 @@ impl CallNews<'_> {
             .await?;
         }
         self.leads
-            .observe(self.observation(call, kind, id, at, data))
+            .observe(observation(call, kind, id, at, data))
             .await
             .map(drop)
     }
@@ -204,41 +207,11 @@ impl CallNews<'_> {
             Timestamp::default(),
             &[kind.as_str().as_bytes(), call.id.as_bytes()],
         );
-        self.leads
-            .observe(self.observation(call, kind, id, at, data))
-            .await
-    }
-
-    fn observation(
-        &self,
-        call: &Call,
-        kind: EventType,
-        id: ObservationId,
-        at: Timestamp,
-        data: serde_json::Value,
-    ) -> Observation {
-        Observation {
-            id,
-            account_id: call.account_id,
-            kind,
-            at,
-            lead_id: call.lead_id,
-            call_id: Some(call.id),
-            caused_by: None,
-            data,
-        }
+        self.leads.observe(observation(call, kind, id, at, data)).await
     }
 
     fn publish(&self, fact: LiveFact) {
         self.bus.publish(self.key.0, clock::now(), fact);
-    }
-}
-
-/// The record as people see it: without what only the fold remembers.
-fn shown(call: &Call) -> Call {
-    Call {
-        fold: FoldState::default(),
-        ..call.clone()
     }
 }
 
@@ -251,4 +224,23 @@ fn facts_of(call: &Call) -> serde_json::Value {
         "duration_s": call.duration_s,
         "answered_by": call.answered_by,
     })
+}
+
+fn observation(
+    call: &Call,
+    kind: EventType,
+    id: ObservationId,
+    at: Timestamp,
+    data: serde_json::Value,
+) -> Observation {
+    Observation {
+        id,
+        account_id: call.account_id,
+        kind,
+        at,
+        lead_id: call.lead_id,
+        call_id: Some(call.id),
+        caused_by: None,
+        data,
+    }
 }

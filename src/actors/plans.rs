@@ -13,11 +13,13 @@ use crate::{domain::ids::WorkflowId, store::Store, workflows::Plan};
 /// Versions kept ready. One more drops an arbitrary other: it is read again when it is needed.
 const PLANS_MAX: usize = 1_024;
 
+type Ready = BTreeMap<(WorkflowId, u32), Arc<Plan>>;
+
 /// The cache. Cheap to clone.
 #[derive(Clone)]
 pub struct Plans {
     store: Store,
-    ready: Arc<Mutex<BTreeMap<(WorkflowId, u32), Arc<Plan>>>>,
+    ready: Arc<Mutex<Ready>>,
 }
 
 impl Plans {

@@ -36,7 +36,7 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Play calls into a running server as Twilio would, and print what comes back.
-    Simulate(simulate::Arguments),
+    Simulate(Box<simulate::Arguments>),
     /// Turn recordings into words, with the code that listens to calls.
     Transcribe(transcribe::Args),
     /// List, fetch and find speech models.

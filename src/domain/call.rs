@@ -166,7 +166,7 @@ pub struct Call {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// What the fold remembers so that the order of facts does not matter.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "FoldState::is_blank")]
     #[schema(ignore)]
     pub fold: FoldState,
 }
@@ -198,6 +198,15 @@ impl Call {
             answered_at: None,
             ended_at: None,
             fold: FoldState::default(),
+        }
+    }
+
+    /// The record as people see it: without what only the fold remembers.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self {
+            fold: FoldState::default(),
+            ..self.clone()
         }
     }
 

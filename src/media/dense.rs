@@ -3,6 +3,11 @@
 //! In and out: slices of floats. The same loop is compiled for the plain instruction set and for AVX2 and AVX-512, and the
 //! best one this processor has is taken; results differ in the last bits only. No allocation.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the kernels must be compiled anew with each caller's processor features"
+)]
+
 /// Outputs computed together; every layer's width is a multiple.
 const LANES: usize = 32;
 
@@ -76,6 +81,10 @@ fn run_avx2<const STEPS: usize>(layer: &Dense, input: &[f32], stride: usize, out
 }
 
 /// `FUSED` picks the fused multiply-add, which is a library call on processors without it.
+#[expect(
+    clippy::inline_always,
+    reason = "it must be compiled anew with each caller's processor features"
+)]
 #[inline(always)]
 fn multiply<const STEPS: usize, const FUSED: bool>(
     layer: &Dense,

@@ -47,7 +47,7 @@ const fn decoded_table() -> [i16; 256] {
     while byte < 256 {
         let code = !byte & 0xFF;
         let magnitude = ((((code & 0x0F) << 3) + BIAS) << ((code >> 4) & 7)) - BIAS;
-        table[byte as usize] = if code & 0x80 == 0 {
+        table[byte.cast_unsigned() as usize] = if code & 0x80 == 0 {
             magnitude as i16
         } else {
             -(magnitude as i16)

@@ -107,6 +107,7 @@ fn rate(hz: u32) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test signals are small numbers")]
 mod tests {
     use super::*;
 

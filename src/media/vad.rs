@@ -228,6 +228,7 @@ fn taps_first(weights: &[f32], outputs: usize, inputs: usize, taps: std::ops::Ra
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test signals are small numbers")]
 mod tests {
     use base64::Engine as _;
 

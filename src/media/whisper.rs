@@ -321,6 +321,7 @@ unsafe extern "C" fn log(_level: u32, text: *const c_char, _data: *mut c_void) {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test signals are small numbers")]
 mod tests {
     use super::*;
     use crate::media::{

@@ -152,6 +152,7 @@ async fn pages_hold_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story from begin to end")]
 async fn a_workflow_goes_from_draft_to_run_to_history() {
     let server = Server::start(Options::serve()).await;
     let mut definition = task_workflow("manual");

@@ -166,7 +166,7 @@ fn avx2_one(weights: &[u8], row: &[i32], total: &mut [i32; LANES]) {
             parts[4 * step + 3],
         ];
         // SAFETY: all are 16 bytes, of which every pattern is a value.
-        let parts: [__m128i; 4] = unsafe { [transmute(a), transmute(b), transmute(c), transmute(d)] };
+        let parts: [__m128i; 4] = unsafe { [a, b, c, d].map(|part| transmute::<[u8; 16], __m128i>(part)) };
         sums[0] = _mm256_add_epi32(
             sums[0],
             _mm256_madd_epi16(_mm256_cvtepi8_epi16(parts[0]), activations),
@@ -188,7 +188,10 @@ fn avx2_one(weights: &[u8], row: &[i32], total: &mut [i32; LANES]) {
     for (sum, total) in sums.into_iter().zip(total.chunks_exact_mut(LANES / 4)) {
         let mut halves = [0_i32; 8];
         // SAFETY: the array is as long as the register; the store needs no alignment.
-        unsafe { _mm256_storeu_si256(halves.as_mut_ptr().cast::<__m256i>(), sum) };
+        #[expect(clippy::cast_ptr_alignment, reason = "the unaligned store is the one used")]
+        unsafe {
+            _mm256_storeu_si256(halves.as_mut_ptr().cast::<__m256i>(), sum);
+        }
         for (total, pair) in total.iter_mut().zip(halves.chunks_exact(2)) {
             *total = pair[0] + pair[1];
         }

@@ -112,7 +112,7 @@ fn words(text: &str) -> Vec<String> {
                 words.push(letter.to_string());
             }
         } else if !letter.is_control() && letter != '\u{fffd}' {
-            word.extend(letter.to_lowercase().flat_map(without_accent));
+            word.extend(letter.to_lowercase().filter_map(without_accent));
         }
     }
     if !word.is_empty() {

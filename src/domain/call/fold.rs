@@ -62,6 +62,14 @@ pub struct FoldState {
     told: BTreeSet<CallChange>,
 }
 
+impl FoldState {
+    /// Whether nothing is remembered: then it is left out of what people see.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What is known of one media stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StreamLife {

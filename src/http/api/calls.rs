@@ -11,6 +11,7 @@ use crate::{
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
     },
+    store::Page,
 };
 
 /// List calls, newest first
@@ -27,6 +28,10 @@ pub async fn list(
         .calls
         .list(caller.account_id, page.request()?)
         .await?;
+    let page = Page {
+        items: page.items.iter().map(Call::shown).collect(),
+        next_cursor: page.next_cursor,
+    };
     Ok(Json(page.into()))
 }
 
@@ -40,7 +45,8 @@ pub async fn get(
     Path(id): Path<CallId>,
 ) -> ApiResult<Json<Call>> {
     caller.must(Permission::Read)?;
-    Ok(Json(context.store.calls.get(caller.account_id, id).await?))
+    let call = context.store.calls.get(caller.account_id, id).await?;
+    Ok(Json(call.shown()))
 }
 
 /// Read what was said on a call

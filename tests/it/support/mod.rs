@@ -2,7 +2,6 @@
 
 pub mod api;
 pub mod eventually;
-pub mod live;
 pub mod media_socket;
 pub mod server;
 pub mod sink;

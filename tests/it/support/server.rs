@@ -150,12 +150,6 @@ impl Server {
         self.log.text()
     }
 
-    /// The process's id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id().expect("the server runs")
-    }
-
     /// Ends the process at whatever instruction it is, as `kill -9` does.
     pub async fn kill9(&mut self) {
         self.child.kill().await.expect("a process of ours can be killed");
