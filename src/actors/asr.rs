@@ -430,7 +430,10 @@ fn reply_all(answer: Answer, replies: Vec<Reply>) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) use tests::prompt_pool;
+
+#[cfg(test)]
+mod tests {
     use std::{
         sync::mpsc::{Receiver, Sender, channel},
         time::Duration,

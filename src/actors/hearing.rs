@@ -368,7 +368,7 @@ mod tests {
     use base64::Engine as _;
 
     use super::*;
-    use crate::{actors::asr::tests::prompt_pool, media::mulaw};
+    use crate::{actors::asr::prompt_pool, media::mulaw};
 
     const SPEAKERS: TrackSpeakers = TrackSpeakers {
         inbound: Speaker::Customer,

@@ -206,7 +206,10 @@ pub fn verify(path: &Path, wanted: &str) -> Result<(), ModelError> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) use tests::model_or_skip;
+
+#[cfg(test)]
+mod tests {
     use super::*;
 
     /// Returns the default model's file, or says on the terminal why the test is skipped.

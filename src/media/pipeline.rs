@@ -120,20 +120,24 @@ impl TrackPipeline {
 
     /// Takes the next frame of a live track, which is at 8 kHz; late and repeated frames change nothing.
     pub fn push_frame(&mut self, frame: &AudioFrame, events: &mut Vec<TrackEvent>) {
-        if frame.chunk <= self.last_chunk && self.last_chunk != 0 {
+        self.push_media(frame.chunk, frame.timestamp_ms, &frame.payload, events);
+    }
+
+    fn push_media(&mut self, chunk: u64, timestamp_ms: u64, payload: &[u8], events: &mut Vec<TrackEvent>) {
+        if chunk <= self.last_chunk && self.last_chunk != 0 {
             return;
         }
-        let lost = self.last_chunk != 0 && frame.chunk > self.last_chunk + 1;
+        let lost = self.last_chunk != 0 && chunk > self.last_chunk + 1;
         let first = self.last_chunk == 0;
-        self.last_chunk = frame.chunk;
+        self.last_chunk = chunk;
         let heard_ms = self.position() / self.rate.samples_per_ms();
-        let ahead_ms = frame.timestamp_ms.saturating_sub(heard_ms);
+        let ahead_ms = timestamp_ms.saturating_sub(heard_ms);
         if first {
-            self.skip_to(frame.timestamp_ms);
+            self.skip_to(timestamp_ms);
         } else if (lost && ahead_ms > 0) || ahead_ms > JITTER_MS {
-            self.bridge(heard_ms, frame.timestamp_ms, events);
+            self.bridge(heard_ms, timestamp_ms, events);
         }
-        mulaw::decode_into(&frame.payload, &mut self.samples);
+        mulaw::decode_into(payload, &mut self.samples);
         self.advance(events);
     }
 
@@ -313,12 +317,9 @@ fn count(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::audio::Track;
 
     /// A made voice at 8 kHz that the detector takes for speech (see `assets/vad/reference.json`), 1.5 s.
     fn voice() -> Vec<u8> {
@@ -334,24 +335,30 @@ mod tests {
         vec![mulaw::SILENCE; ms * 8]
     }
 
-    fn frames(bytes: &[u8]) -> Vec<AudioFrame> {
+    /// What of a frame the pipeline looks at.
+    #[derive(Clone)]
+    struct Media {
+        timestamp_ms: u64,
+        chunk: u64,
+        payload: Vec<u8>,
+    }
+
+    fn frames(bytes: &[u8]) -> Vec<Media> {
         (0_u64..)
             .zip(bytes.chunks(160))
-            .map(|(n, payload)| AudioFrame {
-                track: Track::Inbound,
+            .map(|(n, payload)| Media {
                 timestamp_ms: n * 20,
                 chunk: n + 1,
                 payload: payload.to_vec(),
-                received: Instant::now(),
             })
             .collect()
     }
 
-    fn run(frames: &[AudioFrame]) -> Vec<TrackEvent> {
+    fn run(frames: &[Media]) -> Vec<TrackEvent> {
         let mut pipeline = TrackPipeline::new(Rate::Telephone);
         let mut events = Vec::new();
         for frame in frames {
-            pipeline.push_frame(frame, &mut events);
+            pipeline.push_media(frame.chunk, frame.timestamp_ms, &frame.payload, &mut events);
         }
         pipeline.finish(&mut events);
         events
@@ -424,7 +431,7 @@ mod tests {
         let mut pipeline = TrackPipeline::new(Rate::Telephone);
         let mut events = Vec::new();
         for frame in frames(&silence(60_000)) {
-            pipeline.push_frame(&frame, &mut events);
+            pipeline.push_media(frame.chunk, frame.timestamp_ms, &frame.payload, &mut events);
         }
         assert_eq!(events, []);
         assert!(pipeline.samples.len() < 8_000 * 3);
@@ -529,8 +536,8 @@ mod tests {
             for (chunk, timestamp_ms, length, byte) in steps {
                 let payload = vec![byte; length];
                 let frame =
-                    AudioFrame { track: Track::Inbound, timestamp_ms, chunk, payload, received: Instant::now() };
-                pipeline.push_frame(&frame, &mut events);
+                    Media { timestamp_ms, chunk, payload };
+                pipeline.push_media(frame.chunk, frame.timestamp_ms, &frame.payload, &mut events);
             }
             pipeline.finish(&mut events);
             for event in &events {
