@@ -278,7 +278,11 @@ fn impure(source: &Source) -> Vec<String> {
         "std::net",
     ]
     .iter()
-    .flat_map(|word| places(&source.code, word).into_iter().map(move |at| (word, at)))
+    .flat_map(|word| {
+        places(source.code_before_tests(), word)
+            .into_iter()
+            .map(move |at| (word, at))
+    })
     .map(|(word, at)| {
         format!(
             "{}:{}: `{word}` in pure code",

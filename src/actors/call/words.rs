@@ -109,13 +109,15 @@ impl CallActor {
                 };
                 self.publish(state.key, fact);
             }
-            Heard::Ended => {
-                loaded.listening = None;
-                let changes = loaded.mood.ended();
-                self.take_mood(state.key, loaded, changes).await?;
-            }
+            Heard::Ended => self.take_end(state.key, loaded).await?,
         }
         Ok(())
+    }
+
+    async fn take_end(&self, key: CallKey, loaded: &mut Loaded) -> StoreResult<()> {
+        loaded.listening = None;
+        let changes = loaded.mood.ended();
+        self.take_mood(key, loaded, changes).await
     }
 
     async fn take_final(
