@@ -219,6 +219,7 @@ def main():
     ap.add_argument("--binary", required=True)
     ap.add_argument("--work", required=True)
     ap.add_argument("--half", choices=["judged", "chosen"], default="judged")
+    ap.add_argument("--limit", type=int, default=None, help="only so many prompts: a look, no figure")
     ap.add_argument("--skip-peer", action="store_true")
     ap.add_argument("--calls", type=int, default=20)
     ap.add_argument("--seconds", type=int, default=60)
@@ -226,7 +227,7 @@ def main():
     args.work = os.path.abspath(args.work)
     rows = make_set(f"{args.work}/set")
     truth, length_ms = make_streams(f"{args.work}/set", rows)
-    half = rows[::2] if args.half == "judged" else rows[1::2]
+    half = (rows[::2] if args.half == "judged" else rows[1::2])[: args.limit]
     peer = None if args.skip_peer else Peer(f"{args.work}/peer")
     print(f"{len(half)} prompts ({args.half} half), one thread each; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'':22s}{'WER clean':>10s}{'WER 15 dB':>10s}{'CPU s/audio s':>15s}{'loops':>7s}")
