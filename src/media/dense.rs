@@ -85,6 +85,10 @@ fn run_avx2<const STEPS: usize>(layer: &Dense, input: &[f32], stride: usize, out
     clippy::inline_always,
     reason = "it must be compiled anew with each caller's processor features"
 )]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "iterators are calls without optimisation, and make run has none"
+)]
 #[inline(always)]
 fn multiply<const STEPS: usize, const FUSED: bool>(
     layer: &Dense,
@@ -92,6 +96,8 @@ fn multiply<const STEPS: usize, const FUSED: bool>(
     stride: usize,
     out: &mut [f32],
 ) {
+    // Without optimisation a fused multiply-add is a call.
+    let fused = FUSED && !cfg!(debug_assertions);
     let outputs = layer.bias.len();
     let inputs = layer.weights.len() / outputs;
     for first in (0..outputs).step_by(LANES) {
@@ -105,11 +111,11 @@ fn multiply<const STEPS: usize, const FUSED: bool>(
                 .expect("the slice has this length");
             for (step, row) in sums.iter_mut().enumerate() {
                 let x = input[step * stride + at];
-                for (sum, weight) in row.iter_mut().zip(weights) {
-                    *sum = if FUSED {
-                        weight.mul_add(x, *sum)
+                for lane in 0..LANES {
+                    row[lane] = if fused {
+                        weights[lane].mul_add(x, row[lane])
                     } else {
-                        *sum + weight * x
+                        row[lane] + weights[lane] * x
                     };
                 }
             }
