@@ -149,7 +149,7 @@ async fn a_friendly_call_raises_none() {
     .map(str::to_owned);
     let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
     // Four minutes of a real call: the rule works on the call's own time, so a faster pace changes nothing but the wait.
-    arguments.extend(["--speed", "4", "--settle", "60"]);
+    arguments.extend(["--speed", "2", "--settle", "120"]);
     let played = simulate(&server, &arguments).await;
     assert_eq!(
         played.summary["alerts"].as_array().map(Vec::len),
