@@ -282,14 +282,4 @@ mod tests {
                 .is_empty()
         );
     }
-
-    #[test]
-    fn cpu_time_moves_on() {
-        let mut clock = CpuClock::start();
-        let mut sum = 0.0_f64;
-        for n in 0..20_000_000_u32 {
-            sum += f64::from(n).sqrt();
-        }
-        assert!(sum > 0.0 && clock.lap_s() >= 0.0);
-    }
 }
