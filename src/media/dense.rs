@@ -85,10 +85,6 @@ fn run_avx2<const STEPS: usize>(layer: &Dense, input: &[f32], stride: usize, out
     clippy::inline_always,
     reason = "it must be compiled anew with each caller's processor features"
 )]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "iterators are calls without optimisation, and make run has none"
-)]
 #[inline(always)]
 fn multiply<const STEPS: usize, const FUSED: bool>(
     layer: &Dense,
