@@ -92,8 +92,6 @@ fn multiply<const STEPS: usize, const FUSED: bool>(
     stride: usize,
     out: &mut [f32],
 ) {
-    // Without optimisation a fused multiply-add is a call.
-    let fused = FUSED && !cfg!(debug_assertions);
     let outputs = layer.bias.len();
     let inputs = layer.weights.len() / outputs;
     for first in (0..outputs).step_by(LANES) {
@@ -107,12 +105,19 @@ fn multiply<const STEPS: usize, const FUSED: bool>(
                 .expect("the slice has this length");
             for (step, row) in sums.iter_mut().enumerate() {
                 let x = input[step * stride + at];
-                for lane in 0..LANES {
-                    row[lane] = if fused {
-                        weights[lane].mul_add(x, row[lane])
-                    } else {
-                        row[lane] + weights[lane] * x
-                    };
+                if cfg!(debug_assertions) {
+                    // Without optimisation iterators and fused multiply-adds are calls, and `make run` has none.
+                    for lane in 0..LANES {
+                        row[lane] += weights[lane] * x;
+                    }
+                } else {
+                    for (sum, weight) in row.iter_mut().zip(weights) {
+                        *sum = if FUSED {
+                            weight.mul_add(x, *sum)
+                        } else {
+                            *sum + weight * x
+                        };
+                    }
                 }
             }
         }
