@@ -354,9 +354,17 @@ impl CallMood {
     fn judged_turns(&self, until: u32) -> Vec<ScoredTurn> {
         self.scored_turns()
             .take_while(|(turn, _)| turn.ordinal <= until)
+            .filter(|(turn, _)| !is_unfinished(&turn.text))
             .map(|(turn, sentiment)| scored_turn(turn, sentiment))
             .collect()
     }
+}
+
+/// Whether the speaker was cut off in mid-sentence, which the recogniser writes as three dots: half a sentence ("and I know
+/// you can't a lot of your...") has no feeling to judge by. It counts once it goes on to an end.
+fn is_unfinished(text: &str) -> bool {
+    let text = text.trim_end();
+    text.ends_with("...") || text.ends_with('…')
 }
 
 fn scored_turn(turn: &Turn, sentiment: Sentiment) -> ScoredTurn {

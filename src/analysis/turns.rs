@@ -1,4 +1,4 @@
-//! Turns: what the customer says until the agent speaks or 1.5 s of silence.
+//! Turns: what the customer says until the agent speaks or 3 s of silence.
 //!
 //! In: final utterances of both sides, in the order they became final. Out: the customer's turns, the last
 //! of which may still grow. A turn made of fillers only does not count. Pure: times come from the utterances.
@@ -6,8 +6,9 @@
 use super::words::{is_filler, plain_words};
 use crate::domain::{audio::Speaker, sentiment::Sentiment, transcript::Utterance};
 
-/// Silence of the customer that ends a turn.
-pub const TURN_GAP_MS: u64 = 1_500;
+/// Silence of the customer that ends a turn. People who explain something pause for two seconds and go on: at 1.5 s a real,
+/// friendly call fell into two negative turns in one breath and raised an alert.
+pub const TURN_GAP_MS: u64 = 3_000;
 
 /// One turn of the customer.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +168,7 @@ mod tests {
             extended.map(|turn| (turn.text, turn.revision)),
             Some(("I have called twice and nobody helped.".into(), 1))
         );
-        turns.heard(&said(Speaker::Customer, "So what happens next?", 5_500, 6_000));
+        turns.heard(&said(Speaker::Customer, "So what happens next?", 7_000, 7_500));
         assert_eq!(turns.all().len(), 2);
     }
 
