@@ -45,18 +45,8 @@ impl CallNews<'_> {
         };
         let now = clock::now();
         let lead = Lead {
-            id: LeadId::fresh(),
-            account_id: call.account_id,
-            name: String::new(),
             phone: Some(phone),
-            email: None,
-            score: 0,
-            stage: "new".to_owned(),
-            timezone: None,
-            opted_out: false,
-            fields: std::collections::BTreeMap::new(),
-            created_at: now,
-            updated_at: now,
+            ..Lead::nameless(LeadId::fresh(), call.account_id, now)
         };
         let (lead, is_new) = self.store.leads.find_or_create_by_phone(lead).await?;
         if is_new {

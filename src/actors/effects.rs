@@ -352,6 +352,8 @@ mod tests {
             visit: 0,
             planned_at: Timestamp::default(),
             audience: Audience::Staff,
+            window: None,
+            valid_until: None,
             in_doubt: InDoubt::Resend,
             request: Request::SlackMessage {
                 channel: "#managers".to_owned(),

@@ -249,10 +249,18 @@ impl LeadActor {
 
     /// Takes up what was kept but not wholly routed, oldest first.
     async fn take_up(&self, subject: Subject) -> Result<(), RunError> {
-        for observation in self.kind.store.observations.unrouted().await? {
-            if Subject::of(&observation) == subject {
-                self.route(&observation).await?;
-            }
+        let (account_id, lead_id) = match subject {
+            Subject::Lead(account_id, lead_id) => (account_id, Some(lead_id)),
+            Subject::Account(account_id) => (account_id, None),
+        };
+        for observation in self
+            .kind
+            .store
+            .observations
+            .unrouted_of(account_id, lead_id)
+            .await?
+        {
+            self.route(&observation).await?;
         }
         Ok(())
     }

@@ -48,6 +48,8 @@ pub async fn fill(store: &Store, account_id: AccountId) -> anyhow::Result<()> {
         stage: "customer".to_owned(),
         timezone: Some("America/Los_Angeles".to_owned()),
         opted_out: false,
+        opted_out_of: std::collections::BTreeSet::new(),
+        consent: crate::domain::consent::Consent::default(),
         fields: BTreeMap::new(),
         created_at: now,
         updated_at: now,

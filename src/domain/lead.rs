@@ -1,10 +1,11 @@
 //! Leads: the people outside whom calls and messages are about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    consent::{Consent, ConsentChange, ContactChannel, OptOut},
     ids::{AccountId, LeadId},
     phone::PhoneNumber,
     time::Timestamp,
@@ -28,8 +29,14 @@ pub struct Lead {
     pub stage: String,
     /// IANA time zone, when known.
     pub timezone: Option<String>,
-    /// True after STOP or by hand: no message goes to this person.
+    /// True after STOP or by hand: nothing goes to this person by the channels of `opted_out_of`.
     pub opted_out: bool,
+    /// What the opt-out covers; empty while `opted_out` is true means everything.
+    #[serde(default)]
+    pub opted_out_of: BTreeSet<ContactChannel>,
+    /// What the person allowed, by channel.
+    #[serde(default)]
+    pub consent: Consent,
     /// The account's own fields.
     pub fields: BTreeMap<String, serde_json::Value>,
     #[schema(value_type = String, format = DateTime)]
@@ -39,6 +46,47 @@ pub struct Lead {
 }
 
 impl Lead {
+    /// A lead of whom nothing is known: score 0, stage `new`.
+    #[must_use]
+    pub fn nameless(id: LeadId, account_id: AccountId, at: Timestamp) -> Self {
+        Self {
+            id,
+            account_id,
+            name: String::new(),
+            phone: None,
+            email: None,
+            score: 0,
+            stage: "new".to_owned(),
+            timezone: None,
+            opted_out: false,
+            opted_out_of: BTreeSet::new(),
+            consent: Consent::default(),
+            fields: BTreeMap::new(),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// What the person has opted out of.
+    #[must_use]
+    pub fn opt_out(&self) -> OptOut {
+        OptOut {
+            opted_out: self.opted_out,
+            from: self.opted_out_of.clone(),
+        }
+    }
+
+    /// Applies a change of opt-out or consent. Returns whether anything is different after it.
+    pub fn change_consent(&mut self, change: &ConsentChange) -> bool {
+        let (mut opt_out, mut consent) = (self.opt_out(), self.consent);
+        change.apply(&mut opt_out, &mut consent);
+        let differs = opt_out != self.opt_out() || consent != self.consent;
+        self.opted_out = opt_out.opted_out;
+        self.opted_out_of = opt_out.from;
+        self.consent = consent;
+        differs
+    }
+
     /// The name's first word; the whole name when there is only one.
     #[must_use]
     pub fn first_name(&self) -> &str {

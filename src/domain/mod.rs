@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod audio;
 pub mod call;
+pub mod consent;
 pub mod ids;
 pub mod lead;
 pub mod message;

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 
 use super::{Page, PageRequest, StoreResult};
 use crate::domain::{
+    consent::ConsentChange,
     ids::{AccountId, LeadId},
     lead::Lead,
     phone::PhoneNumber,
+    time::Timestamp,
 };
 
 #[async_trait]
@@ -15,8 +17,17 @@ pub trait LeadStore: Send + Sync {
     async fn create(&self, lead: Lead) -> StoreResult<()>;
     /// Returns the lead with `lead.phone`, creating `lead` when there is none; the flag says whether it was created.
     async fn find_or_create_by_phone(&self, lead: Lead) -> StoreResult<(Lead, bool)>;
-    /// Replaces a lead whole. `Missing` when it is gone, `Taken` when the phone is another's.
+    /// Replaces a lead, all but its opt-out and consent: whoever read it before a STOP must not lift that. `Missing` when it is
+    /// gone, `Taken` when the phone is another's.
     async fn update(&self, lead: Lead) -> StoreResult<()>;
+    /// Changes opt-out and consent of what is stored. Returns the lead after it and whether anything is different.
+    async fn change_consent(
+        &self,
+        account_id: AccountId,
+        id: LeadId,
+        change: ConsentChange,
+        at: Timestamp,
+    ) -> StoreResult<(Lead, bool)>;
     async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead>;
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>>;

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod alerts;
 pub mod calls;
+pub mod contacts;
 pub mod leads;
 pub mod messages;
 pub mod observations;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub use accounts::AccountStore;
 pub use alerts::AlertStore;
 pub use calls::CallStore;
+pub use contacts::ContactStore;
 pub use leads::LeadStore;
 pub use messages::MessageStore;
 pub use observations::ObservationStore;
@@ -92,4 +94,5 @@ pub struct Store {
     pub alerts: Arc<dyn AlertStore>,
     pub tasks: Arc<dyn TaskStore>,
     pub messages: Arc<dyn MessageStore>,
+    pub contacts: Arc<dyn ContactStore>,
 }

@@ -17,6 +17,12 @@ pub trait ObservationStore: Send + Sync {
     async fn mark_routed(&self, id: ObservationId) -> StoreResult<()>;
     /// Recovery scan over all accounts: facts whose runs may not exist yet, oldest first.
     async fn unrouted(&self) -> StoreResult<Vec<Observation>>;
+    /// Facts of one lead, or of the account's own when it is about nobody, whose runs may not exist yet; oldest first, at most 1,000.
+    async fn unrouted_of(
+        &self,
+        account_id: AccountId,
+        lead_id: Option<LeadId>,
+    ) -> StoreResult<Vec<Observation>>;
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation>;
     /// A lead's facts since `from`, oldest first, at most 1,000: what `wait_for` looks back on.
     async fn of_lead_since(

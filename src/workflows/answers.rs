@@ -18,6 +18,22 @@ use crate::domain::{run::EffectState, time::Timestamp};
 pub const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 
 impl<'a> Mover<'a> {
+    /// The gate let an attempt through: a line for people, nothing else changes.
+    pub(super) fn judged(&mut self, key: &str, attempt: u32, gate: Value) {
+        let at = self.run.tokens.values().find_map(|token| {
+            let effect = token.state.effect()?;
+            let is_meant = is_acting(&token.state) && effect.key == key && effect.attempt == attempt;
+            is_meant.then(|| (token.node.clone(), token.visit))
+        });
+        let Some((node, visit)) = at else { return };
+        self.note(Entry::Judged {
+            node,
+            visit,
+            attempt,
+            gate,
+        });
+    }
+
     /// The effect was carried out. A proof counts whenever it comes while the effect is open.
     pub(super) fn confirm(&mut self, key: &str, attempt: u32, provider_id: Option<String>, output: Value) {
         let open = |state: &TokenState| !matches!(state, TokenState::Pausing(_) | TokenState::Held(..));

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::definition::Audience;
+use super::definition::{Audience, QuietHours};
 use crate::domain::{
     alert::Severity,
     ids::{AccountId, AlertId, CallId, LeadId, MessageId, RunId, TaskId, WorkflowId},
@@ -69,8 +69,24 @@ pub struct Effect {
     /// When it was first asked for: a look-up starts here, and ids of what it makes are derived from it.
     pub planned_at: Timestamp,
     pub audience: Audience,
+    /// What the workflow says about when its lead may be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Box<SendWindow>>,
+    /// When the gate's permission ends: what a provider still holds back then must not go out any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
     pub in_doubt: InDoubt,
     pub request: Request,
+}
+
+/// A workflow's own rules for when its lead may be reached; the gate's come on top.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SendWindow {
+    /// IANA zone for people whose own is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
 }
 
 /// What exactly is asked.

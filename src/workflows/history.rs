@@ -61,6 +61,8 @@ pub struct Attempt {
     /// Counts from 1.
     pub attempt: u32,
     pub outcome: AttemptOutcome,
+    /// Why the gate let it through: window, counts and caps.
+    pub gate: Option<Value>,
     /// The provider's refusal, the gate's reason, or why the outcome is unknown.
     pub error: Option<StepError>,
     #[schema(value_type = String, format = DateTime)]
@@ -145,6 +147,7 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
         Entry::NodeDone { node, visit, .. }
         | Entry::NodeCancelled { node, visit }
         | Entry::Attempted { node, visit, .. }
+        | Entry::Judged { node, visit, .. }
         | Entry::Held { node, visit, .. }
         | Entry::AttemptFailed { node, visit, .. }
         | Entry::AttemptUnknown { node, visit, .. }
@@ -208,6 +211,7 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
             });
         }
         Entry::Attempted { .. }
+        | Entry::Judged { .. }
         | Entry::Held { .. }
         | Entry::AttemptFailed { .. }
         | Entry::AttemptUnknown { .. }
@@ -224,6 +228,11 @@ fn attempted(step: &mut Step, at: Timestamp, entry: &Entry) {
         Entry::Attempted { attempt, .. } => {
             effect.attempts.push(attempt_at(*attempt, at));
             effect.decision = None;
+        }
+        Entry::Judged { attempt, gate, .. } => {
+            if let Some(judged) = effect.attempts.last_mut().filter(|last| last.attempt == *attempt) {
+                judged.gate = Some(gate.clone());
+            }
         }
         Entry::Held { until, reason, .. } => {
             answer(effect, at, AttemptOutcome::Held, Some(("held", reason)));
@@ -311,6 +320,7 @@ const fn attempt_at(attempt: u32, at: Timestamp) -> Attempt {
     Attempt {
         attempt,
         outcome: AttemptOutcome::InFlight,
+        gate: None,
         error: None,
         started_at: at,
         ended_at: None,

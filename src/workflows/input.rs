@@ -14,6 +14,12 @@ pub enum Input {
     Started,
     /// A fact about the run's lead or call.
     Observed(Box<Observation>),
+    /// The gate let an attempt through; `gate` says on what grounds. For the history only.
+    Judged {
+        key: String,
+        attempt: u32,
+        gate: Value,
+    },
     /// The effect was carried out.
     EffectDone {
         key: String,

@@ -62,6 +62,13 @@ pub enum Entry {
         visit: u32,
         attempt: u32,
     },
+    /// The gate let the attempt through, on these grounds.
+    Judged {
+        node: String,
+        visit: u32,
+        attempt: u32,
+        gate: Value,
+    },
     /// The gate lets the effect through only at `until`.
     Held {
         node: String,
@@ -153,9 +160,10 @@ impl Entry {
     pub fn step(&self) -> Option<(&str, StepStatus)> {
         Some(match self {
             Self::RunStarted { .. } | Self::RunEnded { .. } => return None,
-            Self::NodeActed { node, .. } | Self::Attempted { node, .. } | Self::Decided { node, .. } => {
-                (node, StepStatus::Started)
-            }
+            Self::NodeActed { node, .. }
+            | Self::Attempted { node, .. }
+            | Self::Judged { node, .. }
+            | Self::Decided { node, .. } => (node, StepStatus::Started),
             Self::NodeWaiting { node, .. } | Self::Held { node, .. } => (node, StepStatus::Waiting),
             Self::AttemptFailed { node, retry_at, .. } | Self::AttemptAbsent { node, retry_at, .. } => (
                 node,

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{
-    definition::{OnError, PORT_ERROR, PORT_OK},
-    effect::{Command, Effect, Request},
+    definition::{Audience, OnError, PORT_ERROR, PORT_OK},
+    effect::{Command, Effect, Request, SendWindow},
     journal::{Entry, JournalEntry},
     nodes::{Action, NodeError, Scene},
     plan::{Plan, PlannedNode},
@@ -170,9 +170,21 @@ impl<'a> Mover<'a> {
             visit,
             planned_at: self.world.now,
             audience: planned.audience,
+            window: self.window_for(planned.audience),
+            valid_until: None,
             in_doubt: planned.node.in_doubt(),
             request,
         }
+    }
+
+    /// The workflow's rules for when its lead may be reached, where there are any.
+    fn window_for(&self, audience: Audience) -> Option<Box<SendWindow>> {
+        let settings = &self.plan.definition().settings;
+        let window = SendWindow {
+            timezone: settings.timezone.clone(),
+            quiet_hours: settings.quiet_hours,
+        };
+        (audience == Audience::Lead && window != SendWindow::default()).then(|| Box::new(window))
     }
 
     /// Claims one attempt and orders it. Returns what its token waits for.

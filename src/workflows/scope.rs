@@ -26,6 +26,8 @@ pub const LEAD_FIELDS: &[&str] = &[
     "stage",
     "timezone",
     "opted_out",
+    "opted_out_of",
+    "consent",
     "fields",
     "created_at",
     "updated_at",

@@ -42,6 +42,7 @@ pub fn step(plan: &Plan, run: &mut Run, input: Input, world: &World) -> Outcome 
     match input {
         Input::Started => mover.begin(),
         Input::Observed(observation) => mover.observe(&observation),
+        Input::Judged { key, attempt, gate } => mover.judged(&key, attempt, gate),
         Input::EffectDone {
             key,
             attempt,

@@ -228,21 +228,7 @@ async fn lead_of(context: &Context, account_id: AccountId, subject: Subject) -> 
 }
 
 fn nameless(account_id: AccountId) -> Lead {
-    let now = clock::now();
-    Lead {
-        id: LeadId::fresh(),
-        account_id,
-        name: String::new(),
-        phone: None,
-        email: None,
-        score: 0,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        fields: std::collections::BTreeMap::new(),
-        created_at: now,
-        updated_at: now,
-    }
+    Lead::nameless(LeadId::fresh(), account_id, clock::now())
 }
 
 #[cfg(test)]

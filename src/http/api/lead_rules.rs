@@ -94,6 +94,8 @@ pub fn difference(before: &Lead, after: &Lead) -> Vec<String> {
         ("stage", before.stage != after.stage),
         ("timezone", before.timezone != after.timezone),
         ("opted_out", before.opted_out != after.opted_out),
+        ("opted_out_of", before.opted_out_of != after.opted_out_of),
+        ("consent", before.consent != after.consent),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)
@@ -153,6 +155,8 @@ mod tests {
             stage: "new".to_owned(),
             timezone: Some("America/New_York".to_owned()),
             opted_out: false,
+            opted_out_of: std::collections::BTreeSet::new(),
+            consent: crate::domain::consent::Consent::default(),
             fields: BTreeMap::new(),
             created_at: Timestamp::from_unix_millis(0),
             updated_at: Timestamp::from_unix_millis(0),

@@ -1,6 +1,6 @@
 //! Leads: the people outside, and everything known to have happened with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use super::lead_rules;
 use crate::{
     clock,
     domain::{
+        consent::{Consent, ConsentChange, ContactChannel, OptOutChange, Standing},
         ids::{CallId, LeadId, ObservationId, RunId},
         lead::Lead,
         observation::{EventType, Observation},
@@ -67,6 +68,12 @@ pub struct NewLead {
     timezone: Option<String>,
     #[serde(default)]
     opted_out: bool,
+    /// What the opt-out covers; empty: everything.
+    #[serde(default)]
+    opted_out_of: BTreeSet<ContactChannel>,
+    /// What the person allowed.
+    #[serde(default)]
+    consent: Consent,
     /// The account's own fields.
     #[serde(default)]
     fields: BTreeMap<String, Value>,
@@ -91,10 +98,24 @@ pub struct LeadChange {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(value_type = Option<String>, max_length = 64)]
     timezone: Patch<String>,
+    /// `true` opts out of everything, `false` lifts every opt-out.
     opted_out: Option<bool>,
+    /// Opts out of exactly these channels; an empty list lifts every opt-out. Not together with `opted_out`.
+    opted_out_of: Option<BTreeSet<ContactChannel>>,
+    /// What the person allowed; a channel that is left out stays.
+    consent: Option<ConsentPatch>,
     /// Fields to set; `null` removes one, others stay.
     #[schema(value_type = Option<BTreeMap<String, Value>>)]
     fields: Option<BTreeMap<String, Value>>,
+}
+
+/// What to change about a person's consent.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentPatch {
+    sms: Option<Standing>,
+    call: Option<Standing>,
+    email: Option<Standing>,
 }
 
 /// One thing that happened with a lead.
@@ -209,7 +230,9 @@ pub async fn create(
         score: wanted.score,
         stage: wanted.stage.unwrap_or_else(|| "new".to_owned()),
         timezone: wanted.timezone,
-        opted_out: wanted.opted_out,
+        opted_out: wanted.opted_out || !wanted.opted_out_of.is_empty(),
+        opted_out_of: wanted.opted_out_of,
+        consent: wanted.consent,
         fields: wanted.fields,
         created_at: now,
         updated_at: now,
@@ -232,17 +255,25 @@ pub async fn update(
     Json(change): Json<LeadChange>,
 ) -> ApiResult<Json<Lead>> {
     caller.must(Permission::EditLeads)?;
-    let before = context.store.leads.get(caller.account_id, id).await?;
-    let lead = lead_rules::checked(changed(before.clone(), change))?;
+    let leads = &context.store.leads;
+    let before = leads.get(caller.account_id, id).await?;
+    let consent_change = consent_change_of(&change)?;
+    let mut lead = lead_rules::checked(changed(before.clone(), change))?;
+    lead.change_consent(&consent_change);
     let words = lead_rules::difference(&before, &lead);
     if words.is_empty() {
         return Ok(Json(before));
     }
+    let now = clock::now();
     let lead = Lead {
-        updated_at: clock::now(),
+        updated_at: now,
         ..lead
     };
-    context.store.leads.update(lead.clone()).await?;
+    leads.update(lead).await?;
+    // Applied to what is stored, not to what was read above: a STOP that came in between stays.
+    let (lead, _) = leads
+        .change_consent(caller.account_id, id, consent_change, now)
+        .await?;
     observe(
         &context,
         &lead,
@@ -250,12 +281,15 @@ pub async fn update(
         json!({"changed": words, "source": "api"}),
     )
     .await?;
-    if lead.opted_out && !before.opted_out {
+    let opted_out = ContactChannel::ALL
+        .into_iter()
+        .any(|channel| lead.opt_out().covers(Some(channel)) && !before.opt_out().covers(Some(channel)));
+    if opted_out {
         observe(
             &context,
             &lead,
             EventType::LEAD_OPTED_OUT,
-            json!({"source": "api"}),
+            json!({"source": "api", "opted_out_of": lead.opted_out_of}),
         )
         .await?;
     }
@@ -305,7 +339,6 @@ fn changed(mut lead: Lead, change: LeadChange) -> Lead {
     lead.score = change.score.unwrap_or(lead.score);
     lead.stage = change.stage.unwrap_or(lead.stage);
     lead.timezone = change.timezone.over(lead.timezone);
-    lead.opted_out = change.opted_out.unwrap_or(lead.opted_out);
     for (field, value) in change.fields.unwrap_or_default() {
         match value {
             Value::Null => lead.fields.remove(&field),
@@ -313,6 +346,33 @@ fn changed(mut lead: Lead, change: LeadChange) -> Lead {
         };
     }
     lead
+}
+
+/// What a change says about opt-out and consent.
+fn consent_change_of(change: &LeadChange) -> ApiResult<ConsentChange> {
+    let opt_out = match (change.opted_out, &change.opted_out_of) {
+        (Some(_), Some(_)) => {
+            let message = "give either `opted_out` (everything or nothing) or `opted_out_of` (channels)";
+            return Err(ApiError::field("opted_out_of", message));
+        }
+        (Some(true), None) => vec![OptOutChange::Everything],
+        (Some(false), None) => vec![OptOutChange::Nothing],
+        (None, Some(channels)) => vec![OptOutChange::Nothing, OptOutChange::Add(channels.clone())],
+        (None, None) => Vec::new(),
+    };
+    let patch = change.consent.as_ref();
+    let consent = [
+        (ContactChannel::Sms, patch.and_then(|patch| patch.sms)),
+        (ContactChannel::Call, patch.and_then(|patch| patch.call)),
+        (ContactChannel::Email, patch.and_then(|patch| patch.email)),
+    ];
+    Ok(ConsentChange {
+        opt_out,
+        consent: consent
+            .into_iter()
+            .filter_map(|(channel, standing)| Some((channel, standing?)))
+            .collect(),
+    })
 }
 
 /// Reports a fact about a lead that the API itself brought about.

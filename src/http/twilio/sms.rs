@@ -10,6 +10,7 @@ use super::{
 use crate::{
     clock,
     domain::{
+        consent::ConsentChange,
         ids::{AccountId, LeadId, MessageId, ObservationId},
         lead::Lead,
         message::{Channel, Direction, Message, MessageStatus},
@@ -127,18 +128,8 @@ impl InboundSms<'_> {
             return Ok(None);
         };
         let stranger = Lead {
-            id: LeadId::fresh(),
-            account_id: self.account_id,
-            name: String::new(),
             phone: Some(phone),
-            email: None,
-            score: 0,
-            stage: "new".to_owned(),
-            timezone: None,
-            opted_out: false,
-            fields: std::collections::BTreeMap::new(),
-            created_at: self.at,
-            updated_at: self.at,
+            ..Lead::nameless(LeadId::fresh(), self.account_id, self.at)
         };
         let (lead, is_new) = self.context.store.leads.find_or_create_by_phone(stranger).await?;
         if is_new {
@@ -150,23 +141,21 @@ impl InboundSms<'_> {
 
     /// STOP silences us towards the person, START lifts that.
     async fn obey(&self, lead_id: LeadId, keyword: Keyword) -> ApiResult<()> {
-        let (opted_out, kind) = match keyword {
-            Keyword::Stop => (true, EventType::LEAD_OPTED_OUT),
-            Keyword::Start => (false, EventType::LEAD_UPDATED),
+        let (change, kind) = match keyword {
+            Keyword::Stop => (ConsentChange::stop(), EventType::LEAD_OPTED_OUT),
+            Keyword::Start => (ConsentChange::start(), EventType::LEAD_UPDATED),
             Keyword::Help => return Ok(()),
         };
         let leads = &self.context.store.leads;
-        let lead = leads.get(self.account_id, lead_id).await?;
-        if lead.opted_out != opted_out {
-            leads
-                .update(Lead {
-                    opted_out,
-                    updated_at: self.at,
-                    ..lead
-                })
-                .await?;
-        }
-        let data = json!({"source": "sms", "opted_out": opted_out, "word": self.text("Body")});
+        let (lead, _) = leads
+            .change_consent(self.account_id, lead_id, change, self.at)
+            .await?;
+        let data = json!({
+            "source": "sms",
+            "opted_out": lead.opted_out,
+            "opted_out_of": lead.opted_out_of,
+            "word": self.text("Body"),
+        });
         self.observe(kind, Some(lead_id), data).await
     }
 

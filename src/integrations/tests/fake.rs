@@ -205,6 +205,8 @@ pub(super) fn lead() -> Lead {
         stage: "new".to_owned(),
         timezone: None,
         opted_out: false,
+        opted_out_of: std::collections::BTreeSet::new(),
+        consent: crate::domain::consent::Consent::default(),
         fields: std::collections::BTreeMap::new(),
         created_at: planned_at(),
         updated_at: planned_at(),
@@ -232,6 +234,8 @@ pub(super) fn effect(node: &str, request: Request) -> Effect {
         visit: 0,
         planned_at: planned_at(),
         audience: Audience::Lead,
+        window: None,
+        valid_until: None,
         in_doubt: InDoubt::Resend,
         request,
     }

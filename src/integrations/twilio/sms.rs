@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock,
     domain::{
-        lead::Lead,
+        consent::ConsentChange,
         message::{Message, MessageStatus},
         secret::Secret,
         time::millis_of,
@@ -127,20 +127,11 @@ impl TwilioSms {
     /// Twilio knows of a STOP that we did not hear: the person is written to no more.
     async fn silence(&self, message: &Message) {
         let Some(lead_id) = message.lead_id else { return };
-        let silenced = async {
-            let lead = self.store.leads.get(message.account_id, lead_id).await?;
-            if lead.opted_out {
-                return Ok(());
-            }
-            self.store
-                .leads
-                .update(Lead {
-                    opted_out: true,
-                    updated_at: clock::now(),
-                    ..lead
-                })
-                .await
-        };
+        let change = ConsentChange::stop();
+        let silenced = self
+            .store
+            .leads
+            .change_consent(message.account_id, lead_id, change, clock::now());
         if let Err(error) = silenced.await {
             tracing::warn!(lead_id = %lead_id, error = %error, "lead could not be marked as opted out");
         }

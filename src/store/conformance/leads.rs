@@ -1,7 +1,10 @@
 //! Leads: who is who by phone and e-mail.
 
-use super::samples::{account_id, lead, lead_id};
-use crate::store::{Store, StoreError};
+use super::samples::{account_id, at, lead, lead_id};
+use crate::{
+    domain::consent::{ConsentChange, ContactChannel, Standing},
+    store::{Store, StoreError},
+};
 
 pub(crate) async fn a_phone_number_belongs_to_one_lead_of_an_account(store: &Store) {
     let (first, mut second) = (lead(account_id(1), 1), lead(account_id(1), 2));
@@ -89,4 +92,36 @@ pub(crate) async fn a_lead_is_found_by_email_in_whatever_case_until_it_is_delete
         store.leads.update(lead(account_id(1), 1)).await,
         Err(StoreError::Missing { .. })
     ));
+}
+
+pub(crate) async fn an_edit_never_lifts_an_opt_out(store: &Store) {
+    let mut before = lead(account_id(1), 1);
+    store.leads.create(before.clone()).await.expect("written");
+    let stop = || {
+        store
+            .leads
+            .change_consent(account_id(1), lead_id(1), ConsentChange::stop(), at(9))
+    };
+    let (stopped, differs) = stop().await.expect("written");
+    assert!(differs && stopped.opted_out && stopped.updated_at == at(9));
+    let (_, differs) = stop().await.expect("written");
+    assert!(!differs, "once is enough");
+    // Somebody read the lead before the STOP and writes it back after it.
+    before.name = "Ann".to_owned();
+    store.leads.update(before).await.expect("written");
+    let after = store.leads.get(account_id(1), lead_id(1)).await.expect("kept");
+    assert_eq!(after.name, "Ann");
+    assert!(after.opt_out().covers(Some(ContactChannel::Sms)));
+    let change = ConsentChange::start();
+    let (back, _) = store
+        .leads
+        .change_consent(account_id(1), lead_id(1), change.clone(), at(10))
+        .await
+        .expect("written");
+    assert!(!back.opted_out && back.consent.sms == Standing::Granted);
+    let foreign = store
+        .leads
+        .change_consent(account_id(2), lead_id(1), change, at(11))
+        .await;
+    assert!(matches!(foreign, Err(StoreError::Missing { .. })), "{foreign:?}");
 }

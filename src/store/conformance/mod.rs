@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod calls;
+pub(crate) mod contacts;
 pub(crate) mod isolation;
 pub(crate) mod leads;
 pub(crate) mod observations;

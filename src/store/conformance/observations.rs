@@ -77,3 +77,35 @@ pub(crate) async fn a_look_back_is_oldest_first_and_a_timeline_newest_first(stor
         [3, 2, 1].map(|number| observation(account_id(1), lead, number))
     );
 }
+
+pub(crate) async fn the_unrouted_facts_of_one_lead_are_found_alone(store: &Store) {
+    let mine = Some(lead_id(1));
+    let facts = [
+        observation(account_id(1), mine, 2),
+        observation(account_id(1), mine, 1),
+        observation(account_id(1), Some(lead_id(2)), 3),
+        observation(account_id(1), None, 4),
+        observation(account_id(2), None, 5),
+    ];
+    for fact in &facts {
+        store.observations.record(fact.clone()).await.expect("written");
+    }
+    let unrouted = |lead| store.observations.unrouted_of(account_id(1), lead);
+    assert_eq!(
+        unrouted(mine).await.expect("read"),
+        [facts[1].clone(), facts[0].clone()]
+    );
+    assert_eq!(unrouted(None).await.expect("read"), [facts[3].clone()]);
+    store
+        .observations
+        .mark_routed(observation_id(1))
+        .await
+        .expect("written");
+    assert_eq!(unrouted(mine).await.expect("read"), [facts[0].clone()]);
+    let stranger = store
+        .observations
+        .unrouted_of(account_id(2), mine)
+        .await
+        .expect("read");
+    assert!(stranger.is_empty());
+}

@@ -205,6 +205,8 @@ pub(crate) fn lead(account: AccountId, number: u64) -> Lead {
         stage: "new".to_owned(),
         timezone: None,
         opted_out: false,
+        opted_out_of: std::collections::BTreeSet::new(),
+        consent: crate::domain::consent::Consent::default(),
         fields: BTreeMap::from([("plan".to_owned(), json!("gold"))]),
         created_at: at(number),
         updated_at: at(number),

@@ -15,11 +15,17 @@ macro_rules! suite {
             calls::a_record_of_fewer_facts_never_replaces_one_of_more;
             calls::a_call_is_unsettled_until_it_is_terminal_and_all_its_facts_are_folded;
             calls::what_was_said_is_kept_once_and_read_by_ordinal;
+            contacts::caps_of_a_day_and_a_week_hold_and_free_up;
+            contacts::a_contact_that_was_not_made_is_given_back;
+            contacts::other_people_channels_and_accounts_have_their_own_count;
+            contacts::of_many_at_once_only_as_many_as_the_cap_are_booked;
             isolation::no_read_reaches_another_account;
             isolation::no_write_reaches_another_account;
             leads::a_phone_number_belongs_to_one_lead_of_an_account;
             leads::finding_by_phone_creates_once_even_for_many_at_once;
             leads::a_lead_is_found_by_email_in_whatever_case_until_it_is_deleted;
+            leads::an_edit_never_lifts_an_opt_out;
+            observations::the_unrouted_facts_of_one_lead_are_found_alone;
             observations::a_fact_is_kept_once_and_unrouted_until_it_is_marked;
             observations::a_look_back_is_oldest_first_and_a_timeline_newest_first;
             paging::a_list_pages_through_everything_once_while_rows_arrive;

@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::cursor::{Position, Window};
 use crate::{
     domain::{
+        consent::ContactChannel,
         ids::{
             AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId,
             UserId, WorkflowId,
@@ -90,6 +91,7 @@ macro_rules! numbered_columns {
 numbered_columns! {
     RunStatus { Running = 0, Waiting = 1, Stuck = 2, Completed = 3, Failed = 4, Cancelled = 5 }
     EffectState { Claimed = 0, Confirmed = 1, Rejected = 2, Unknown = 3, Absent = 4 }
+    ContactChannel { Sms = 0, Call = 1, Email = 2 }
     Role { Agent = 0, Supervisor = 1, Admin = 2, Owner = 3 }
 }
 

@@ -203,6 +203,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         alerts: store.clone(),
         tasks: store.clone(),
         messages: store.clone(),
+        contacts: store.clone(),
     }
 }
 

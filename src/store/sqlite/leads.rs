@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     domain::{
+        consent::ConsentChange,
         ids::{AccountId, LeadId},
         lead::Lead,
         phone::PhoneNumber,
+        time::Timestamp,
     },
     store::{LeadStore, Page, PageRequest, StoreError, StoreResult},
 };
@@ -44,22 +46,35 @@ impl LeadStore for Sqlite {
     async fn update(&self, lead: Lead) -> StoreResult<()> {
         self.write(move |db| {
             refuse_taken_phone(db, &lead)?;
-            let updated = db
-                .prepare_cached(
-                    "UPDATE leads SET phone = ?3, email = ?4, body = ?5 WHERE id = ?1 AND account = ?2",
-                )?
-                .execute(params![
-                    lead.id,
-                    lead.account_id,
-                    lead.phone.as_ref().map(PhoneNumber::as_str),
-                    lead.email.as_deref().map(fold_email),
-                    body(&lead)?,
-                ])?;
-            if updated == 0 {
-                Err(missing("lead", lead.id))
-            } else {
-                Ok(())
+            let stored = get(db, lead.account_id, lead.id)?;
+            replace(
+                db,
+                &Lead {
+                    opted_out: stored.opted_out,
+                    opted_out_of: stored.opted_out_of,
+                    consent: stored.consent,
+                    ..lead
+                },
+            )
+        })
+        .await
+    }
+
+    async fn change_consent(
+        &self,
+        account_id: AccountId,
+        id: LeadId,
+        change: ConsentChange,
+        at: Timestamp,
+    ) -> StoreResult<(Lead, bool)> {
+        self.write(move |db| {
+            let mut lead = get(db, account_id, id)?;
+            let differs = lead.change_consent(&change);
+            if differs {
+                lead.updated_at = at;
+                replace(db, &lead)?;
             }
+            Ok((lead, differs))
         })
         .await
     }
@@ -79,15 +94,7 @@ impl LeadStore for Sqlite {
     }
 
     async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead> {
-        self.read(move |db| {
-            find(
-                db,
-                "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
-                (id, account_id),
-            )?
-            .ok_or_else(|| missing("lead", id))
-        })
-        .await
+        self.read(move |db| get(db, account_id, id)).await
     }
 
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
@@ -120,6 +127,27 @@ impl LeadStore for Sqlite {
         })
         .await
     }
+}
+
+fn get(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Lead> {
+    find(
+        db,
+        "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
+        (id, account),
+    )?
+    .ok_or_else(|| missing("lead", id))
+}
+
+fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
+    db.prepare_cached("UPDATE leads SET phone = ?3, email = ?4, body = ?5 WHERE id = ?1 AND account = ?2")?
+        .execute(params![
+            lead.id,
+            lead.account_id,
+            lead.phone.as_ref().map(PhoneNumber::as_str),
+            lead.email.as_deref().map(fold_email),
+            body(lead)?,
+        ])?;
+    Ok(())
 }
 
 fn by_phone(db: &Connection, account: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {

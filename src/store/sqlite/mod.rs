@@ -17,6 +17,7 @@ mod writer;
 mod accounts;
 mod alerts;
 mod calls;
+mod contacts;
 mod leads;
 mod messages;
 mod observations;

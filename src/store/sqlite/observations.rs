@@ -60,6 +60,26 @@ impl ObservationStore for Sqlite {
         .await
     }
 
+    async fn unrouted_of(
+        &self,
+        account_id: AccountId,
+        lead_id: Option<LeadId>,
+    ) -> StoreResult<Vec<Observation>> {
+        self.read(move |db| match lead_id {
+            Some(lead_id) => bodies(
+                db,
+                "SELECT body FROM observations WHERE routed = 0 AND lead = ?1 AND account = ?2 ORDER BY at, id LIMIT ?3",
+                (lead_id, account_id, LOOK_BACK_MAX),
+            ),
+            None => bodies(
+                db,
+                "SELECT body FROM observations WHERE routed = 0 AND lead IS NULL AND account = ?1 ORDER BY at, id LIMIT ?2",
+                (account_id, LOOK_BACK_MAX),
+            ),
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation> {
         self.read(move |db| {
             find(

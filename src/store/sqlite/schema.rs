@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1];
+const STEPS: &[&str] = &[STEP_1, STEP_2];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,14 @@ CREATE TABLE messages (
     id BLOB PRIMARY KEY, account BLOB NOT NULL, at INTEGER NOT NULL, provider_id TEXT, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX messages_by_account ON messages (account, at, id);
 CREATE INDEX messages_by_provider ON messages (account, provider_id) WHERE provider_id IS NOT NULL;
+";
+
+const STEP_2: &str = "
+CREATE TABLE contacts (
+    account BLOB NOT NULL, subject TEXT NOT NULL, channel INTEGER NOT NULL, at INTEGER NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (account, subject, channel, at, key)) WITHOUT ROWID;
+CREATE INDEX observations_unrouted_of_lead ON observations (lead, at, id) WHERE routed = 0 AND lead IS NOT NULL;
+CREATE INDEX observations_unrouted_of_nobody ON observations (account, at, id) WHERE routed = 0 AND lead IS NULL;
 ";
 
 #[cfg(test)]

@@ -93,6 +93,8 @@ pub(super) fn lead(account_id: AccountId) -> Lead {
         stage: "new".to_owned(),
         timezone: None,
         opted_out: false,
+        opted_out_of: std::collections::BTreeSet::new(),
+        consent: crate::domain::consent::Consent::default(),
         fields: std::collections::BTreeMap::new(),
         created_at: START,
         updated_at: START,
