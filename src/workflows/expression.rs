@@ -87,6 +87,24 @@ pub fn evaluate(condition: &str, scope: &Scope) -> Result<bool, ExpressionError>
     Ok(result.is_true())
 }
 
+/// Returns the value `expression` gives in `scope`, as JSON.
+///
+/// # Errors
+/// [`ExpressionError`], as for [`render`].
+pub fn value(expression: &str, scope: &Scope) -> Result<serde_json::Value, ExpressionError> {
+    check_length(expression)?;
+    let result = ENVIRONMENT
+        .compile_expression(expression)
+        .and_then(|compiled| compiled.eval(scope.value().clone()))
+        .map_err(explain)?;
+    if result.is_undefined() {
+        return Err(ExpressionError::UnknownVariable {
+            variable: format!("`{}`", expression.trim()),
+        });
+    }
+    serde_json::to_value(&result).map_err(|error| ExpressionError::Failed(error.to_string()))
+}
+
 /// Returns the variables `template` reads, dotted (`lead.name`), in order.
 ///
 /// # Errors

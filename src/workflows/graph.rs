@@ -29,6 +29,7 @@ pub(super) fn check(definition: &Definition, nodes: &Nodes, problems: &mut Vec<P
     }
     check_reach(definition, problems);
     check_cycles(definition, nodes, problems);
+    check_loops(definition, nodes, problems);
 }
 
 fn check_ends(at: usize, edge: &Edge, known: &[&str], problems: &mut Vec<Problem>) {
@@ -57,15 +58,22 @@ fn check_ends(at: usize, edge: &Edge, known: &[&str], problems: &mut Vec<Problem
 fn check_port(at: usize, edge: &Edge, nodes: &Nodes, problems: &mut Vec<Problem>) {
     let port = edge.port.as_deref().unwrap_or(PORT_OK);
     let ports = match nodes.get(&edge.from) {
-        _ if edge.from == TRIGGER => &[PORT_OK][..],
-        Some((kind, _)) => kind.ports(),
+        _ if edge.from == TRIGGER => vec![PORT_OK.to_owned()],
+        Some((kind, node)) => ports_of(*kind, node.as_ref()),
         None => return,
     };
+    let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
     if !ports.contains(&port) {
-        let mut problem = Problem::unknown(format!("edges[{at}].port"), "bad_port", "port", port, ports);
+        let mut problem = Problem::unknown(format!("edges[{at}].port"), "bad_port", "port", port, &ports);
         problem.message = format!("`{}` has no port `{port}`", edge.from);
         problems.push(problem);
     }
+}
+
+/// Every port of one node: its kind's and those written in its params.
+pub(super) fn ports_of(kind: &dyn NodeKind, node: &dyn Node) -> Vec<String> {
+    let fixed = kind.ports().iter().map(|port| (*port).to_owned());
+    fixed.chain(node.ports()).collect()
 }
 
 fn check_reach(definition: &Definition, problems: &mut Vec<Problem>) {
@@ -122,6 +130,41 @@ fn check_cycles(definition: &Definition, nodes: &Nodes, problems: &mut Vec<Probl
         ));
         blamed.extend(members);
     }
+}
+
+/// A loop goes on by itself: a way from its body back to it would begin it anew inside of itself.
+fn check_loops(definition: &Definition, nodes: &Nodes, problems: &mut Vec<Problem>) {
+    let behind = behind(definition);
+    for (at, edge) in definition.edges.iter().enumerate() {
+        if !is_into_body(edge, nodes) {
+            continue;
+        }
+        if edge.to == edge.from || reached_from(&edge.to, &behind).contains(edge.from.as_str()) {
+            let message = format!("the body of `{}` leads back to it", edge.from);
+            let fix = "end the body with its last node: the loop takes the next item by itself";
+            problems.push(Problem::new(format!("edges[{at}]"), "loop_back", message, fix));
+        }
+    }
+}
+
+/// The nodes that are reached only through a loop's body, where `item` and `index` are known.
+pub(super) fn in_loops<'a>(definition: &'a Definition, nodes: &Nodes) -> BTreeSet<&'a str> {
+    let mut outside = definition.clone();
+    outside.edges.retain(|edge| !is_into_body(edge, nodes));
+    let all_behind = behind(definition);
+    let behind = behind(&outside);
+    let reached_outside = reached_from(TRIGGER, &behind);
+    reached_from(TRIGGER, &all_behind)
+        .into_iter()
+        .filter(|node| !reached_outside.contains(node))
+        .collect()
+}
+
+fn is_into_body(edge: &Edge, nodes: &Nodes) -> bool {
+    nodes
+        .get(&edge.from)
+        .and_then(|(kind, _)| kind.body_port())
+        .is_some_and(|body| edge.port.as_deref() == Some(body))
 }
 
 /// For every node, the nodes a run may have been through before it.

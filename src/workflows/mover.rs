@@ -8,7 +8,7 @@ use super::{
     definition::{Audience, OnError, PORT_ERROR, PORT_OK},
     effect::{Command, Effect, Request, SendWindow},
     journal::{Entry, JournalEntry},
-    nodes::{Action, NodeError, Scene},
+    nodes::{Action, NodeError, RunFacts, Scene},
     plan::{Plan, PlannedNode},
     run::{Alarm, Phase, Run, Token, TokenState},
     scope::{Scope, World},
@@ -109,7 +109,7 @@ impl<'a> Mover<'a> {
         let visit = *count;
         *count += 1;
         let kind = planned.kind.name().to_owned();
-        let entered = match planned.node.enter(&self.scene()) {
+        let entered = match planned.node.enter(&self.scene(id)) {
             Ok(entered) => entered,
             Err(NodeError { code, message }) => return self.fail_node(id, visit, code, &message),
         };
@@ -117,15 +117,16 @@ impl<'a> Mover<'a> {
         match entered.action {
             Action::Leave { port, output } => {
                 self.keep_output(id, &output);
+                let onward = planned.behind(&port);
                 self.note(Entry::NodePassed {
                     node,
                     kind,
                     visit,
                     input,
-                    port: port.to_owned(),
+                    port: port.into_owned(),
                     output,
                 });
-                return planned.behind(port);
+                return onward;
             }
             Action::Wait { until } => {
                 self.note(Entry::NodeWaiting {
@@ -151,6 +152,18 @@ impl<'a> Mover<'a> {
                 });
                 let token = self.claim(effect);
                 self.place(id, visit, token);
+            }
+            Action::Stop { status, reason } => {
+                let output = json!({"status": status, "reason": reason});
+                self.note(Entry::NodePassed {
+                    node,
+                    kind,
+                    visit,
+                    input,
+                    port: String::new(),
+                    output,
+                });
+                self.end(status, reason);
             }
         }
         &[]
@@ -366,7 +379,7 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn scene(&mut self) -> Scene<'_> {
+    fn scene<'s>(&'s mut self, node: &'s str) -> Scene<'s> {
         let (world, run) = (self.world, &*self.run);
         let scope = self
             .scope
@@ -375,6 +388,12 @@ impl<'a> Mover<'a> {
             scope,
             now: world.now,
             lead: world.lead.as_ref(),
+            run: RunFacts {
+                id: run.id,
+                workflow_id: run.workflow_id,
+                lead_id: run.lead_id,
+                node,
+            },
             trigger: &run.trigger,
         }
     }

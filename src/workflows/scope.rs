@@ -13,6 +13,10 @@ use crate::domain::{call::Call, ids::AccountId, lead::Lead, time::Timestamp};
 
 /// The names an expression may start with.
 pub const ROOTS: &[&str] = &["trigger", "lead", "call", "steps", "account", "now"];
+/// What expressions inside a loop's body see besides.
+pub const LOOP_ROOTS: &[&str] = &["item", "index"];
+/// What a filter over awaited events sees besides; it holds what `trigger` does.
+pub const EVENT_ROOT: &str = "event";
 /// What `trigger` holds.
 pub const TRIGGER_FIELDS: &[&str] = &["type", "data", "excerpt", "score", "call_id", "lead_id", "at"];
 /// What `lead` holds. The account's own fields are under `lead.fields`.

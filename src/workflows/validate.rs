@@ -252,6 +252,7 @@ fn check_expressions(
     problems: &mut Vec<Problem>,
 ) -> BTreeSet<String> {
     let upstream = graph::upstream(definition);
+    let in_loops = graph::in_loops(definition, nodes);
     let known: Vec<&str> = definition.nodes.iter().map(|node| node.id.as_str()).collect();
     let mut read_steps = BTreeSet::new();
     if let Some(filter) = &definition.trigger.filter {
@@ -259,6 +260,7 @@ fn check_expressions(
             node: None,
             upstream: &BTreeSet::new(),
             known: &known,
+            in_loop: false,
         };
         variables::check(
             "trigger.filter",
@@ -279,6 +281,7 @@ fn check_expressions(
             node: Some(&written.id),
             upstream,
             known: &known,
+            in_loop: in_loops.contains(written.id.as_str()),
         };
         for source in node.sources() {
             let path = format!("nodes[{at}].params.{}", source.path);

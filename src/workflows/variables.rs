@@ -6,7 +6,7 @@ use super::{
     expression::{self, ExpressionError},
     nodes::SourceKind,
     problem::Problem,
-    scope::{ACCOUNT_FIELDS, CALL_FIELDS, LEAD_FIELDS, ROOTS, TRIGGER_FIELDS},
+    scope::{ACCOUNT_FIELDS, CALL_FIELDS, EVENT_ROOT, LEAD_FIELDS, LOOP_ROOTS, ROOTS, TRIGGER_FIELDS},
 };
 
 /// Where an expression stands.
@@ -17,6 +17,8 @@ pub(super) struct Place<'a> {
     pub upstream: &'a BTreeSet<&'a str>,
     /// All nodes.
     pub known: &'a [&'a str],
+    /// Whether every way here leads through a loop's body: whether `item` and `index` are there.
+    pub in_loop: bool,
 }
 
 /// Checks one expression; adds the steps it reads to `read_steps`.
@@ -30,7 +32,9 @@ pub(super) fn check(
 ) {
     let variables = match kind {
         SourceKind::Template => expression::template_variables(text),
-        SourceKind::Condition => expression::condition_variables(text),
+        SourceKind::Condition | SourceKind::Filter | SourceKind::Value => {
+            expression::condition_variables(text)
+        }
     };
     match variables {
         Err(error) => problems.push(Problem::new(
@@ -41,7 +45,7 @@ pub(super) fn check(
         )),
         Ok(variables) => {
             for variable in variables {
-                match check_variable(path, &variable, place) {
+                match check_variable(path, kind, &variable, place) {
                     Ok(Some(step)) => {
                         read_steps.insert(step);
                     }
@@ -65,7 +69,12 @@ fn fix_of(error: &ExpressionError) -> &'static str {
 }
 
 /// Checks one dotted variable. Returns the step whose output it reads, if it reads one.
-fn check_variable(path: &str, variable: &str, place: &Place<'_>) -> Result<Option<String>, Problem> {
+fn check_variable(
+    path: &str,
+    kind: SourceKind,
+    variable: &str,
+    place: &Place<'_>,
+) -> Result<Option<String>, Problem> {
     let mut parts = variable.split('.');
     let root = parts.next().unwrap_or_default();
     let field = parts.next();
@@ -84,6 +93,8 @@ fn check_variable(path: &str, variable: &str, place: &Place<'_>) -> Result<Optio
         "account" => within(ACCOUNT_FIELDS),
         "now" => within(&[]),
         "steps" => check_step(path, variable, field, parts.next(), place).map(Some),
+        EVENT_ROOT if kind == SourceKind::Filter => within(TRIGGER_FIELDS),
+        name if LOOP_ROOTS.contains(&name) => check_loop_root(path, name, place).map(|()| None),
         other if expression::is_global(other) => Ok(None),
         other => Err(Problem::unknown(
             path,
@@ -93,6 +104,19 @@ fn check_variable(path: &str, variable: &str, place: &Place<'_>) -> Result<Optio
             ROOTS,
         )),
     }
+}
+
+fn check_loop_root(path: &str, name: &str, place: &Place<'_>) -> Result<(), Problem> {
+    if place.in_loop {
+        return Ok(());
+    }
+    let message = format!("`{name}` is known only where every way leads through a for_each's `item` port");
+    Err(Problem::new(
+        path,
+        "unknown_variable",
+        message,
+        "read it inside the loop",
+    ))
 }
 
 fn check_step(

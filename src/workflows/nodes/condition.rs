@@ -57,7 +57,7 @@ impl Node for Params {
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {
         let holds = self.r#if.holds(scene)?;
         let action = Action::Leave {
-            port: if holds { "true" } else { "false" },
+            port: if holds { "true" } else { "false" }.into(),
             output: json!({"result": holds}),
         };
         Ok(Entered {

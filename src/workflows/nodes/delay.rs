@@ -119,7 +119,7 @@ impl Node for Pause {
         }
         let action = if until <= scene.now {
             Action::Leave {
-                port: PORT_OK,
+                port: PORT_OK.into(),
                 output: json!({"until": until}),
             }
         } else {

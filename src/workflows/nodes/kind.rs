@@ -1,13 +1,18 @@
 //! What every node kind gives the core: its schema, its checks, its ports, and what it does when a run comes by.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::source::Source;
 use crate::{
-    domain::{lead::Lead, time::Timestamp},
+    domain::{
+        ids::{LeadId, RunId, WorkflowId},
+        lead::Lead,
+        run::RunStatus,
+        time::Timestamp,
+    },
     workflows::{
         definition::{Audience, PORT_OK},
         effect::{InDoubt, Request},
@@ -25,8 +30,17 @@ pub trait NodeKind: Send + Sync {
     fn title(&self) -> &'static str;
     /// JSON Schema of `params`; forms are drawn from it.
     fn schema(&self) -> Value;
-    /// The ports a run may leave by.
+    /// The ports a run may leave by; for a kind whose ports are written in its params ([`NodeKind::ports_from`]), those
+    /// that every node of it has.
     fn ports(&self) -> &'static [&'static str];
+    /// Where in `params` further ports are written, as in `cases[].port`.
+    fn ports_from(&self) -> Option<&'static str> {
+        None
+    }
+    /// The port into a loop's body: what is reached only through it sees `item` and `index`.
+    fn body_port(&self) -> Option<&'static str> {
+        None
+    }
     /// Whom nodes of this kind reach when the definition does not say.
     fn audience(&self) -> Audience {
         Audience::Staff
@@ -46,6 +60,10 @@ pub trait NodeKind: Send + Sync {
 pub trait Node: fmt::Debug + Send + Sync {
     /// Every expression in the params, for validation.
     fn sources(&self) -> Vec<Source<'_>>;
+    /// The ports written in the params, besides those of the kind.
+    fn ports(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Decides what the run does here. Pure.
     ///
     /// # Errors
@@ -66,9 +84,22 @@ pub trait Node: fmt::Debug + Send + Sync {
 pub struct Scene<'a> {
     pub scope: &'a Scope,
     pub now: Timestamp,
+    /// The lead: in a loop over leads the item's, else the run's.
     pub lead: Option<&'a Lead>,
+    pub run: RunFacts<'a>,
     /// What started the run.
     pub trigger: &'a Value,
+}
+
+/// Which run, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct RunFacts<'a> {
+    pub id: RunId,
+    pub workflow_id: WorkflowId,
+    /// The lead that effects made here are about.
+    pub lead_id: Option<LeadId>,
+    /// The node.
+    pub node: &'a str,
 }
 
 /// What a node decided.
@@ -83,11 +114,16 @@ pub struct Entered {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// At once, by `port`.
-    Leave { port: &'static str, output: Value },
+    Leave { port: Cow<'static, str>, output: Value },
     /// By `ok`, not before `until`.
     Wait { until: Timestamp },
     /// By `ok` once the effect is carried out.
     Act(Request),
+    /// The run ends here, whatever else is under way.
+    Stop {
+        status: RunStatus,
+        reason: Option<String>,
+    },
 }
 
 /// Why a node cannot do its part.

@@ -9,8 +9,11 @@ mod registry;
 mod send_sms;
 mod slack_message;
 mod source;
+mod split;
+mod stop;
+mod switch;
 mod webhook;
 
-pub use kind::{Action, Entered, Node, NodeError, NodeKind, Scene};
+pub use kind::{Action, Entered, Node, NodeError, NodeKind, RunFacts, Scene};
 pub use registry::{KindInfo, catalogue, kind, names};
-pub use source::{Condition, Source, SourceKind, Template};
+pub use source::{Condition, Filter, Source, SourceKind, Template, ValueExpression};

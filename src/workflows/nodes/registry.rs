@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{
     alert::Alert, condition::ConditionKind, create_task::CreateTask, delay::Delay, kind::NodeKind,
-    send_sms::SendSms, slack_message::SlackMessage, webhook::Webhook,
+    send_sms::SendSms, slack_message::SlackMessage, split::SplitKind, stop::Stop, switch::SwitchKind,
+    webhook::Webhook,
 };
 use crate::workflows::definition::Audience;
 
@@ -18,6 +19,9 @@ static KINDS: &[&dyn NodeKind] = &[
     &Webhook,
     &Delay,
     &ConditionKind,
+    &SwitchKind,
+    &SplitKind,
+    &Stop,
 ];
 
 /// What a form needs to know of a kind.
@@ -27,6 +31,9 @@ pub struct KindInfo {
     pub name: &'static str,
     pub title: &'static str,
     pub ports: &'static [&'static str],
+    /// Where in `params` further ports are written, as in `cases[].port`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports_from: Option<&'static str>,
     pub audience: Audience,
     /// JSON Schema of `params`.
     pub schema: Value,
@@ -53,6 +60,7 @@ pub fn catalogue() -> Vec<KindInfo> {
             name: kind.name(),
             title: kind.title(),
             ports: kind.ports(),
+            ports_from: kind.ports_from(),
             audience: kind.audience(),
             schema: kind.schema(),
         })

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 
 use super::kind::{NodeError, Scene};
-use crate::workflows::expression::{self, ExpressionError};
+use crate::workflows::{
+    expression::{self, ExpressionError},
+    scope::Scope,
+};
 
 /// Text with `{{ … }}` in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,6 +18,16 @@ pub struct Template(String);
 #[serde(transparent)]
 pub struct Condition(String);
 
+/// An expression whose value is used as it is: a list, a number, a text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ValueExpression(String);
+
+/// A condition about an `event`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Filter(String);
+
 /// Where an expression stands and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source<'a> {
@@ -24,11 +37,15 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// Which of the two forms an expression has.
+/// Which form an expression has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
     Template,
     Condition,
+    /// A condition that sees `event` too.
+    Filter,
+    /// An expression that gives any value.
+    Value,
 }
 
 impl Template {
@@ -90,6 +107,52 @@ impl Condition {
         Source {
             path: path.into(),
             kind: SourceKind::Condition,
+            text: &self.0,
+        }
+    }
+}
+
+impl ValueExpression {
+    /// Returns the value it gives.
+    ///
+    /// # Errors
+    /// What the expression lacks.
+    pub fn value(&self, scene: &Scene<'_>) -> Result<serde_json::Value, ExpressionError> {
+        expression::value(&self.0, scene.scope)
+    }
+
+    /// The expression's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The expression as a source at `path`.
+    #[must_use]
+    pub fn source(&self, path: impl Into<String>) -> Source<'_> {
+        Source {
+            path: path.into(),
+            kind: SourceKind::Value,
+            text: &self.0,
+        }
+    }
+}
+
+impl Filter {
+    /// Returns whether it holds in a scope that has `event`.
+    ///
+    /// # Errors
+    /// What the expression lacks.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, ExpressionError> {
+        expression::evaluate(&self.0, scope)
+    }
+
+    /// The filter as a source at `path`.
+    #[must_use]
+    pub fn source(&self, path: impl Into<String>) -> Source<'_> {
+        Source {
+            path: path.into(),
+            kind: SourceKind::Filter,
             text: &self.0,
         }
     }

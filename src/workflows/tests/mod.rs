@@ -3,5 +3,5 @@
 mod expressions;
 mod properties;
 mod step;
-mod story;
+pub(in crate::workflows) mod story;
 mod validation;

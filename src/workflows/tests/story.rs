@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-pub(super) const START: Timestamp = Timestamp::from_unix_millis(1_795_338_000_000);
+pub(in crate::workflows) const START: Timestamp = Timestamp::from_unix_millis(1_795_338_000_000);
 
 /// A run with the world around it, driven input by input.
-pub(super) struct Story {
+pub(in crate::workflows) struct Story {
     pub plan: Plan,
     pub world: World,
     pub run: Run,
@@ -82,7 +82,7 @@ impl Story {
     }
 }
 
-pub(super) fn lead(account_id: AccountId) -> Lead {
+pub(in crate::workflows) fn lead(account_id: AccountId) -> Lead {
     Lead {
         id: LeadId::derived(START, &[b"lead"]),
         account_id,
@@ -101,7 +101,7 @@ pub(super) fn lead(account_id: AccountId) -> Lead {
     }
 }
 
-pub(super) fn acts(transition: &Transition) -> Vec<&Effect> {
+pub(in crate::workflows) fn acts(transition: &Transition) -> Vec<&Effect> {
     transition
         .commands
         .iter()
@@ -112,7 +112,7 @@ pub(super) fn acts(transition: &Transition) -> Vec<&Effect> {
         .collect()
 }
 
-pub(super) fn done(effect: &Effect) -> Input {
+pub(in crate::workflows) fn done(effect: &Effect) -> Input {
     Input::EffectDone {
         key: effect.key.clone(),
         attempt: effect.attempt,
@@ -121,7 +121,7 @@ pub(super) fn done(effect: &Effect) -> Input {
     }
 }
 
-pub(super) fn failed(effect: &Effect, kind: FailureKind) -> Input {
+pub(in crate::workflows) fn failed(effect: &Effect, kind: FailureKind) -> Input {
     let failure = Failure {
         kind,
         code: "503".to_owned(),
@@ -135,7 +135,7 @@ pub(super) fn failed(effect: &Effect, kind: FailureKind) -> Input {
     }
 }
 
-pub(super) fn unknown(effect: &Effect) -> Input {
+pub(in crate::workflows) fn unknown(effect: &Effect) -> Input {
     Input::EffectUnknown {
         key: effect.key.clone(),
         attempt: effect.attempt,
@@ -143,7 +143,7 @@ pub(super) fn unknown(effect: &Effect) -> Input {
     }
 }
 
-pub(super) fn looked_up(effect: &Effect, finding: Finding) -> Input {
+pub(in crate::workflows) fn looked_up(effect: &Effect, finding: Finding) -> Input {
     Input::LookedUp {
         key: effect.key.clone(),
         attempt: effect.attempt,
@@ -152,7 +152,7 @@ pub(super) fn looked_up(effect: &Effect, finding: Finding) -> Input {
 }
 
 /// One node behind the trigger, with `extra` laid over it.
-pub(super) fn single(kind: &str, params: &Value, extra: &Value) -> Value {
+pub(in crate::workflows) fn single(kind: &str, params: &Value, extra: &Value) -> Value {
     let mut node = json!({"id": "one", "type": kind, "params": params});
     for (name, value) in extra.as_object().into_iter().flatten() {
         node[name] = value.clone();
@@ -161,6 +161,6 @@ pub(super) fn single(kind: &str, params: &Value, extra: &Value) -> Value {
         "edges": [{"from": "trigger", "to": "one"}]})
 }
 
-pub(super) fn sms(extra: &Value) -> Value {
+pub(in crate::workflows) fn sms(extra: &Value) -> Value {
     single("send_sms", &json!({"body": "Hi {{ lead.first_name }}"}), extra)
 }
