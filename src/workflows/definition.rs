@@ -383,23 +383,56 @@ impl TimeOfDay {
     pub const fn minutes(self) -> u16 {
         self.0
     }
+
+    /// Returns the time that many minutes after midnight; `None` from 24:00 on.
+    #[must_use]
+    pub const fn from_minutes(minutes: u16) -> Option<Self> {
+        if minutes < 24 * 60 {
+            Some(Self(minutes))
+        } else {
+            None
+        }
+    }
+}
+
+/// Why a text is not a time of day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a time of day like `21:00`")]
+pub struct TimeOfDayError(String);
+
+impl std::str::FromStr for TimeOfDay {
+    type Err = TimeOfDayError;
+
+    fn from_str(text: &str) -> Result<Self, TimeOfDayError> {
+        let two_digits = |part: &str| {
+            let well_formed = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<u16>().ok().filter(|_| well_formed)
+        };
+        text.split_once(':')
+            .and_then(|(hours, minutes)| Some((two_digits(hours)?, two_digits(minutes)?)))
+            .filter(|(_, minutes)| *minutes < 60)
+            .and_then(|(hours, minutes)| Self::from_minutes(hours * 60 + minutes))
+            .ok_or_else(|| TimeOfDayError(text.to_owned()))
+    }
+}
+
+impl std::fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
 }
 
 impl Serialize for TimeOfDay {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let two_digits = |part: &str| part.parse::<u16>().ok().filter(|_| part.len() == 2);
-        text.split_once(':')
-            .and_then(|(hours, minutes)| Some((two_digits(hours)?, two_digits(minutes)?)))
-            .filter(|(hours, minutes)| *hours < 24 && *minutes < 60)
-            .map(|(hours, minutes)| Self(hours * 60 + minutes))
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time of day like `21:00`")))
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -5,6 +5,7 @@
 
 // What an author writes.
 pub mod automations;
+pub mod calendar;
 pub mod definition;
 pub mod enrolment;
 pub mod expression;
@@ -12,6 +13,7 @@ mod graph;
 pub mod nodes;
 pub mod plan;
 pub mod problem;
+mod regions;
 mod schemas;
 pub mod scope;
 pub mod trigger;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
+    calendar,
     definition::{Definition, NodeDefinition},
     graph,
     nodes::{self, Node, NodeKind, SourceKind},
@@ -94,7 +95,7 @@ fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
     if let Some(zone) = settings
         .timezone
         .as_deref()
-        .filter(|zone| !looks_like_a_zone(zone))
+        .filter(|zone| calendar::zone(zone).is_none())
     {
         let message = format!("`{zone}` is not an IANA time zone");
         problems.push(Problem::new(
@@ -119,18 +120,6 @@ fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
     for (at, kind) in settings.exit_on.iter().enumerate() {
         problems.extend(trigger::check_event(&format!("settings.exit_on[{at}]"), kind));
     }
-}
-
-/// Whether the text has a zone's form. Whether the zone exists is known where zones are computed with: this module reads
-/// no files.
-fn looks_like_a_zone(zone: &str) -> bool {
-    let part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_uppercase())
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-    };
-    zone == "UTC" || (zone.contains('/') && zone.split('/').all(part))
 }
 
 fn check_ids(definition: &Definition, problems: &mut Vec<Problem>) {

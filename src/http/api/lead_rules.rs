@@ -48,7 +48,7 @@ pub fn checked(mut lead: Lead) -> ApiResult<Lead> {
         ));
     }
     if let Some(zone) = &lead.timezone
-        && jiff::tz::TimeZone::get(zone).is_err()
+        && crate::workflows::calendar::zone(zone).is_none()
     {
         errors.push(FieldError::new(
             "timezone",

@@ -1,5 +1,6 @@
 //! Tests of the core as a whole.
 
+mod calendar;
 mod expressions;
 mod properties;
 mod step;
