@@ -380,7 +380,7 @@ impl<'a> Mover<'a> {
     }
 
     fn scene<'s>(&'s mut self, node: &'s str) -> Scene<'s> {
-        let (world, run) = (self.world, &*self.run);
+        let (plan, world, run) = (self.plan, self.world, &*self.run);
         let scope = self
             .scope
             .get_or_insert_with(|| Scope::new(world, &run.trigger, &run.outputs));
@@ -388,6 +388,7 @@ impl<'a> Mover<'a> {
             scope,
             now: world.now,
             lead: world.lead.as_ref(),
+            settings_zone: plan.definition().settings.timezone.as_deref(),
             run: RunFacts {
                 id: run.id,
                 workflow_id: run.workflow_id,

@@ -86,6 +86,8 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// The lead: in a loop over leads the item's, else the run's.
     pub lead: Option<&'a Lead>,
+    /// The workflow's `settings.timezone`: for a lead whose own zone is not known.
+    pub settings_zone: Option<&'a str>,
     pub run: RunFacts<'a>,
     /// What started the run.
     pub trigger: &'a Value,

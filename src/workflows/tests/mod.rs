@@ -1,6 +1,7 @@
 //! Tests of the core as a whole.
 
 mod calendar;
+mod delays;
 mod expressions;
 mod properties;
 mod step;
