@@ -258,10 +258,10 @@ async fn start_actors(
         plans,
         runs: runs.clone(),
     };
-    let lead_actors = Residents::start(lead_kind, root.get_cell()).await?;
+    let lead_actors = Residents::start(lead_kind.clone(), root.get_cell()).await?;
     // Set once: this is the only place, and it runs once.
     let _ = leads_later.set(lead_actors.clone());
-    let leads = LeadsHandle::new(store.clone(), lead_actors);
+    let leads = LeadsHandle::new(lead_kind, lead_actors);
     let call_kind = CallKind {
         store: store.clone(),
         bus: bus.clone(),

@@ -202,7 +202,7 @@ impl LeadActor {
             plan: &plan,
         };
         if self.kind.runs.start_triggered(start).await? == Recorded::Fresh {
-            tracing::info!(%run_id, workflow_id = %row.id, trigger = %observation.kind, "run started");
+            tracing::debug!(%run_id, workflow_id = %row.id, trigger = %observation.kind, "run started");
         }
         Ok(Routed::Wholly)
     }

@@ -3,8 +3,10 @@
 //! In: observations from calls, doors and effects. Out: the observation kept in the store, then one message to the lead's actor.
 
 use super::{
+    intake,
     lead::{LeadKind, LeadMsg},
     residents::Residents,
+    runs::RunError,
 };
 use crate::{
     domain::{
@@ -36,21 +38,32 @@ impl Subject {
 #[derive(Clone)]
 pub struct LeadsHandle {
     store: Store,
+    kind: LeadKind,
     leads: Residents<LeadKind>,
 }
 
 impl LeadsHandle {
-    /// Ties the store to the lead actors.
+    /// Ties the store to the lead actors of this kind.
     #[must_use]
-    pub fn new(store: Store, leads: Residents<LeadKind>) -> Self {
-        Self { store, leads }
+    pub fn new(kind: LeadKind, leads: Residents<LeadKind>) -> Self {
+        let store = kind.store.clone();
+        Self { store, kind, leads }
     }
 
-    /// Keeps an observation, then hands it to its lead's actor. When this returns, its consequences survive a crash.
+    /// Keeps an observation and brings it to its lead's actor, or, when it is about nobody, starts at once what it leads to.
+    /// When this returns, its consequences survive a crash.
     ///
     /// # Errors
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
     pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
+        if intake::may_take(&observation) {
+            match intake::take_in(&self.kind, observation.clone()).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(RunError::Store(error)) => return Err(error),
+                // The way through the mailbox keeps the fact and says what is wrong with its runs.
+                Err(error) => tracing::error!(%error, "a fact could not be taken in at once"),
+            }
+        }
         let recorded = self.store.observations.record(observation.clone()).await?;
         if recorded == Recorded::Fresh {
             self.leads.deliver(

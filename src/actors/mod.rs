@@ -7,6 +7,7 @@ mod call_news;
 pub mod calls;
 pub mod effects;
 pub mod hearing;
+mod intake;
 pub mod lead;
 pub mod leads;
 pub mod plans;

@@ -21,8 +21,8 @@ use crate::{
         observation::Observation,
         time::Timestamp,
     },
-    store::{Recorded, Store, StoreError, StoreResult},
-    workflows::{Input, Plan, Run, RunSeed, transition, trigger},
+    store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
+    workflows::{Input, Plan, Run, RunSeed, Transition, World, transition, trigger},
 };
 
 pub use crate::workflows::Choice;
@@ -67,6 +67,38 @@ pub struct TriggeredStart<'a> {
     pub workflow_id: WorkflowId,
     pub version: u32,
     pub plan: &'a Plan,
+}
+
+/// What a start leads to before anything is on disk.
+pub struct FirstStep {
+    pub append: RunAppend,
+    pub created: Box<Transition>,
+}
+
+impl TriggeredStart<'_> {
+    /// The first step of the run. Pure: the same fact gives the same run.
+    #[must_use]
+    pub fn first_step(&self, world: &World) -> FirstStep {
+        let created = transition(self.plan, Run::new(self.seed(world.now)), Input::Started, world);
+        FirstStep {
+            append: append_of(&created, 0, world.now),
+            created: Box::new(created),
+        }
+    }
+
+    fn seed(&self, now: Timestamp) -> RunSeed {
+        let observation = self.observation;
+        RunSeed {
+            id: triggered_run_id(observation, self.workflow_id),
+            account_id: observation.account_id,
+            workflow_id: self.workflow_id,
+            version: self.version,
+            lead_id: observation.lead_id,
+            call_id: observation.call_id,
+            trigger: trigger::value_of(observation),
+            started_at: now,
+        }
+    }
 }
 
 /// The runs. Cheap to clone.
@@ -143,34 +175,22 @@ impl RunsHandle {
     /// # Errors
     /// [`RunError::Store`] when it could not be kept.
     pub async fn start_triggered(&self, start: TriggeredStart<'_>) -> Result<Recorded, RunError> {
-        let TriggeredStart {
-            observation,
-            workflow_id,
-            version,
-            plan,
-        } = start;
-        let seed = RunSeed {
-            id: triggered_run_id(observation, workflow_id),
-            account_id: observation.account_id,
-            workflow_id,
-            version,
-            lead_id: observation.lead_id,
-            call_id: observation.call_id,
-            trigger: trigger::value_of(observation),
-            started_at: clock::now(),
-        };
-        self.start(plan, seed).await
+        self.start(start.plan, start.seed(clock::now())).await
+    }
+
+    /// Lets a run move whose first append is on disk.
+    pub fn created(&self, created: Box<Transition>) {
+        metrics::counter!("patchcord_runs_started_total").increment(1);
+        self.runs.deliver(created.run.id(), RunMsg::Created(created));
     }
 
     async fn start(&self, plan: &Plan, seed: RunSeed) -> Result<Recorded, RunError> {
-        let id = seed.id;
         let world = world(&self.store, seed.account_id, seed.lead_id, seed.call_id).await?;
         let now = world.now;
         let created = transition(plan, Run::new(seed), Input::Started, &world);
         let recorded = self.store.runs.create(append_of(&created, 0, now)).await?;
         if recorded == Recorded::Fresh {
-            metrics::counter!("patchcord_runs_started_total").increment(1);
-            self.runs.deliver(id, RunMsg::Created(Box::new(created)));
+            self.created(Box::new(created));
         }
         Ok(recorded)
     }

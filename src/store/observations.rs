@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Page, PageRequest, Recorded, StoreResult};
+use super::{Page, PageRequest, Recorded, StoreResult, runs::RunAppend};
 use crate::domain::{
     ids::{AccountId, LeadId, ObservationId},
     observation::Observation,
@@ -13,6 +13,9 @@ use crate::domain::{
 pub trait ObservationStore: Send + Sync {
     /// Keeps a fact. The same id again changes nothing.
     async fn record(&self, observation: Observation) -> StoreResult<Recorded>;
+    /// Keeps a fact together with the first append of every run it starts, in one write, and marks it as routed. A fact that
+    /// was kept before changes nothing, and none of its runs is made.
+    async fn record_routed(&self, observation: Observation, runs: Vec<RunAppend>) -> StoreResult<Recorded>;
     /// Marks that its runs exist.
     async fn mark_routed(&self, id: ObservationId) -> StoreResult<()>;
     /// Recovery scan over all accounts: facts whose runs may not exist yet, oldest first.

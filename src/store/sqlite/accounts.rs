@@ -46,10 +46,18 @@ impl AccountStore for Sqlite {
     }
 
     async fn account(&self, id: AccountId) -> StoreResult<Account> {
-        self.read(move |db| {
-            find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?.ok_or_else(|| missing("account", id))
-        })
-        .await
+        if let Some(account) = self.accounts_read.get(&id) {
+            return Ok(account);
+        }
+        let mark = self.accounts_read.mark();
+        let account: Account = self
+            .read(move |db| {
+                find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?
+                    .ok_or_else(|| missing("account", id))
+            })
+            .await?;
+        self.accounts_read.put(id, account.clone(), mark);
+        Ok(account)
     }
 
     async fn create_user(&self, user: User) -> StoreResult<()> {

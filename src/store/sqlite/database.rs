@@ -15,10 +15,14 @@ use super::{
     backup, checkpoint,
     queue::{Closed, Queue},
     readers::{self, READERS, READS_QUEUED_MAX, Read},
+    remembered::Remembered,
     schema,
     writer::{self, CommitCounts, Counters, Panicked, PendingWrite, WRITES_QUEUED_MAX, Write},
 };
-use crate::store::{Store, StoreError, StoreResult};
+use crate::{
+    domain::ids::AccountId,
+    store::{Store, StoreError, StoreResult, accounts::Account, workflows::WorkflowRow},
+};
 
 /// How long a connection waits for another process (a backup, a command-line tool) that holds a lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +41,9 @@ pub(super) struct Sqlite {
     pub(super) writes: Queue<Box<dyn Write>>,
     reads: Queue<Read>,
     counters: Counters,
+    pub(super) accounts_read: Remembered<AccountId, Account>,
+    /// By account and type of trigger.
+    pub(super) triggered_read: Remembered<(AccountId, String), Vec<WorkflowRow>>,
 }
 
 impl Sqlite {
@@ -164,6 +171,8 @@ fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(
         writes: Queue::new(WRITES_QUEUED_MAX),
         reads: Queue::new(READS_QUEUED_MAX),
         counters: Counters::default(),
+        accounts_read: Remembered::new(),
+        triggered_read: Remembered::new(),
     });
     let (bell, rung) = checkpoint::bell(path);
     let checkpoint_db = connect(path, CHECKPOINT_PRAGMAS)?;

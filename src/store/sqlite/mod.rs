@@ -1,7 +1,7 @@
 //! The embedded store: SQLite with one writer thread that commits many writes together.
 //!
 //! `database` opens it and ties the parts together; `writer`, `readers` and `checkpoint` are its threads, all fed by `queue`;
-//! `schema`, `columns` and `cursor` say how things look on disk; then one file per aggregate, named like the trait's.
+//! `schema`, `columns`, `journal_rows` and `cursor` say how things look on disk, `remembered` spares re-reading; then one file per aggregate, named like the trait's.
 //! The only place with SQL.
 
 mod backup;
@@ -9,7 +9,9 @@ mod checkpoint;
 mod columns;
 mod cursor;
 mod database;
+mod journal_rows;
 mod queue;
+mod remembered;
 mod readers;
 mod schema;
 mod writer;

@@ -1,6 +1,7 @@
 //! Observations in SQLite.
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 use super::{
     columns::{bodies, body, find, missing, page_of_bodies, recorded},
@@ -13,7 +14,7 @@ use crate::{
         observation::Observation,
         time::Timestamp,
     },
-    store::{ObservationStore, Page, PageRequest, Recorded, StoreResult},
+    store::{ObservationStore, Page, PageRequest, Recorded, StoreResult, runs::RunAppend},
 };
 
 /// Most facts that a look back is given.
@@ -22,20 +23,21 @@ const LOOK_BACK_MAX: u32 = 1_000;
 #[async_trait]
 impl ObservationStore for Sqlite {
     async fn record(&self, observation: Observation) -> StoreResult<Recorded> {
+        let body = body(&observation)?;
+        self.write(move |db| insert(db, &observation, &body, Routed::No))
+            .await
+    }
+
+    async fn record_routed(&self, observation: Observation, runs: Vec<RunAppend>) -> StoreResult<Recorded> {
+        let body = body(&observation)?;
         self.write(move |db| {
-            let inserted = db
-                .prepare_cached(
-                    "INSERT INTO observations (id, account, lead, at, routed, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)
-                     ON CONFLICT (id) DO NOTHING",
-                )?
-                .execute((
-                    observation.id,
-                    observation.account_id,
-                    observation.lead_id,
-                    observation.at,
-                    body(&observation)?,
-                ))?;
-            Ok(recorded(inserted))
+            let recorded = insert(db, &observation, &body, Routed::Yes)?;
+            if recorded == Recorded::Fresh {
+                for append in &runs {
+                    super::runs::create(db, append)?;
+                }
+            }
+            Ok(recorded)
         })
         .await
     }
@@ -126,4 +128,28 @@ impl ObservationStore for Sqlite {
         })
         .await
     }
+}
+
+/// Whether every run of a fact is known to exist.
+#[derive(Clone, Copy)]
+enum Routed {
+    No,
+    Yes,
+}
+
+fn insert(db: &Connection, observation: &Observation, body: &str, routed: Routed) -> StoreResult<Recorded> {
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO observations (id, account, lead, at, routed, body) VALUES (?1, ?2, ?3, ?4, ?6, ?5)
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute((
+            observation.id,
+            observation.account_id,
+            observation.lead_id,
+            observation.at,
+            body,
+            matches!(routed, Routed::Yes),
+        ))?;
+    Ok(recorded(inserted))
 }

@@ -7,6 +7,7 @@ use super::{
     columns::{Count, millis, missing},
     cursor::{List, Position, Window},
     database::Sqlite,
+    journal_rows,
 };
 use crate::{
     domain::ids::{AccountId, LeadId, RunId, WorkflowId},
@@ -53,14 +54,17 @@ impl RunStore for Sqlite {
             check_owner(db, account_id, id)?;
             let mut statement =
                 db.prepare_cached("SELECT seq, at, entry FROM journal WHERE run = ?1 ORDER BY seq")?;
-            let lines = statement.query_map([id], |row| {
-                Ok(JournalLine {
+            let mut rows = statement.query([id])?;
+            let mut lines = Vec::new();
+            while let Some(row) = rows.next()? {
+                let row = JournalLine {
                     seq: row.get::<_, Count>(0)?.0,
                     at: row.get(1)?,
                     entry: row.get(2)?,
-                })
-            })?;
-            Ok(lines.collect::<rusqlite::Result<_>>()?)
+                };
+                lines.extend(journal_rows::lines_of(row));
+            }
+            Ok(lines)
         })
         .await
     }
@@ -150,7 +154,7 @@ impl RunStore for Sqlite {
     }
 }
 
-fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {
+pub(super) fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {
     let run = &append.head;
     let inserted = db
         .prepare_cached(
@@ -177,7 +181,7 @@ fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {
     if inserted == 0 {
         return Ok(Recorded::Duplicate);
     }
-    count(db, run, Tally::of(run.status), 1)?;
+    count(db, run, None, Tally::of(run.status))?;
     write_rows(db, append)?;
     Ok(Recorded::Fresh)
 }
@@ -216,8 +220,7 @@ fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
     ])?;
     let (before, after) = (Tally::of(status), Tally::of(run.status));
     if before != after {
-        count(db, run, before, -1)?;
-        count(db, run, after, 1)?;
+        count(db, run, Some(before), after)?;
     }
     write_rows(db, append)
 }
@@ -225,9 +228,9 @@ fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
 /// What every transition carries below the head.
 fn write_rows(db: &Connection, append: &RunAppend) -> StoreResult<()> {
     let id = append.head.id;
-    for line in &append.journal {
+    for row in journal_rows::rows_of(&append.journal) {
         db.prepare_cached("INSERT INTO journal (run, seq, at, entry) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((id, Count(line.seq), line.at, &line.entry))?;
+            .execute((id, Count(row.seq), row.at, row.entry.as_ref()))?;
     }
     for timer in &append.timers_cleared {
         db.prepare_cached("DELETE FROM timers WHERE run = ?1 AND timer = ?2")?
@@ -276,28 +279,22 @@ impl Tally {
         }
     }
 
-    const fn column(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
+    /// How the four columns change when a run goes from `before` to `after`.
+    fn changes(before: Option<Self>, after: Self) -> [i64; 4] {
+        [Self::Active, Self::Completed, Self::Failed, Self::Cancelled]
+            .map(|tally| i64::from(tally == after) - i64::from(Some(tally) == before))
     }
 }
 
 /// Keeps the tally as runs move: counting a workflow's runs when asked would scan them all.
-fn count(db: &Connection, run: &RunHead, tally: Tally, change: i64) -> StoreResult<()> {
-    let column = tally.column();
+fn count(db: &Connection, run: &RunHead, before: Option<Tally>, after: Tally) -> StoreResult<()> {
+    let [active, completed, failed, cancelled] = Tally::changes(before, after);
     db.prepare_cached(
-        "INSERT INTO run_counts (workflow, account, active, completed, failed, cancelled) VALUES (?1, ?2, 0, 0, 0, 0)
-         ON CONFLICT (workflow) DO NOTHING",
+        "INSERT INTO run_counts (workflow, account, active, completed, failed, cancelled) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (workflow) DO UPDATE SET active = active + ?3, completed = completed + ?4, failed = failed + ?5,
+            cancelled = cancelled + ?6",
     )?
-    .execute((run.workflow_id, run.account_id))?;
-    db.prepare_cached(&format!(
-        "UPDATE run_counts SET {column} = {column} + ?2 WHERE workflow = ?1"
-    ))?
-    .execute((run.workflow_id, change))?;
+    .execute((run.workflow_id, run.account_id, active, completed, failed, cancelled))?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::{
 #[async_trait]
 impl WorkflowStore for Sqlite {
     async fn create(&self, row: WorkflowRow, version: Option<WorkflowVersion>) -> StoreResult<()> {
-        self.write(move |db| {
+        let written = self.write(move |db| {
             let inserted = db
                 .prepare_cached(
                     "INSERT INTO workflows (id, account, created_at, trigger, live, revision, body)
@@ -39,11 +39,13 @@ impl WorkflowStore for Sqlite {
             }
             add_version(db, version.as_ref())
         })
-        .await
+        .await;
+        self.triggered_read.forget();
+        written
     }
 
     async fn update(&self, row: WorkflowRow, version: Option<WorkflowVersion>) -> StoreResult<()> {
-        self.write(move |db| {
+        let written = self.write(move |db| {
             let stored = db
                 .prepare_cached("SELECT revision FROM workflows WHERE id = ?1 AND account = ?2")?
                 .query_row((row.id, row.account_id), |found| found.get::<_, Count>(0))
@@ -68,11 +70,13 @@ impl WorkflowStore for Sqlite {
             ))?;
             add_version(db, version.as_ref())
         })
-        .await
+        .await;
+        self.triggered_read.forget();
+        written
     }
 
     async fn delete(&self, account_id: AccountId, id: WorkflowId) -> StoreResult<()> {
-        self.write(move |db| {
+        let written = self.write(move |db| {
             let deleted = db
                 .prepare_cached("DELETE FROM workflows WHERE id = ?1 AND account = ?2")?
                 .execute((id, account_id))?;
@@ -82,7 +86,9 @@ impl WorkflowStore for Sqlite {
                 Ok(())
             }
         })
-        .await
+        .await;
+        self.triggered_read.forget();
+        written
     }
 
     async fn get(&self, account_id: AccountId, id: WorkflowId) -> StoreResult<WorkflowRow> {
@@ -143,15 +149,22 @@ impl WorkflowStore for Sqlite {
     }
 
     async fn triggered_by(&self, account_id: AccountId, trigger: &str) -> StoreResult<Vec<WorkflowRow>> {
-        let trigger = trigger.to_owned();
-        self.read(move |db| {
-            bodies(
-                db,
-                "SELECT body FROM workflows WHERE account = ?1 AND trigger = ?2 AND live = 1 ORDER BY created_at, id",
-                (account_id, trigger),
-            )
-        })
-        .await
+        let key = (account_id, trigger.to_owned());
+        if let Some(rows) = self.triggered_read.get(&key) {
+            return Ok(rows);
+        }
+        let (mark, asked) = (self.triggered_read.mark(), key.clone());
+        let rows: Vec<WorkflowRow> = self
+            .read(move |db| {
+                bodies(
+                    db,
+                    "SELECT body FROM workflows WHERE account = ?1 AND trigger = ?2 AND live = 1 ORDER BY created_at, id",
+                    asked,
+                )
+            })
+            .await?;
+        self.triggered_read.put(key, rows.clone(), mark);
+        Ok(rows)
     }
 }
 
