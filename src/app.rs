@@ -272,12 +272,11 @@ async fn start_actors(
         lost_after: Duration::from_secs(settings.calls.lost_after_s),
     };
     let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
-    let recovery = runs.recover().await?;
+    let moving_runs = runs.recover().await?;
     let observations = leads.recover().await?;
     let open_calls = calls.recover().await?;
     tracing::info!(
-        timers = recovery.timers,
-        runs = recovery.runs,
+        runs = moving_runs,
         observations,
         calls = open_calls,
         "took up what was under way"

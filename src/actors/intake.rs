@@ -38,19 +38,22 @@ pub async fn take_in(kind: &LeadKind, observation: Observation) -> Result<Record
             started.extend(first_step(kind, &observation, &row, &world).await?);
         }
     }
-    let (appends, created): (Vec<_>, Vec<_>) =
-        started.into_iter().map(|step| (step.append, step.created)).unzip();
-    let recorded = kind
-        .store
-        .observations
-        .record_routed(observation, appends)
-        .await?;
-    if recorded == Recorded::Fresh {
-        for transition in created {
-            kind.runs.created(transition);
+    let (appends, created): (Vec<_>, Vec<_>) = started
+        .into_iter()
+        .map(|step| (step.append, step.created))
+        .unzip();
+    let run_ids = created.iter().map(|transition| transition.run.id()).collect();
+    let recorded = kind.store.observations.record_routed(observation, appends).await;
+    match &recorded {
+        Ok(Recorded::Fresh) => {
+            for transition in created {
+                kind.runs.created(transition);
+            }
         }
+        // It may have been kept by an earlier try whose outcome nobody heard of, or by this one.
+        Ok(Recorded::Duplicate) | Err(_) => kind.runs.look_after(run_ids),
     }
-    Ok(recorded)
+    Ok(recorded?)
 }
 
 /// The first step of the run that a workflow makes of the fact; `None` when its trigger does not match.

@@ -58,18 +58,22 @@ impl LeadsHandle {
     pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
         if intake::may_take(&observation) {
             match intake::take_in(&self.kind, observation.clone()).await {
-                Ok(recorded) => return Ok(recorded),
+                Ok(Recorded::Fresh) => return Ok(Recorded::Fresh),
+                // It is there; when it came through the mailbox and got stuck there, that is taken up below.
+                Ok(Recorded::Duplicate) => {}
                 Err(RunError::Store(error)) => return Err(error),
                 // The way through the mailbox keeps the fact and says what is wrong with its runs.
                 Err(error) => tracing::error!(%error, "a fact could not be taken in at once"),
             }
         }
         let recorded = self.store.observations.record(observation.clone()).await?;
-        if recorded == Recorded::Fresh {
-            self.leads.deliver(
-                Subject::of(&observation),
-                LeadMsg::Observed(Box::new(observation)),
-            );
+        let subject = Subject::of(&observation);
+        match recorded {
+            Recorded::Fresh => self
+                .leads
+                .deliver(subject, LeadMsg::Observed(Box::new(observation))),
+            // An earlier try may have kept it without hearing so.
+            Recorded::Duplicate => self.leads.deliver(subject, LeadMsg::Recover),
         }
         Ok(recorded)
     }

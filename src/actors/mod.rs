@@ -18,6 +18,7 @@ pub mod runs;
 pub mod scoring;
 pub mod settings;
 mod stuck;
+mod timer_entry;
 pub mod timers;
 
 pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};

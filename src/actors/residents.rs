@@ -2,11 +2,21 @@
 //!
 //! In: messages for keys. Out: the same messages, each to its key's one actor, in order.
 //! Restarts: a child that panics or fails is made anew and told to recover from its durable state; its brothers notice
-//! nothing. A child that fails [`FAILURES_MAX`] times within [`FAILURES_WINDOW`] is given up: its kind says what that means.
+//! nothing. A child that fails [`FAILURES_MAX`] times within [`FAILURES_WINDOW`] is given up: its kind says what that means. It
+//! gets another try after the window, then after twice as long, and so on up to [`PAUSE_MAX`].
 //!
 //! Several parents share the keys between them, because every link takes one process-wide lock and a parent is one mailbox.
 
-use std::{collections::BTreeMap, fmt::Debug, hash::Hash, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::Instant;
@@ -15,6 +25,10 @@ use tokio::time::Instant;
 pub const FAILURES_MAX: usize = 3;
 /// The window they are counted in.
 pub const FAILURES_WINDOW: Duration = Duration::from_secs(60);
+/// Longest time a child that was given up is left alone: a disk that was full is not full for ever.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Enough to reach it from the window.
+const PAUSE_DOUBLINGS_MAX: u32 = 6;
 /// Parents that share the keys of one kind.
 const SHARDS: usize = 16;
 
@@ -40,6 +54,10 @@ pub enum DeskMsg<R: Resident> {
     Deliver(R::Key, R::Msg),
     /// The child has handled this many messages and has nothing to do.
     Idle(R::Key, u64),
+    /// For the child of this key, unless it is alive: take up what is in the store.
+    Wake(R::Key),
+    /// The window since the child of this key was given up is over: it gets another try.
+    TryAgain(R::Key),
 }
 
 /// A child's way back to its parent.
@@ -65,13 +83,15 @@ impl<R: Resident> Desk<R> {
 
 /// The handle: delivers a message to the one actor of a key. Cheap to clone.
 pub struct Residents<R: Resident> {
-    shards: std::sync::Arc<[ActorRef<DeskMsg<R>>]>,
+    shards: Arc<[ActorRef<DeskMsg<R>>]>,
+    alive: Arc<AtomicUsize>,
 }
 
 impl<R: Resident> Clone for Residents<R> {
     fn clone(&self) -> Self {
         Self {
-            shards: std::sync::Arc::clone(&self.shards),
+            shards: Arc::clone(&self.shards),
+            alive: Arc::clone(&self.alive),
         }
     }
 }
@@ -83,23 +103,43 @@ impl<R: Resident> Residents<R> {
     /// When the supervisor is no longer alive.
     pub async fn start(kind: R, supervisor: ActorCell) -> Result<Self, ractor::SpawnErr> {
         let mut shards = Vec::with_capacity(SHARDS);
+        let alive = Arc::new(AtomicUsize::new(0));
         for _ in 0..SHARDS {
-            let parent = Parent { kind: kind.clone() };
+            let parent = Parent {
+                kind: kind.clone(),
+                alive: Arc::clone(&alive),
+            };
             let (shard, _) = Actor::spawn_linked(None, parent, (), supervisor.clone()).await?;
             shards.push(shard);
         }
         Ok(Self {
             shards: shards.into(),
+            alive,
         })
+    }
+
+    /// Children that are at work or about to rest.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
     }
 
     /// Delivers `message` to the key's actor. One-way: what must not be lost is in the store already.
     pub fn deliver(&self, key: R::Key, message: R::Msg) {
+        send(self.shard(&key), DeskMsg::Deliver(key, message));
+    }
+
+    /// Lets the child of a key take up what is in the store, unless it is alive: then it knows.
+    pub fn wake(&self, key: R::Key) {
+        send(self.shard(&key), DeskMsg::Wake(key));
+    }
+
+    fn shard(&self, key: &R::Key) -> &ActorRef<DeskMsg<R>> {
         let mut hasher = std::collections::hash_map::DefaultHasher::new();
         key.hash(&mut hasher);
         let hash = std::hash::Hasher::finish(&hasher);
         let at = usize::try_from(hash % u64::try_from(SHARDS).unwrap_or(1)).unwrap_or(0);
-        send(&self.shards[at], DeskMsg::Deliver(key, message));
+        &self.shards[at]
     }
 }
 
@@ -111,6 +151,8 @@ fn send<M: ractor::Message>(to: &ActorRef<M>, message: M) {
 
 struct Parent<R: Resident> {
     kind: R,
+    /// Shared by the parents of one kind.
+    alive: Arc<AtomicUsize>,
 }
 
 struct Room<R: Resident> {
@@ -123,6 +165,8 @@ pub struct Rooms<R: Resident> {
     by_key: BTreeMap<R::Key, Room<R>>,
     by_actor: BTreeMap<u64, R::Key>,
     failures: BTreeMap<R::Key, Vec<Instant>>,
+    /// How often each child was given up since it last rested.
+    given_up: BTreeMap<R::Key, u32>,
 }
 
 impl<R: Resident> Rooms<R> {
@@ -162,6 +206,7 @@ impl<R: Resident> Parent<R> {
                 Actor::spawn_linked(None, self.kind.child(), arguments, myself.get_cell()).await?;
             rooms.by_actor.insert(child.get_id().pid(), key.clone());
             rooms.by_key.insert(key.clone(), Room { child, delivered: 0 });
+            self.alive.fetch_add(1, Ordering::Relaxed);
             metrics::gauge!("patchcord_actors", "kind" => R::NAME).increment(1.0);
         }
         if let Some(room) = rooms.by_key.get_mut(&key) {
@@ -171,9 +216,27 @@ impl<R: Resident> Parent<R> {
         Ok(())
     }
 
+    /// Leaves a child alone for a while, longer each time. People are told once.
+    fn give_up(&self, myself: &ActorRef<DeskMsg<R>>, rooms: &mut Rooms<R>, key: R::Key, error: &str) {
+        let times = rooms.given_up.entry(key.clone()).or_insert(0);
+        if *times == 0 {
+            self.kind.gave_up(&key, error);
+        }
+        let pause = FAILURES_WINDOW
+            .saturating_mul(1 << (*times).min(PAUSE_DOUBLINGS_MAX))
+            .min(PAUSE_MAX);
+        *times = times.saturating_add(1);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            send(&myself, DeskMsg::TryAgain(key));
+        });
+    }
+
     /// Forgets the room of an actor that ended; its key, when the room was still its.
-    fn forget(rooms: &mut Rooms<R>, pid: u64) -> Option<R::Key> {
+    fn forget(&self, rooms: &mut Rooms<R>, pid: u64) -> Option<R::Key> {
         let key = rooms.by_actor.remove(&pid)?;
+        self.alive.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("patchcord_actors", "kind" => R::NAME).decrement(1.0);
         let is_current = rooms
             .by_key
@@ -197,6 +260,7 @@ impl<R: Resident> Actor for Parent<R> {
             by_key: BTreeMap::new(),
             by_actor: BTreeMap::new(),
             failures: BTreeMap::new(),
+            given_up: BTreeMap::new(),
         })
     }
 
@@ -217,7 +281,17 @@ impl<R: Resident> Actor for Parent<R> {
                     && let Some(room) = rooms.by_key.remove(&key)
                 {
                     room.child.stop(None);
+                    rooms.given_up.remove(&key);
                 }
+            }
+            DeskMsg::Wake(key) => {
+                if !rooms.by_key.contains_key(&key) {
+                    self.deliver(&myself, rooms, key, R::recover()).await?;
+                }
+            }
+            DeskMsg::TryAgain(key) => {
+                rooms.failures.remove(&key);
+                self.deliver(&myself, rooms, key, R::recover()).await?;
             }
         }
         Ok(())
@@ -232,7 +306,7 @@ impl<R: Resident> Actor for Parent<R> {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                let Some(key) = Self::forget(rooms, cell.get_id().pid()) else {
+                let Some(key) = self.forget(rooms, cell.get_id().pid()) else {
                     return Ok(());
                 };
                 tracing::error!(kind = R::NAME, ?key, %error, "an actor failed");
@@ -240,11 +314,11 @@ impl<R: Resident> Actor for Parent<R> {
                 if rooms.may_restart(&key) {
                     self.deliver(&myself, rooms, key, R::recover()).await?;
                 } else {
-                    self.kind.gave_up(&key, &error.to_string());
+                    self.give_up(&myself, rooms, key, &error.to_string());
                 }
             }
             SupervisionEvent::ActorTerminated(cell, _, _) => {
-                Self::forget(rooms, cell.get_id().pid());
+                self.forget(rooms, cell.get_id().pid());
             }
             _ => {}
         }
@@ -254,11 +328,6 @@ impl<R: Resident> Actor for Parent<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-
     use tokio::sync::mpsc;
 
     use super::*;

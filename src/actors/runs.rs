@@ -19,6 +19,7 @@ use crate::{
     domain::{
         ids::{AccountId, LeadId, RunId, WorkflowId},
         observation::Observation,
+        run::RunStatus,
         time::Timestamp,
     },
     store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
@@ -29,6 +30,12 @@ pub use crate::workflows::Choice;
 
 /// How long a question to a run may take: an append behind a full queue, not an effect.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Timers that a start reads at once.
+const TIMERS_PER_PAGE: u32 = 16_384;
+/// Between two tries to read from a store that does not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Tries to learn whether a run was made.
+const LOOKS_MAX: u32 = 60;
 
 /// A start asked for by a person or the API.
 #[derive(Debug, Clone)]
@@ -188,11 +195,31 @@ impl RunsHandle {
         let world = world(&self.store, seed.account_id, seed.lead_id, seed.call_id).await?;
         let now = world.now;
         let created = transition(plan, Run::new(seed), Input::Started, &world);
-        let recorded = self.store.runs.create(append_of(&created, 0, now)).await?;
-        if recorded == Recorded::Fresh {
+        let run_id = created.run.id();
+        let recorded = match self.store.runs.create(append_of(&created, 0, now)).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.look_after(vec![run_id]);
+                return Err(error.into());
+            }
+        };
+        if recorded == Recorded::Duplicate {
+            self.look_after(vec![run_id]);
+        } else {
             self.created(Box::new(created));
         }
         Ok(recorded)
+    }
+
+    /// Lets runs move that may be in the store although nobody was told: their first append was asked for and its outcome is
+    /// not known. What is not there, or has ended or parked, is left alone.
+    pub fn look_after(&self, run_ids: Vec<RunId>) {
+        let (store, runs) = (self.store.clone(), self.runs.clone());
+        tokio::spawn(async move {
+            for run_id in run_ids {
+                wake_if_moving(&store, &runs, run_id).await;
+            }
+        });
     }
 
     /// Brings a fact to a run that may be waiting for it.
@@ -255,28 +282,51 @@ impl RunsHandle {
         }
     }
 
-    /// Arms every timer in the store and takes up every run that was moving when the process ended.
+    /// Takes up every run that was moving when the process ended; returns how many. Every timer in the store is armed by a
+    /// task of its own, so that a server with a million of them opens its doors meanwhile.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn recover(&self) -> StoreResult<Recovery> {
-        let timers = self.store.runs.timers().await?;
+    pub async fn recover(&self) -> StoreResult<usize> {
         let unparked = self.store.runs.unparked().await?;
-        let recovery = Recovery {
-            timers: timers.len(),
-            runs: unparked.len(),
-        };
-        self.timers.arm(timers);
+        let count = unparked.len();
         for run_id in unparked {
             self.runs.deliver(run_id, RunMsg::Recover);
         }
-        Ok(recovery)
+        tokio::spawn(arm_all(self.store.clone(), self.timers.clone()));
+        Ok(count)
     }
 }
 
-/// What a start found to take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recovery {
-    pub timers: usize,
-    pub runs: usize,
+/// Wakes a run that stands in the store as moving. A store that does not answer is asked again for a while.
+async fn wake_if_moving(store: &Store, runs: &Residents<RunKind>, run_id: RunId) {
+    for _ in 0..LOOKS_MAX {
+        match store.runs.load(run_id).await {
+            Ok((head, _)) if head.status == RunStatus::Running => return runs.wake(run_id),
+            Ok(_) | Err(StoreError::Missing { .. }) => return,
+            Err(error) => tracing::warn!(%run_id, %error, "whether a run was made is not known yet"),
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+    tracing::error!(%run_id, "whether a run was made is not known: the next start takes it up if it was");
+}
+
+/// Arms every timer in the store, page by page. Does not give up: a timer that is not armed does not fire.
+async fn arm_all(store: Store, timers: TimersHandle) {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = match store.runs.timers(after, TIMERS_PER_PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "timers cannot be read: they are read again in a moment");
+                tokio::time::sleep(STORE_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(last) = page.last() else { break };
+        after = Some((last.run_id, last.timer));
+        count += page.len();
+        timers.arm(page);
+    }
+    tracing::info!(timers = count, "every timer is armed");
 }

@@ -108,8 +108,8 @@ pub trait RunStore: Send + Sync {
     async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>>;
     /// Whether the workflow ever ran for the lead.
     async fn ever_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<bool>;
-    /// Recovery scan: every timer there is.
-    async fn timers(&self) -> StoreResult<Vec<TimerRow>>;
+    /// Recovery scan over every timer there is, in order of run and number: at most `limit` behind `after`.
+    async fn timers(&self, after: Option<(RunId, u64)>, limit: u32) -> StoreResult<Vec<TimerRow>>;
     /// Recovery scan: runs that were `running` when the process ended.
     async fn unparked(&self) -> StoreResult<Vec<RunId>>;
     /// Success and failure counts of a workflow's runs, for its history.

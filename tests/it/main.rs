@@ -9,6 +9,7 @@ mod api_accounts;
 mod api_live;
 mod api_resources;
 mod crash;
+mod crash_storm;
 mod house;
 mod integrations_twilio;
 mod simulate;

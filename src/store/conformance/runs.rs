@@ -45,7 +45,7 @@ pub(crate) async fn an_append_out_of_turn_is_refused_and_changes_nothing(store: 
         "{early:?}"
     );
     assert_eq!(store.runs.load(run_id(1)).await.expect("kept").0, first.head);
-    assert_eq!(store.runs.timers().await.expect("read"), []);
+    assert_eq!(store.runs.timers(None, 100).await.expect("read"), []);
     assert_eq!(
         store.runs.effects(account_id(1), run_id(1)).await.expect("read"),
         []
@@ -107,7 +107,7 @@ pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
     second.effects = vec![confirmed.clone(), effect(&first, "b", EffectState::Claimed)];
     store.runs.append(second.clone()).await.expect("written");
 
-    let mut timers = store.runs.timers().await.expect("read");
+    let mut timers = store.runs.timers(None, 100).await.expect("read");
     timers.sort();
     let expected = [(at(180), 2), (at(240), 3)].map(|(due, timer)| TimerRow {
         due,
@@ -115,6 +115,10 @@ pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
         timer,
     });
     assert_eq!(timers, expected);
+    let one = store.runs.timers(None, 1).await.expect("read");
+    assert_eq!(one, expected[..1]);
+    let rest = store.runs.timers(Some((run_id(1), 2)), 10).await.expect("read");
+    assert_eq!(rest, expected[1..]);
     let effects = store.runs.effects(account_id(1), run_id(1)).await.expect("read");
     assert_eq!(effects, [confirmed, effect(&first, "b", EffectState::Claimed)]);
     assert_eq!(store.runs.unparked().await.expect("read"), []);

@@ -107,10 +107,14 @@ impl RunStore for Sqlite {
         .await
     }
 
-    async fn timers(&self) -> StoreResult<Vec<TimerRow>> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT due, run, timer FROM timers")?;
-            let timers = statement.query_map([], |row| {
+    async fn timers(&self, after: Option<(RunId, u64)>, limit: u32) -> StoreResult<Vec<TimerRow>> {
+        // No run has the nil id, so nothing lies before it.
+        let (run, timer) = after.unwrap_or((RunId::from_bytes([0; 16]), 0));
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT due, run, timer FROM timers WHERE (run, timer) > (?1, ?2) ORDER BY run, timer LIMIT ?3",
+            )?;
+            let timers = statement.query_map((run, Count(timer), limit), |row| {
                 Ok(TimerRow {
                     due: row.get(0)?,
                     run_id: row.get(1)?,

@@ -19,74 +19,77 @@ use crate::{
 #[async_trait]
 impl WorkflowStore for Sqlite {
     async fn create(&self, row: WorkflowRow, version: Option<WorkflowVersion>) -> StoreResult<()> {
-        let written = self.write(move |db| {
-            let inserted = db
-                .prepare_cached(
-                    "INSERT INTO workflows (id, account, created_at, trigger, live, revision, body)
+        let written = self
+            .write(move |db| {
+                let inserted = db
+                    .prepare_cached(
+                        "INSERT INTO workflows (id, account, created_at, trigger, live, revision, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
-                )?
-                .execute(params![
-                    row.id,
-                    row.account_id,
-                    row.created_at,
-                    row.trigger,
-                    is_live(&row),
-                    Count(row.revision),
-                    body(&row)?,
-                ])?;
-            if inserted == 0 {
-                return Err(StoreError::Taken { field: "id" });
-            }
-            add_version(db, version.as_ref())
-        })
-        .await;
+                    )?
+                    .execute(params![
+                        row.id,
+                        row.account_id,
+                        row.created_at,
+                        row.trigger,
+                        is_live(&row),
+                        Count(row.revision),
+                        body(&row)?,
+                    ])?;
+                if inserted == 0 {
+                    return Err(StoreError::Taken { field: "id" });
+                }
+                add_version(db, version.as_ref())
+            })
+            .await;
         self.triggered_read.forget();
         written
     }
 
     async fn update(&self, row: WorkflowRow, version: Option<WorkflowVersion>) -> StoreResult<()> {
-        let written = self.write(move |db| {
-            let stored = db
-                .prepare_cached("SELECT revision FROM workflows WHERE id = ?1 AND account = ?2")?
-                .query_row((row.id, row.account_id), |found| found.get::<_, Count>(0))
-                .optional()?;
-            let Count(revision) = stored.ok_or_else(|| missing("workflow", row.id))?;
-            if revision.checked_add(1) != Some(row.revision) {
-                return Err(StoreError::Moved {
-                    what: "workflow",
-                    id: row.id.to_string(),
-                    revision,
-                });
-            }
-            db.prepare_cached(
-                "UPDATE workflows SET trigger = ?2, live = ?3, revision = ?4, body = ?5 WHERE id = ?1",
-            )?
-            .execute((
-                row.id,
-                &row.trigger,
-                is_live(&row),
-                Count(row.revision),
-                body(&row)?,
-            ))?;
-            add_version(db, version.as_ref())
-        })
-        .await;
+        let written = self
+            .write(move |db| {
+                let stored = db
+                    .prepare_cached("SELECT revision FROM workflows WHERE id = ?1 AND account = ?2")?
+                    .query_row((row.id, row.account_id), |found| found.get::<_, Count>(0))
+                    .optional()?;
+                let Count(revision) = stored.ok_or_else(|| missing("workflow", row.id))?;
+                if revision.checked_add(1) != Some(row.revision) {
+                    return Err(StoreError::Moved {
+                        what: "workflow",
+                        id: row.id.to_string(),
+                        revision,
+                    });
+                }
+                db.prepare_cached(
+                    "UPDATE workflows SET trigger = ?2, live = ?3, revision = ?4, body = ?5 WHERE id = ?1",
+                )?
+                .execute((
+                    row.id,
+                    &row.trigger,
+                    is_live(&row),
+                    Count(row.revision),
+                    body(&row)?,
+                ))?;
+                add_version(db, version.as_ref())
+            })
+            .await;
         self.triggered_read.forget();
         written
     }
 
     async fn delete(&self, account_id: AccountId, id: WorkflowId) -> StoreResult<()> {
-        let written = self.write(move |db| {
-            let deleted = db
-                .prepare_cached("DELETE FROM workflows WHERE id = ?1 AND account = ?2")?
-                .execute((id, account_id))?;
-            if deleted == 0 {
-                Err(missing("workflow", id))
-            } else {
-                Ok(())
-            }
-        })
-        .await;
+        let written = self
+            .write(move |db| {
+                let deleted = db
+                    .prepare_cached("DELETE FROM workflows WHERE id = ?1 AND account = ?2")?
+                    .execute((id, account_id))?;
+                if deleted == 0 {
+                    Err(missing("workflow", id))
+                } else {
+                    Ok(())
+                }
+            })
+            .await;
         self.triggered_read.forget();
         written
     }

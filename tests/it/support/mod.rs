@@ -1,8 +1,10 @@
 //! What the integration tests share: a running server, its doors, and ways to wait for facts.
 
 pub mod api;
+pub mod dice;
 pub mod eventually;
 pub mod media_socket;
+pub mod provider;
 pub mod server;
 pub mod sink;
 pub mod twilio;
