@@ -23,6 +23,7 @@ use crate::{
     clock,
     domain::{
         ids::{AccountId, RunId},
+        observation::EventType,
         run::{EffectState, RunStatus},
     },
     store::{Store, StoreError, runs::TimerRow},
@@ -157,6 +158,7 @@ impl RunActor {
             }
             self.carry_out(state, &plan, &moved);
             self.show_alerts(&moved).await?;
+            self.hand_on_facts(&moved).await?;
             let reaction = if moved.changed {
                 Reaction::Moved
             } else {
@@ -235,6 +237,29 @@ impl RunActor {
                 alert: Box::new(alert),
             };
             self.kind.bus.publish(effect.account_id, clock::now(), fact);
+        }
+        Ok(())
+    }
+
+    /// Brings the facts that effects of this run have led to before the lead's other workflows. A crash before that leaves
+    /// them unrouted in the store: the next start takes them up.
+    async fn hand_on_facts(&self, moved: &Transition) -> Result<(), RunFault> {
+        let Some(leads) = self.kind.leads.get() else {
+            return Ok(());
+        };
+        for record in &moved.effects {
+            let effect = &record.effect;
+            if effect.provider() != Provider::Lead || record.state != EffectState::Confirmed {
+                continue;
+            }
+            for kind in [EventType::LEAD_UPDATED, EventType::LEAD_QUALIFIED] {
+                let id = effect.fact_id(&kind);
+                match self.kind.store.observations.get(effect.account_id, id).await {
+                    Ok(fact) => leads.deliver(Subject::of(&fact), LeadMsg::Observed(Box::new(fact))),
+                    Err(StoreError::Missing { .. }) => (),
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
         Ok(())
     }

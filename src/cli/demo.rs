@@ -1,7 +1,5 @@
 //! What the demo server knows when it starts: its credentials, a lead and the built-in automations, switched on.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 
 use crate::{
@@ -39,20 +37,13 @@ pub const CALLER_NUMBER: &str = "+14155550100";
 pub async fn fill(store: &Store, account_id: AccountId) -> anyhow::Result<()> {
     let now = clock::now();
     let lead = Lead {
-        id: LeadId::fresh(),
-        account_id,
         name: "Dana Whitfield".to_owned(),
         phone: Some(CALLER_NUMBER.parse().context("the demo caller's number")?),
         email: Some("dana@customer.example".to_owned()),
         score: 62,
         stage: "customer".to_owned(),
         timezone: Some("America/Los_Angeles".to_owned()),
-        opted_out: false,
-        opted_out_of: std::collections::BTreeSet::new(),
-        consent: crate::domain::consent::Consent::default(),
-        fields: BTreeMap::new(),
-        created_at: now,
-        updated_at: now,
+        ..Lead::nameless(LeadId::fresh(), account_id, now)
     };
     store.leads.find_or_create_by_phone(lead).await?;
     for automation in automations::ALL {

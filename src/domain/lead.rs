@@ -1,12 +1,21 @@
 //! Leads: the people outside whom calls and messages are about.
 
+mod edit;
+mod filter;
+pub mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use edit::{
+    AssignRule, Assignee, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange, fact_id,
+};
+pub use filter::LeadFilter;
+
 use super::{
     consent::{Consent, ConsentChange, ContactChannel, OptOut},
-    ids::{AccountId, LeadId},
+    ids::{AccountId, LeadId, UserId},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -37,6 +46,10 @@ pub struct Lead {
     /// What the person allowed, by channel.
     #[serde(default)]
     pub consent: Consent,
+    /// Who of the team looks after the person.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub assigned_to: Option<UserId>,
     /// The account's own fields.
     pub fields: BTreeMap<String, serde_json::Value>,
     #[schema(value_type = String, format = DateTime)]
@@ -44,6 +57,11 @@ pub struct Lead {
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
 }
+
+/// Where a lead stands before anybody looked.
+pub const STAGE_NEW: &str = "new";
+/// Where a lead stands that is worth a call.
+pub const STAGE_QUALIFIED: &str = "qualified";
 
 impl Lead {
     /// A lead of whom nothing is known: score 0, stage `new`.
@@ -56,11 +74,12 @@ impl Lead {
             phone: None,
             email: None,
             score: 0,
-            stage: "new".to_owned(),
+            stage: STAGE_NEW.to_owned(),
             timezone: None,
             opted_out: false,
             opted_out_of: BTreeSet::new(),
             consent: Consent::default(),
+            assigned_to: None,
             fields: BTreeMap::new(),
             created_at: at,
             updated_at: at,

@@ -43,6 +43,12 @@ impl Timestamp {
     }
 }
 
+/// Returns the time zone of that IANA name; `None` when there is none. The same on every machine.
+#[must_use]
+pub fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    jiff::tz::TimeZoneDatabase::bundled().get(name).ok()
+}
+
 /// Whole milliseconds of `span`, capped instead of wrapped.
 #[must_use]
 pub fn millis_of(span: Duration) -> u64 {

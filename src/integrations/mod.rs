@@ -13,6 +13,7 @@ pub mod port;
 pub mod probe;
 pub mod routing;
 
+pub mod lead_records;
 pub mod outbox;
 pub mod records;
 pub mod slack;

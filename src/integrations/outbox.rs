@@ -70,7 +70,10 @@ pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<
         }
         Request::SlackMessage { channel, text } => (Channel::Slack, from, channel.as_str(), text.clone()),
         Request::WebhookRequest { url, body, .. } => (Channel::Webhook, from, url.as_str(), body.to_string()),
-        Request::CreateTask { .. } | Request::RaiseAlert { .. } => return None,
+        Request::CreateTask { .. }
+        | Request::RaiseAlert { .. }
+        | Request::EditLead { .. }
+        | Request::FindLeads { .. } => return None,
     };
     Some(Message {
         id: effect.message_id(),

@@ -10,7 +10,7 @@ use crate::{
         task::{Task, TaskStatus},
     },
     store::{Store, StoreError, StoreResult},
-    workflows::{Effect, Finding, Request},
+    workflows::{Effect, Finding, Provider, Request},
 };
 
 /// Writes to the store. The run's actor tells whoever watches.
@@ -52,12 +52,10 @@ impl EffectPort for Records {
 impl Records {
     async fn is_there(&self, effect: &Effect) -> StoreResult<bool> {
         let account = effect.account_id;
-        let found = match &effect.request {
-            Request::CreateTask { .. } => self.store.tasks.get(account, effect.task_id()).await.map(drop),
-            Request::RaiseAlert { .. } => self.store.alerts.get(account, effect.alert_id()).await.map(drop),
-            Request::SendSms { .. } | Request::SlackMessage { .. } | Request::WebhookRequest { .. } => {
-                return Ok(false);
-            }
+        let found = if effect.provider() == Provider::Task {
+            self.store.tasks.get(account, effect.task_id()).await.map(drop)
+        } else {
+            self.store.alerts.get(account, effect.alert_id()).await.map(drop)
         };
         match found {
             Ok(()) => Ok(true),
@@ -68,10 +66,10 @@ impl Records {
 }
 
 fn confirmed(effect: &Effect) -> EffectOutcome {
-    let output = match &effect.request {
-        Request::CreateTask { .. } => json!({"task_id": effect.task_id()}),
-        Request::RaiseAlert { .. } => json!({"alert_id": effect.alert_id()}),
-        Request::SendSms { .. } | Request::SlackMessage { .. } | Request::WebhookRequest { .. } => json!({}),
+    let output = if effect.provider() == Provider::Task {
+        json!({"task_id": effect.task_id()})
+    } else {
+        json!({"alert_id": effect.alert_id()})
     };
     EffectOutcome::Confirmed {
         provider_id: None,

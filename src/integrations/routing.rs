@@ -1,6 +1,6 @@
 //! Chooses who carries an effect out: by its provider, and by whether anything may leave the machine.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -8,6 +8,7 @@ use super::{
     SecuritySettings, SlackSettings,
     address_guard::{AllowList, AllowListError},
     client::{ClientError, HttpClient},
+    lead_records::LeadRecords,
     outbox::Outbox,
     port::{EffectOutcome, EffectPort},
     probe::{CallProbe, NoProvider},
@@ -57,32 +58,12 @@ impl From<AllowListError> for SetupError {
 /// # Errors
 /// [`SetupError`] naming the setting that is wrong.
 pub fn effect_port(parts: Parts) -> Result<Arc<dyn EffectPort>, SetupError> {
-    let records = Records {
-        store: parts.store.clone(),
+    let ports = if parts.is_live {
+        live(parts)?
+    } else {
+        nothing_leaves(&parts.store)
     };
-    if !parts.is_live {
-        return Ok(Arc::new(OutboxRouting {
-            records,
-            outbox: Outbox { store: parts.store },
-        }));
-    }
-    let http = HttpClient::new(parts.security.allow_private_targets.parse()?)?;
-    let rest = TwilioRest::new(http.clone(), &parts.twilio)?;
-    Ok(Arc::new(LiveRouting {
-        records,
-        sms: TwilioSms::new(
-            rest,
-            parts.store,
-            parts.twilio,
-            parts.public_url,
-            parts.master_key.clone(),
-        ),
-        slack: Slack::new(http.clone(), &parts.slack)?,
-        webhooks: Webhooks {
-            http,
-            master_key: parts.master_key,
-        },
-    }))
+    Ok(Arc::new(Routing(ports)))
 }
 
 /// Returns whoever can be asked about calls: Twilio, or nobody where nothing may leave or no account is set.
@@ -97,58 +78,84 @@ pub fn call_probe(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn Call
     Ok(Arc::new(TwilioProbe::new(TwilioRest::new(http, twilio)?)))
 }
 
+/// Who carries out what.
+type Ports = BTreeMap<Provider, Arc<dyn EffectPort>>;
+
 /// Everything goes where it is meant to.
-struct LiveRouting {
-    records: Records,
-    sms: TwilioSms,
-    slack: Slack,
-    webhooks: Webhooks,
+fn live(parts: Parts) -> Result<Ports, SetupError> {
+    let house = House::new(&parts.store);
+    let http = HttpClient::new(parts.security.allow_private_targets.parse()?)?;
+    let rest = TwilioRest::new(http.clone(), &parts.twilio)?;
+    let sms: Arc<dyn EffectPort> = Arc::new(TwilioSms::new(
+        rest,
+        parts.store,
+        parts.twilio,
+        parts.public_url,
+        parts.master_key.clone(),
+    ));
+    let slack: Arc<dyn EffectPort> = Arc::new(Slack::new(http.clone(), &parts.slack)?);
+    let webhooks: Arc<dyn EffectPort> = Arc::new(Webhooks {
+        http,
+        master_key: parts.master_key,
+    });
+    Ok(each(|provider| match provider {
+        Provider::Sms => Arc::clone(&sms),
+        Provider::Slack => Arc::clone(&slack),
+        Provider::Webhook => Arc::clone(&webhooks),
+        Provider::Task | Provider::Alert => Arc::clone(&house.records),
+        Provider::Lead => Arc::clone(&house.leads),
+    }))
 }
 
-impl LiveRouting {
-    fn of(&self, effect: &Effect) -> &dyn EffectPort {
-        match effect.provider() {
-            Provider::Sms => &self.sms,
-            Provider::Slack => &self.slack,
-            Provider::Webhook => &self.webhooks,
-            Provider::Task | Provider::Alert => &self.records,
+/// Whatever would leave the machine goes to the outbox: there is no client at all.
+fn nothing_leaves(store: &Store) -> Ports {
+    let house = House::new(store);
+    let outbox: Arc<dyn EffectPort> = Arc::new(Outbox { store: store.clone() });
+    each(|provider| match provider {
+        Provider::Sms | Provider::Slack | Provider::Webhook => Arc::clone(&outbox),
+        Provider::Task | Provider::Alert => Arc::clone(&house.records),
+        Provider::Lead => Arc::clone(&house.leads),
+    })
+}
+
+fn each(port_of: impl Fn(Provider) -> Arc<dyn EffectPort>) -> Ports {
+    let providers = Provider::ALL.iter();
+    providers
+        .map(|provider| (*provider, port_of(*provider)))
+        .collect()
+}
+
+/// What stays in the house either way.
+struct House {
+    records: Arc<dyn EffectPort>,
+    leads: Arc<dyn EffectPort>,
+}
+
+impl House {
+    fn new(store: &Store) -> Self {
+        Self {
+            records: Arc::new(Records { store: store.clone() }),
+            leads: Arc::new(LeadRecords { store: store.clone() }),
         }
     }
 }
 
+/// Hands each effect to its provider.
+struct Routing(Ports);
+
 #[async_trait]
-impl EffectPort for LiveRouting {
+impl EffectPort for Routing {
     async fn execute(&self, effect: &Effect) -> EffectOutcome {
-        self.of(effect).execute(effect).await
-    }
-
-    async fn settle(&self, effect: &Effect) -> Finding {
-        self.of(effect).settle(effect).await
-    }
-}
-
-/// Nothing leaves: it holds no client at all.
-struct OutboxRouting {
-    records: Records,
-    outbox: Outbox,
-}
-
-impl OutboxRouting {
-    fn of(&self, effect: &Effect) -> &dyn EffectPort {
-        match effect.provider() {
-            Provider::Sms | Provider::Slack | Provider::Webhook => &self.outbox,
-            Provider::Task | Provider::Alert => &self.records,
+        match self.0.get(&effect.provider()) {
+            Some(port) => port.execute(effect).await,
+            None => EffectOutcome::permanent("no_provider", format!("nobody serves {}", effect.provider())),
         }
     }
-}
-
-#[async_trait]
-impl EffectPort for OutboxRouting {
-    async fn execute(&self, effect: &Effect) -> EffectOutcome {
-        self.of(effect).execute(effect).await
-    }
 
     async fn settle(&self, effect: &Effect) -> Finding {
-        self.of(effect).settle(effect).await
+        match self.0.get(&effect.provider()) {
+            Some(port) => port.settle(effect).await,
+            None => Finding::Absent,
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{Page, PageRequest, StoreResult};
 use crate::domain::{
     consent::ConsentChange,
     ids::{AccountId, LeadId},
-    lead::Lead,
+    lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -32,5 +32,15 @@ pub trait LeadStore: Send + Sync {
     async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead>;
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>>;
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>>;
+    /// Makes an edit, keeps the facts that follow from it and notes its key, in one write. A key that is noted already changes
+    /// nothing and gives the first result again. A refusal changes nothing and notes nothing.
+    async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>>;
+    /// The account's leads after `after` (creation and id), oldest first, at most `limit`: how filters walk through all.
+    async fn walk(
+        &self,
+        account_id: AccountId,
+        after: Option<(Timestamp, LeadId)>,
+        limit: u32,
+    ) -> StoreResult<Vec<Lead>>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Lead>>;
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::definition::{Audience, QuietHours};
 use crate::domain::{
     alert::Severity,
-    ids::{AccountId, AlertId, CallId, LeadId, MessageId, RunId, TaskId, WorkflowId},
+    ids::{AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, WorkflowId},
+    lead::{self, LeadEdit, LeadFilter},
     observation::EventType,
     phone::PhoneNumber,
     run::RunStatus,
@@ -119,6 +120,15 @@ pub enum Request {
         /// The words, score and rule that led to it.
         evidence: Value,
     },
+    /// Changes the lead.
+    EditLead {
+        edit: LeadEdit,
+    },
+    /// Lists the leads that are like this, oldest first.
+    FindLeads {
+        filter: LeadFilter,
+        limit: u32,
+    },
     WebhookRequest {
         method: HttpMethod,
         url: String,
@@ -162,7 +172,20 @@ pub enum Provider {
     Slack,
     Task,
     Alert,
+    Lead,
     Webhook,
+}
+
+impl Provider {
+    /// Every provider there is.
+    pub const ALL: &'static [Self] = &[
+        Self::Sms,
+        Self::Slack,
+        Self::Task,
+        Self::Alert,
+        Self::Lead,
+        Self::Webhook,
+    ];
 }
 
 impl fmt::Display for Provider {
@@ -172,6 +195,7 @@ impl fmt::Display for Provider {
             Self::Slack => "slack",
             Self::Task => "task",
             Self::Alert => "alert",
+            Self::Lead => "lead",
             Self::Webhook => "webhook",
         })
     }
@@ -210,6 +234,7 @@ impl Effect {
             Request::SlackMessage { .. } => Provider::Slack,
             Request::CreateTask { .. } => Provider::Task,
             Request::RaiseAlert { .. } => Provider::Alert,
+            Request::EditLead { .. } | Request::FindLeads { .. } => Provider::Lead,
             Request::WebhookRequest { .. } => Provider::Webhook,
         }
     }
@@ -224,6 +249,12 @@ impl Effect {
     #[must_use]
     pub fn alert_id(&self) -> AlertId {
         AlertId::derived(self.planned_at, &[self.key.as_bytes()])
+    }
+
+    /// The id of the fact of this kind that it leads to: the same for every attempt.
+    #[must_use]
+    pub fn fact_id(&self, kind: &EventType) -> ObservationId {
+        lead::fact_id(self.planned_at, &self.key, kind)
     }
 
     /// The id of the message it sends: the same for every attempt.

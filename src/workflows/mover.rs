@@ -25,7 +25,7 @@ pub const NODES_PER_STEP_MAX: u32 = 500;
 pub const NODES_PER_RUN_MAX: u32 = 10_000;
 /// Places a run may stand at once.
 pub const TOKENS_MAX: usize = 200;
-/// Largest output of a node that is kept whole, in bytes of JSON.
+/// Largest output of a node that is kept whole, in bytes of JSON, unless its kind says otherwise.
 pub const OUTPUT_BYTES_MAX: usize = 32 * 1024;
 
 /// One step in the making.
@@ -209,7 +209,11 @@ impl<'a> Mover<'a> {
 
     /// The node is done: its token goes on by `port`.
     pub(super) fn leave(&mut self, token: &Token, port: &str, output: Value, provider_id: Option<String>) {
-        let output = bounded(output);
+        let plan = self.plan;
+        let bytes_max = plan
+            .node(&token.node)
+            .map_or(OUTPUT_BYTES_MAX, |planned| planned.kind.output_bytes_max());
+        let output = bounded(output, bytes_max);
         self.keep_output(&token.node, &output);
         self.note(Entry::NodeDone {
             node: token.node.clone(),
@@ -218,7 +222,6 @@ impl<'a> Mover<'a> {
             output,
             provider_id,
         });
-        let plan = self.plan;
         if let Some(planned) = plan.node(&token.node) {
             self.go(planned.behind(port));
         }
@@ -407,9 +410,9 @@ impl<'a> Mover<'a> {
 }
 
 /// The output itself, or its beginning when it is too large to carry along.
-fn bounded(output: Value) -> Value {
+fn bounded(output: Value, bytes_max: usize) -> Value {
     let text = output.to_string();
-    if text.len() <= OUTPUT_BYTES_MAX {
+    if text.len() <= bytes_max {
         return output;
     }
     let beginning: String = text.chars().take(1_000).collect();

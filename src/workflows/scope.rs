@@ -32,6 +32,7 @@ pub const LEAD_FIELDS: &[&str] = &[
     "opted_out",
     "opted_out_of",
     "consent",
+    "assigned_to",
     "fields",
     "created_at",
     "updated_at",

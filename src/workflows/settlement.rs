@@ -40,9 +40,11 @@ pub const IN_DOUBT_ATTEMPTS_MIN: u32 = 3;
 pub const fn settlement(request: &Request) -> Settlement {
     match request {
         Request::SendSms { .. } | Request::SlackMessage { .. } => Settlement::LookUp,
-        Request::CreateTask { .. } | Request::RaiseAlert { .. } | Request::WebhookRequest { .. } => {
-            Settlement::Repeat
-        }
+        Request::CreateTask { .. }
+        | Request::RaiseAlert { .. }
+        | Request::EditLead { .. }
+        | Request::FindLeads { .. }
+        | Request::WebhookRequest { .. } => Settlement::Repeat,
     }
 }
 

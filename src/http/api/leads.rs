@@ -211,7 +211,7 @@ pub async fn get(
 
 /// Create a lead
 ///
-/// Workflows hear of it as `lead.created`. Needs the role supervisor.
+/// Workflows hear of it as `lead.created`, and as `lead.qualified` when its stage says so. Needs the role supervisor.
 #[utoipa::path(post, path = "/api/leads", tag = "leads", operation_id = "createLead", request_body = NewLead,
     responses((status = 201, description = "Created.", body = Lead)))]
 pub async fn create(
@@ -222,8 +222,6 @@ pub async fn create(
     caller.must(Permission::EditLeads)?;
     let now = clock::now();
     let lead = lead_rules::checked(Lead {
-        id: LeadId::fresh(),
-        account_id: caller.account_id,
         name: wanted.name,
         phone: wanted.phone,
         email: wanted.email,
@@ -234,17 +232,20 @@ pub async fn create(
         opted_out_of: wanted.opted_out_of,
         consent: wanted.consent,
         fields: wanted.fields,
-        created_at: now,
-        updated_at: now,
+        ..Lead::nameless(LeadId::fresh(), caller.account_id, now)
     })?;
     context.store.leads.create(lead.clone()).await?;
     observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;
+    if lead.is_qualified() {
+        observe(&context, &lead, EventType::LEAD_QUALIFIED, json!({"source": "api"})).await?;
+    }
     Ok(Created(lead))
 }
 
 /// Change a lead
 ///
-/// Workflows hear of it as `lead.updated`, and as `lead.opted_out` when that became true. Needs the role supervisor.
+/// Workflows hear of it as `lead.updated`, as `lead.opted_out` when that became true, and as `lead.qualified` when the stage
+/// became `qualified`. Needs the role supervisor.
 #[utoipa::path(patch, path = "/api/leads/{id}", tag = "leads", operation_id = "updateLead",
     params(("id" = LeadId, Path, description = "The lead.")), request_body = LeadChange,
     responses((status = 200, description = "The lead as it is afterwards.", body = Lead)))]
@@ -292,6 +293,9 @@ pub async fn update(
             json!({"source": "api", "opted_out_of": lead.opted_out_of}),
         )
         .await?;
+    }
+    if lead.is_qualified() && !before.is_qualified() {
+        observe(&context, &lead, EventType::LEAD_QUALIFIED, json!({"source": "api"})).await?;
     }
     Ok(Json(lead))
 }

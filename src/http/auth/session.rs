@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use crate::domain::email::normal as normal_email;
 use super::{
     Gate, Via, password,
     token::{self, TokenKind},
@@ -28,8 +29,6 @@ use crate::{
 pub const ACCESS_LIFE: Duration = Duration::from_secs(15 * 60);
 /// How long a refresh token can be used.
 pub const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Longest e-mail address (RFC 5321: 254 with the brackets taken off).
-pub const EMAIL_CHARS_MAX: usize = 254;
 /// Longest name of a person or an account.
 pub const NAME_CHARS_MAX: usize = 200;
 
@@ -146,17 +145,6 @@ impl Gate {
     }
 }
 
-/// Brings an e-mail address into the form it is kept in; `None` when it cannot be one.
-#[must_use]
-pub fn normal_email(text: &str) -> Option<String> {
-    let email = text.trim().to_lowercase();
-    let (local, domain) = email.rsplit_once('@')?;
-    let is_plain = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
-    let is_formed =
-        !local.is_empty() && !domain.is_empty() && !domain.starts_with('.') && !domain.ends_with('.');
-    (is_plain && is_formed && email.chars().count() <= EMAIL_CHARS_MAX).then_some(email)
-}
-
 /// Makes a user of `person`, not yet kept.
 ///
 /// # Errors
@@ -215,25 +203,6 @@ pub async fn create_owner(store: &Store, account_name: &str, person: NewPerson) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_email_is_kept_in_one_form() {
-        assert_eq!(
-            normal_email(" Ann@Example.COM "),
-            Some("ann@example.com".to_owned())
-        );
-        for wrong in [
-            "",
-            "ann",
-            "@example.com",
-            "ann@",
-            "a b@example.com",
-            "ann@.com",
-            "ann@example.",
-        ] {
-            assert_eq!(normal_email(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[tokio::test]
     async fn every_field_that_does_not_hold_is_named() {

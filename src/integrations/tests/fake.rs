@@ -196,20 +196,9 @@ pub(super) fn account() -> AccountId {
 
 pub(super) fn lead() -> Lead {
     Lead {
-        id: LeadId::from_bytes([3; 16]),
-        account_id: account(),
         name: "Ann".to_owned(),
         phone: "+14155550199".parse().ok(),
-        email: None,
-        score: 0,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        opted_out_of: std::collections::BTreeSet::new(),
-        consent: crate::domain::consent::Consent::default(),
-        fields: std::collections::BTreeMap::new(),
-        created_at: planned_at(),
-        updated_at: planned_at(),
+        ..Lead::nameless(LeadId::from_bytes([3; 16]), account(), planned_at())
     }
 }
 

@@ -5,6 +5,7 @@
 mod fake;
 mod house;
 mod keep_alive;
+mod leads;
 mod slack;
 mod twilio_sms;
 mod webhooks;

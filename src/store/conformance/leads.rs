@@ -1,8 +1,15 @@
 //! Leads: who is who by phone and e-mail.
 
-use super::samples::{account_id, at, lead, lead_id};
+use super::samples::{account_id, at, lead, lead_id, run_id, user, user_id};
 use crate::{
-    domain::consent::{ConsentChange, ContactChannel, Standing},
+    domain::{
+        consent::{ConsentChange, ContactChannel, Standing},
+        lead::{
+            AssignRule, Assignee, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange,
+            fact_id,
+        },
+        observation::EventType,
+    },
     store::{Store, StoreError},
 };
 
@@ -124,4 +131,150 @@ pub(crate) async fn an_edit_never_lifts_an_opt_out(store: &Store) {
         .change_consent(account_id(2), lead_id(1), change, at(11))
         .await;
     assert!(matches!(foreign, Err(StoreError::Missing { .. })), "{foreign:?}");
+}
+fn keyed(key: &str, edit: LeadEdit) -> KeyedEdit {
+    KeyedEdit {
+        account_id: account_id(1),
+        lead_id: lead_id(1),
+        key: key.to_owned(),
+        planned_at: at(1),
+        at: at(9),
+        run_id: run_id(1),
+        edit,
+    }
+}
+
+async fn made(store: &Store, edit: KeyedEdit) -> LeadEdited {
+    store.leads.edit(edit).await.expect("written").expect("it holds")
+}
+
+pub(crate) async fn an_edit_is_made_once_under_its_key_and_its_facts_are_kept_with_it(store: &Store) {
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
+    let add = |key: &str| keyed(key, LeadEdit::Score(ScoreChange { set: None, add: 7 }));
+    let first = made(store, add("a")).await;
+    assert_eq!((first.score_before, first.score), (50, 57));
+    assert_eq!(made(store, add("a")).await, first);
+    assert_eq!(made(store, add("b")).await.score, 64);
+    let kept = store.leads.get(account_id(1), lead_id(1)).await.expect("read");
+    assert_eq!((kept.score, kept.updated_at), (64, at(9)));
+    let stage = LeadUpdate {
+        stage: Some("qualified".to_owned()),
+        ..LeadUpdate::default()
+    };
+    let update = keyed("c", LeadEdit::Update(stage));
+    assert_eq!(made(store, update.clone()).await.changed, ["stage"]);
+    let unrouted = store.observations.unrouted().await.expect("read");
+    let kinds: Vec<_> = unrouted.iter().map(|fact| fact.kind.as_str()).collect();
+    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    let id = fact_id(update.planned_at, &update.key, &EventType::LEAD_QUALIFIED);
+    let qualified = store.observations.get(account_id(1), id).await.expect("kept");
+    assert_eq!(qualified.caused_by, Some(run_id(1)));
+}
+
+pub(crate) async fn a_refused_edit_changes_nothing_and_may_be_made_later(store: &Store) {
+    let taken = lead(account_id(1), 2);
+    let phone = LeadUpdate {
+        phone: taken.phone.clone(),
+        ..LeadUpdate::default()
+    };
+    let edit = keyed("a", LeadEdit::Update(phone));
+    let gone = store.leads.edit(edit.clone()).await.expect("read");
+    assert_eq!(gone, Err(EditRefusal::LeadGone(lead_id(1))));
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
+    store.leads.create(taken.clone()).await.expect("written");
+    let refused = store.leads.edit(edit.clone()).await.expect("read");
+    assert_eq!(refused, Err(EditRefusal::PhoneTaken));
+    let strange = KeyedEdit {
+        account_id: account_id(2),
+        ..edit.clone()
+    };
+    assert!(store.leads.edit(strange).await.expect("read").is_err());
+    store
+        .leads
+        .delete(account_id(1), taken.id)
+        .await
+        .expect("deleted");
+    assert_eq!(made(store, edit).await.changed, ["phone"]);
+}
+
+pub(crate) async fn leads_are_given_out_in_turn_or_to_whoever_has_fewest(store: &Store) {
+    for number in 1..=5 {
+        store
+            .leads
+            .create(lead(account_id(1), number))
+            .await
+            .expect("written");
+    }
+    let assign = |number: u64, to: Assignee| KeyedEdit {
+        lead_id: lead_id(number),
+        ..keyed(
+            &format!("k{number}"),
+            LeadEdit::Assign {
+                to,
+                unless_assigned: false,
+            },
+        )
+    };
+    let by = |rule: AssignRule| Assignee::ByRule {
+        rule,
+        among: Vec::new(),
+    };
+    let nobody = store
+        .leads
+        .edit(assign(1, by(AssignRule::RoundRobin)))
+        .await
+        .expect("read");
+    assert_eq!(nobody, Err(EditRefusal::NoAgents));
+    for number in 1..=2 {
+        let agent = user(account_id(1), number);
+        store.accounts.create_user(agent).await.expect("written");
+    }
+    let mut given = Vec::new();
+    for number in 1..=3 {
+        let edited = made(store, assign(number, by(AssignRule::RoundRobin))).await;
+        given.push(edited.assigned_to);
+    }
+    assert_eq!(given, [Some(user_id(1)), Some(user_id(2)), Some(user_id(1))]);
+    let least = made(store, assign(4, by(AssignRule::LeastBusy))).await;
+    assert_eq!(least.assigned_to, Some(user_id(2)));
+    let named = Assignee::One(" Person1@Example.com ".to_owned());
+    assert_eq!(made(store, assign(5, named)).await.assigned_to, Some(user_id(1)));
+    let kept = store.leads.get(account_id(1), lead_id(5)).await.expect("read");
+    assert_eq!(kept.assigned_to, Some(user_id(1)));
+    let unknown = KeyedEdit {
+        key: "other".to_owned(),
+        ..assign(5, Assignee::One("nobody@example.com".to_owned()))
+    };
+    let refused = store.leads.edit(unknown).await.expect("read");
+    assert!(matches!(refused, Err(EditRefusal::UnknownUser(_))), "{refused:?}");
+    let kept = KeyedEdit {
+        key: "kept".to_owned(),
+        edit: LeadEdit::Assign {
+            to: Assignee::One(user_id(2).to_string()),
+            unless_assigned: true,
+        },
+        ..assign(5, by(AssignRule::RoundRobin))
+    };
+    assert_eq!(made(store, kept).await.assigned_to, Some(user_id(1)));
+}
+
+pub(crate) async fn a_walk_meets_every_lead_once_oldest_first(store: &Store) {
+    for number in [3, 1, 5, 2, 4] {
+        store
+            .leads
+            .create(lead(account_id(1), number))
+            .await
+            .expect("written");
+    }
+    store.leads.create(lead(account_id(2), 6)).await.expect("written");
+    let mut met = Vec::new();
+    let mut after = None;
+    loop {
+        let part = store.leads.walk(account_id(1), after, 2).await.expect("read");
+        let Some(last) = part.last() else { break };
+        after = Some((last.created_at, last.id));
+        met.extend(part.iter().map(|lead| lead.id));
+    }
+    let expected: Vec<_> = (1..=5).map(lead_id).collect();
+    assert_eq!(met, expected);
 }

@@ -196,20 +196,12 @@ pub(crate) fn effect(run: &RunAppend, key: &str, state: EffectState) -> EffectRo
 
 pub(crate) fn lead(account: AccountId, number: u64) -> Lead {
     Lead {
-        id: lead_id(number),
-        account_id: account,
         name: format!("Lead {number}"),
         phone: format!("+1415555{number:04}").parse().ok(),
         email: Some(format!("Lead{number}@Example.com")),
         score: 50,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        opted_out_of: std::collections::BTreeSet::new(),
-        consent: crate::domain::consent::Consent::default(),
         fields: BTreeMap::from([("plan".to_owned(), json!("gold"))]),
-        created_at: at(number),
-        updated_at: at(number),
+        ..Lead::nameless(lead_id(number), account, at(number))
     }
 }
 

@@ -26,6 +26,10 @@ macro_rules! suite {
             leads::a_lead_is_found_by_email_in_whatever_case_until_it_is_deleted;
             leads::an_edit_never_lifts_an_opt_out;
             observations::the_unrouted_facts_of_one_lead_are_found_alone;
+            leads::an_edit_is_made_once_under_its_key_and_its_facts_are_kept_with_it;
+            leads::a_refused_edit_changes_nothing_and_may_be_made_later;
+            leads::leads_are_given_out_in_turn_or_to_whoever_has_fewest;
+            leads::a_walk_meets_every_lead_once_oldest_first;
             observations::a_fact_is_kept_once_and_unrouted_until_it_is_marked;
             observations::a_look_back_is_oldest_first_and_a_timeline_newest_first;
             paging::a_list_pages_through_everything_once_while_rows_arrive;

@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::{
-    columns::{body, find, missing, page_of_bodies},
+    columns::{bodies, body, find, missing, page_of_bodies},
     cursor::{List, Window},
     database::Sqlite,
+    lead_edits,
 };
 use crate::{
     domain::{
         consent::ConsentChange,
         ids::{AccountId, LeadId},
-        lead::Lead,
+        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
         phone::PhoneNumber,
         time::Timestamp,
     },
@@ -85,10 +86,9 @@ impl LeadStore for Sqlite {
                 .prepare_cached("DELETE FROM leads WHERE id = ?1 AND account = ?2")?
                 .execute((id, account_id))?;
             if deleted == 0 {
-                Err(missing("lead", id))
-            } else {
-                Ok(())
+                return Err(missing("lead", id));
             }
+            lead_edits::forget(db, id)
         })
         .await
     }
@@ -114,6 +114,32 @@ impl LeadStore for Sqlite {
         .await
     }
 
+    async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
+        self.write(move |db| lead_edits::apply(db, &edit)).await
+    }
+
+    async fn walk(
+        &self,
+        account_id: AccountId,
+        after: Option<(Timestamp, LeadId)>,
+        limit: u32,
+    ) -> StoreResult<Vec<Lead>> {
+        self.read(move |db| match after {
+            Some((at, id)) => bodies(
+                db,
+                "SELECT body FROM leads WHERE account = ?1 AND (created_at, id) > (?2, ?3)
+                 ORDER BY created_at, id LIMIT ?4",
+                (account_id, at, id, limit),
+            ),
+            None => bodies(
+                db,
+                "SELECT body FROM leads WHERE account = ?1 ORDER BY created_at, id LIMIT ?2",
+                (account_id, limit),
+            ),
+        })
+        .await
+    }
+
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Lead>> {
         let window = Window::of(List::Leads, &page)?;
         self.read(move |db| {
@@ -130,24 +156,7 @@ impl LeadStore for Sqlite {
 }
 
 fn get(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Lead> {
-    find(
-        db,
-        "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
-        (id, account),
-    )?
-    .ok_or_else(|| missing("lead", id))
-}
-
-fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
-    db.prepare_cached("UPDATE leads SET phone = ?3, email = ?4, body = ?5 WHERE id = ?1 AND account = ?2")?
-        .execute(params![
-            lead.id,
-            lead.account_id,
-            lead.phone.as_ref().map(PhoneNumber::as_str),
-            lead.email.as_deref().map(fold_email),
-            body(lead)?,
-        ])?;
-    Ok(())
+    by_id(db, account, id)?.ok_or_else(|| missing("lead", id))
 }
 
 fn by_phone(db: &Connection, account: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
@@ -158,7 +167,37 @@ fn by_phone(db: &Connection, account: AccountId, phone: &PhoneNumber) -> StoreRe
     )
 }
 
-fn refuse_taken_phone(db: &Connection, lead: &Lead) -> StoreResult<()> {
+/// Reads one lead of an account.
+pub(super) fn by_id(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Option<Lead>> {
+    find(
+        db,
+        "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
+        (id, account),
+    )
+}
+
+/// Writes a lead over its earlier self.
+pub(super) fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
+    let updated = db
+        .prepare_cached(
+            "UPDATE leads SET phone = ?3, email = ?4, assigned_to = ?5, body = ?6 WHERE id = ?1 AND account = ?2",
+        )?
+        .execute(params![
+            lead.id,
+            lead.account_id,
+            lead.phone.as_ref().map(PhoneNumber::as_str),
+            lead.email.as_deref().map(fold_email),
+            lead.assigned_to,
+            body(lead)?,
+        ])?;
+    if updated == 0 {
+        Err(missing("lead", lead.id))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn refuse_taken_phone(db: &Connection, lead: &Lead) -> StoreResult<()> {
     let Some(phone) = &lead.phone else { return Ok(()) };
     match by_phone(db, lead.account_id, phone)? {
         Some(holder) if holder.id != lead.id => Err(StoreError::Taken { field: "phone" }),
@@ -169,7 +208,7 @@ fn refuse_taken_phone(db: &Connection, lead: &Lead) -> StoreResult<()> {
 fn insert(db: &Connection, lead: &Lead) -> StoreResult<()> {
     let inserted = db
         .prepare_cached(
-            "INSERT INTO leads (id, account, created_at, phone, email, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO leads (id, account, created_at, phone, email, assigned_to, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -178,6 +217,7 @@ fn insert(db: &Connection, lead: &Lead) -> StoreResult<()> {
             lead.created_at,
             lead.phone.as_ref().map(PhoneNumber::as_str),
             lead.email.as_deref().map(fold_email),
+            lead.assigned_to,
             body(lead)?,
         ])?;
     if inserted == 0 {

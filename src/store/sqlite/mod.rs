@@ -20,6 +20,7 @@ mod accounts;
 mod alerts;
 mod calls;
 mod contacts;
+mod lead_edits;
 mod leads;
 mod messages;
 mod observations;

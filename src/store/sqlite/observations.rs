@@ -137,6 +137,11 @@ enum Routed {
     Yes,
 }
 
+/// Keeps a fact whose runs do not exist yet; the same id again changes nothing.
+pub(super) fn keep(db: &Connection, observation: &Observation) -> StoreResult<Recorded> {
+    insert(db, observation, &body(observation)?, Routed::No)
+}
+
 fn insert(db: &Connection, observation: &Observation, body: &str, routed: Routed) -> StoreResult<Recorded> {
     let inserted = db
         .prepare_cached(

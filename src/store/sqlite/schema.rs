@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1, STEP_2];
+const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,16 @@ CREATE TABLE contacts (
     PRIMARY KEY (account, subject, channel, at, key)) WITHOUT ROWID;
 CREATE INDEX observations_unrouted_of_lead ON observations (lead, at, id) WHERE routed = 0 AND lead IS NOT NULL;
 CREATE INDEX observations_unrouted_of_nobody ON observations (account, at, id) WHERE routed = 0 AND lead IS NULL;
+";
+
+/// Who looks after a lead, the edits that runs have made, and whose turn it is to be given the next lead.
+const LEAD_EDITS: &str = "
+ALTER TABLE leads ADD COLUMN assigned_to BLOB;
+CREATE INDEX leads_by_assignee ON leads (account, assigned_to) WHERE assigned_to IS NOT NULL;
+CREATE TABLE lead_edits (
+    lead BLOB NOT NULL, key TEXT NOT NULL, result TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (lead, key)) WITHOUT ROWID;
+CREATE TABLE assignment_turns (
+    account BLOB NOT NULL, pool TEXT NOT NULL, last BLOB NOT NULL, PRIMARY KEY (account, pool)) WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::{
         definition::{Audience, PORT_OK},
         effect::{InDoubt, Request},
         expression::ExpressionError,
+        mover::OUTPUT_BYTES_MAX,
         problem::Problem,
         scope::Scope,
     },
@@ -48,6 +49,10 @@ pub trait NodeKind: Send + Sync {
     /// The port a run goes on by after a failure, with `on_error: continue`.
     fn fallback(&self) -> &'static str {
         PORT_OK
+    }
+    /// Largest output that is kept whole, in bytes of JSON.
+    fn output_bytes_max(&self) -> usize {
+        OUTPUT_BYTES_MAX
     }
     /// Reads `params` that already fit the schema.
     ///
@@ -102,6 +107,17 @@ pub struct RunFacts<'a> {
     pub lead_id: Option<LeadId>,
     /// The node.
     pub node: &'a str,
+}
+
+impl Scene<'_> {
+    /// Says whom the run is about.
+    ///
+    /// # Errors
+    /// `no_lead` when it is about nobody.
+    pub(super) fn must_have_lead(&self) -> Result<&Lead, NodeError> {
+        self.lead
+            .ok_or_else(|| NodeError::new("no_lead", "the run is about no lead"))
+    }
 }
 
 /// What a node decided.

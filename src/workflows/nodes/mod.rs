@@ -1,19 +1,25 @@
 //! The node kinds, one a file. Adding one is its file, its `mod` line and its line in `registry`.
 
 mod alert;
+mod assign_lead;
 mod condition;
 mod create_task;
 mod delay;
+mod find_leads;
 mod kind;
 mod registry;
+mod score_lead;
 mod send_sms;
 mod slack_message;
 mod source;
 mod split;
 mod stop;
 mod switch;
+mod update_lead;
+mod values;
 mod webhook;
 
+pub use find_leads::FOUND_MAX;
 pub use kind::{Action, Entered, Node, NodeError, NodeKind, RunFacts, Scene};
 pub use registry::{KindInfo, catalogue, kind, names};
 pub use source::{Condition, Filter, Source, SourceKind, Template, ValueExpression};

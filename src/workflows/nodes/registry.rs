@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    alert::Alert, condition::ConditionKind, create_task::CreateTask, delay::Delay, kind::NodeKind,
-    send_sms::SendSms, slack_message::SlackMessage, split::SplitKind, stop::Stop, switch::SwitchKind,
+    alert::Alert, assign_lead::AssignLead, condition::ConditionKind, create_task::CreateTask, delay::Delay,
+    find_leads::FindLeads, kind::NodeKind, score_lead::ScoreLead, send_sms::SendSms,
+    slack_message::SlackMessage, split::SplitKind, stop::Stop, switch::SwitchKind, update_lead::UpdateLead,
     webhook::Webhook,
 };
 use crate::workflows::definition::Audience;
@@ -16,6 +17,10 @@ static KINDS: &[&dyn NodeKind] = &[
     &SlackMessage,
     &CreateTask,
     &Alert,
+    &UpdateLead,
+    &ScoreLead,
+    &AssignLead,
+    &FindLeads,
     &Webhook,
     &Delay,
     &ConditionKind,

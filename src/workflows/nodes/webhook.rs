@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
-    source::{Source, SourceKind, Template},
+    source::{Source, Template},
+    values,
 };
 use crate::workflows::{
     definition::{PORT_ERROR, PORT_OK},
     effect::{HttpMethod, Request},
-    expression,
     problem::Problem,
 };
 
@@ -80,7 +80,7 @@ impl Node for Params {
                 .iter()
                 .map(|(name, header)| header.source(format!("headers.{name}"))),
         );
-        texts_of("body", &self.body, &mut sources);
+        values::texts_of("body", &self.body, &mut sources);
         sources
     }
 
@@ -98,7 +98,7 @@ impl Node for Params {
             }
             headers.insert(name.clone(), value);
         }
-        let body = rendered(&self.body, scene)?;
+        let body = values::rendered(&self.body, scene)?;
         // Header values stay out of the history: they are where tokens are.
         let input = json!({"method": self.method, "url": url, "headers": headers.keys().collect::<Vec<_>>(), "body": body});
         let request = Request::WebhookRequest {
@@ -126,48 +126,4 @@ fn check_url(text: &str) -> Result<(), NodeError> {
             format!("`{text}` is not an http or https address"),
         ))
     }
-}
-
-/// The texts inside a JSON value, each with its path.
-fn texts_of<'a>(path: &str, value: &'a Value, sources: &mut Vec<Source<'a>>) {
-    match value {
-        Value::String(text) => {
-            sources.push(Source {
-                path: path.to_owned(),
-                kind: SourceKind::Template,
-                text,
-            });
-        }
-        Value::Array(items) => {
-            for (at, item) in items.iter().enumerate() {
-                texts_of(&format!("{path}[{at}]"), item, sources);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                texts_of(&format!("{path}.{name}"), field, sources);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// The value with every text in it rendered.
-fn rendered(value: &Value, scene: &Scene<'_>) -> Result<Value, NodeError> {
-    Ok(match value {
-        Value::String(text) => Value::String(expression::render(text, scene.scope)?),
-        Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|item| rendered(item, scene))
-                .collect::<Result<_, _>>()?,
-        ),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(name, field)| Ok((name.clone(), rendered(field, scene)?)))
-                .collect::<Result<_, NodeError>>()?,
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    })
 }

@@ -3,6 +3,7 @@
 mod calendar;
 mod delays;
 mod expressions;
+mod lead_nodes;
 mod properties;
 mod step;
 pub(in crate::workflows) mod story;

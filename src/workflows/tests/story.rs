@@ -84,20 +84,10 @@ impl Story {
 
 pub(in crate::workflows) fn lead(account_id: AccountId) -> Lead {
     Lead {
-        id: LeadId::derived(START, &[b"lead"]),
-        account_id,
         name: "Ada Lovelace".to_owned(),
         phone: Some("+14155550100".parse().expect("a number")),
-        email: None,
         score: 90,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        opted_out_of: std::collections::BTreeSet::new(),
-        consent: crate::domain::consent::Consent::default(),
-        fields: std::collections::BTreeMap::new(),
-        created_at: START,
-        updated_at: START,
+        ..Lead::nameless(LeadId::derived(START, &[b"lead"]), account_id, START)
     }
 }
 

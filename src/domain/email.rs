@@ -1,0 +1,36 @@
+//! E-mail addresses in the one form they are kept and compared in.
+
+/// Longest e-mail address (RFC 5321: 254 with the brackets taken off).
+pub const ADDRESS_CHARS_MAX: usize = 254;
+
+/// Brings an e-mail address into the form it is kept in; `None` when it cannot be one.
+#[must_use]
+pub fn normal(text: &str) -> Option<String> {
+    let email = text.trim().to_lowercase();
+    let (local, domain) = email.rsplit_once('@')?;
+    let is_plain = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    let is_formed =
+        !local.is_empty() && !domain.is_empty() && !domain.starts_with('.') && !domain.ends_with('.');
+    (is_plain && is_formed && email.chars().count() <= ADDRESS_CHARS_MAX).then_some(email)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_is_kept_in_one_form() {
+        assert_eq!(normal(" Ann@Example.COM "), Some("ann@example.com".to_owned()));
+        for wrong in [
+            "",
+            "ann",
+            "@example.com",
+            "ann@",
+            "a b@example.com",
+            "ann@.com",
+            "ann@example.",
+        ] {
+            assert_eq!(normal(wrong), None, "{wrong:?}");
+        }
+    }
+}
