@@ -4,6 +4,8 @@
 //! nothing is carried out before its claim is on disk, and nothing that is on disk is forgotten.
 //! Restarts: its parent makes it anew and tells it to recover; it reads its last append and goes on from there.
 
+mod moving;
+
 use std::sync::{Arc, OnceLock};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -27,7 +29,9 @@ use crate::{
         run::{EffectState, RunStatus},
     },
     store::{Store, StoreError, runs::TimerRow},
-    workflows::{Command, Input, Plan, Provider, Run, Transition, run::SnapshotError, transition},
+    workflows::{
+        Command, Input, Plan, Provider, Run, Transition, migration::Migration, run::SnapshotError, transition,
+    },
 };
 
 /// Times a transition is tried again on a fresh state when somebody else moved the run.
@@ -40,6 +44,8 @@ pub enum RunMsg {
     Input(Input),
     /// An input whose sender waits until it is on disk.
     Asked(Input, RpcReplyPort<Result<Reaction, RunError>>),
+    /// A person moves the run to another version.
+    Migrate(Migration, RpcReplyPort<Result<Reaction, RunError>>),
     /// The actor before this one failed, or the process ended: settle what was under way.
     Recover,
 }
@@ -360,15 +366,14 @@ impl Actor for RunActor {
             RunMsg::Input(input) => {
                 self.take(state, input).await?;
             }
-            RunMsg::Asked(input, reply) => match self.take(state, input).await {
-                Ok(reaction) => answer(reply, Ok(reaction)),
-                Err(RunFault::Run(error)) => {
-                    // The sender hears it; the state on disk is whole, so the next message starts from there.
-                    state.loaded = None;
-                    answer(reply, Err(error));
-                }
-                Err(fault) => return Err(fault.into()),
-            },
+            RunMsg::Asked(input, reply) => {
+                let reaction = self.take(state, input).await;
+                answer(state, reply, reaction)?;
+            }
+            RunMsg::Migrate(wanted, reply) => {
+                let reaction = self.migrate(state, &wanted).await;
+                answer(state, reply, reaction)?;
+            }
             RunMsg::Recover => self.recover(state).await?,
         }
         Self::rest_if_parked(state);
@@ -376,8 +381,23 @@ impl Actor for RunActor {
     }
 }
 
-fn answer(reply: RpcReplyPort<Result<Reaction, RunError>>, answer: Result<Reaction, RunError>) {
+/// Tells the sender of a question what came of it.
+fn answer(
+    state: &mut RunState,
+    reply: RpcReplyPort<Result<Reaction, RunError>>,
+    reaction: Result<Reaction, RunFault>,
+) -> Result<(), RunFault> {
+    let answer = match reaction {
+        Ok(reaction) => Ok(reaction),
+        Err(RunFault::Run(error)) => {
+            // The sender hears it; the state on disk is whole, so the next message starts from there.
+            state.loaded = None;
+            Err(error)
+        }
+        Err(fault) => return Err(fault),
+    };
     if reply.send(answer).is_err() {
         tracing::debug!("nobody waits for the answer any more");
     }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 //! In: starts and questions. Out: the first append of a run, made here so that the caller knows it is on disk; after it,
 //! everything goes through the run's actor.
 
+mod moves;
+
 use std::time::Duration;
 
 use ractor::RpcReplyPort;
@@ -62,6 +64,8 @@ pub enum RunError {
     Ended(RunId),
     #[error("run {run_id} has no effect {key} whose outcome is unknown")]
     NothingToDecide { run_id: RunId, key: String },
+    #[error("run {run_id} stays on its version: {reason}")]
+    CannotMove { run_id: RunId, reason: String },
     #[error("the run did not answer in time")]
     TimedOut,
     #[error(transparent)]

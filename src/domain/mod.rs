@@ -15,6 +15,8 @@ pub mod phone;
 pub mod run;
 pub mod secret;
 pub mod sentiment;
+pub mod sms_segments;
 pub mod task;
 pub mod time;
+pub mod tokens;
 pub mod transcript;

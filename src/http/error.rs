@@ -267,6 +267,7 @@ impl From<RunError> for ApiError {
             RunError::Broken { .. } => "broken",
             RunError::Ended(_) => "ended",
             RunError::NothingToDecide { .. } => "nothing_to_decide",
+            RunError::CannotMove { .. } => "cannot_move",
         };
         match error {
             RunError::Store(error) => error.into(),

@@ -65,7 +65,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrDef
         if !is_json {
             return Err(ApiError::UnsupportedMedia);
         }
-        parse(&body).map(Self)
+        // `null` says the same as nothing.
+        Ok(Self(parse::<Option<T>>(&body)?.unwrap_or_default()))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod patch;
+pub mod revision;
 pub mod routes;
 pub mod settings;
 pub mod twilio;

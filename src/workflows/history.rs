@@ -1,5 +1,7 @@
 //! The journal folded into steps: what happened at each node, for the run's page.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -85,6 +87,32 @@ pub enum AttemptOutcome {
     Held,
 }
 
+/// A move to another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct VersionMove {
+    pub from: u32,
+    pub to: u32,
+    /// Tokens that went on at another node: from which, at which.
+    pub landing: BTreeMap<String, String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// Returns every move to another version, oldest first.
+#[must_use]
+pub fn version_moves(journal: &[JournalEntry]) -> Vec<VersionMove> {
+    let moved = |line: &JournalEntry| match &line.entry {
+        Entry::Migrated { from, to, landing } => Some(VersionMove {
+            from: *from,
+            to: *to,
+            landing: landing.clone(),
+            at: line.at,
+        }),
+        _ => None,
+    };
+    journal.iter().filter_map(moved).collect()
+}
+
 /// Folds a journal into steps, in the order the run came by them.
 #[must_use]
 pub fn steps(journal: &[JournalEntry]) -> Vec<Step> {
@@ -111,7 +139,7 @@ pub fn steps_of<'a>(
 
 fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
     match entry {
-        Entry::RunStarted { .. } | Entry::RunEnded { .. } => {}
+        Entry::RunStarted { .. } | Entry::Migrated { .. } | Entry::RunEnded { .. } => {}
         Entry::NodePassed {
             node,
             kind,
@@ -217,7 +245,7 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::AttemptUnknown { .. }
         | Entry::AttemptAbsent { .. }
         | Entry::Decided { .. } => attempted(step, at, entry),
-        Entry::RunStarted { .. } | Entry::RunEnded { .. } => {}
+        Entry::RunStarted { .. } | Entry::Migrated { .. } | Entry::RunEnded { .. } => {}
     }
 }
 
@@ -266,6 +294,7 @@ fn attempted(step: &mut Step, at: Timestamp, entry: &Entry) {
             step.error = None;
         }
         Entry::RunStarted { .. }
+        | Entry::Migrated { .. }
         | Entry::RunEnded { .. }
         | Entry::NodePassed { .. }
         | Entry::NodeWaiting { .. }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is recovered from it. `history` folds it into steps.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -134,6 +136,13 @@ pub enum Entry {
         node: String,
         visit: u32,
     },
+    /// A person moved the run to another version; `landing` names the nodes that changed places.
+    Migrated {
+        from: u32,
+        to: u32,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        landing: BTreeMap<String, String>,
+    },
     RunEnded {
         status: RunStatus,
         error: Option<String>,
@@ -159,7 +168,7 @@ impl Entry {
     #[must_use]
     pub fn step(&self) -> Option<(&str, StepStatus)> {
         Some(match self {
-            Self::RunStarted { .. } | Self::RunEnded { .. } => return None,
+            Self::RunStarted { .. } | Self::Migrated { .. } | Self::RunEnded { .. } => return None,
             Self::NodeActed { node, .. }
             | Self::Attempted { node, .. }
             | Self::Judged { node, .. }

@@ -21,6 +21,11 @@ pub mod validate;
 mod variables;
 mod words;
 
+// How a run is tried out.
+pub mod dry_run;
+pub mod prices;
+pub mod samples;
+
 // How a run moves.
 pub mod answers;
 pub mod effect;
@@ -28,6 +33,7 @@ mod ending;
 pub mod history;
 pub mod input;
 pub mod journal;
+pub mod migration;
 pub mod mover;
 pub mod retry;
 pub mod run;

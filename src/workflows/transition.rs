@@ -31,36 +31,44 @@ pub struct Transition {
 /// Moves `run` by one input.
 #[must_use]
 pub fn transition(plan: &Plan, mut run: Run, input: Input, world: &World) -> Transition {
-    let Outcome {
-        changed,
-        commands,
-        journal,
-        effects,
-    } = step(plan, &mut run, input, world);
-    let mut set = BTreeMap::new();
-    let mut cleared = BTreeSet::new();
-    for command in &commands {
-        match command {
-            Command::SetTimer { timer, due } => {
-                set.insert(*timer, *due);
+    let outcome = step(plan, &mut run, input, world);
+    Transition::of(run, outcome)
+}
+
+impl Transition {
+    /// Puts what a step did together for the shell.
+    pub(super) fn of(run: Run, outcome: Outcome) -> Self {
+        let Outcome {
+            changed,
+            commands,
+            journal,
+            effects,
+        } = outcome;
+        let mut set = BTreeMap::new();
+        let mut cleared = BTreeSet::new();
+        for command in &commands {
+            match command {
+                Command::SetTimer { timer, due } => {
+                    set.insert(*timer, *due);
+                }
+                Command::ClearTimer { timer } if set.remove(timer).is_none() => {
+                    cleared.insert(*timer);
+                }
+                Command::ClearTimer { .. }
+                | Command::Act(_)
+                | Command::LookUp(_)
+                | Command::Listen { .. }
+                | Command::Finish { .. } => {}
             }
-            Command::ClearTimer { timer } if set.remove(timer).is_none() => {
-                cleared.insert(*timer);
-            }
-            Command::ClearTimer { .. }
-            | Command::Act(_)
-            | Command::LookUp(_)
-            | Command::Listen { .. }
-            | Command::Finish { .. } => {}
         }
-    }
-    Transition {
-        run,
-        changed,
-        journal,
-        effects,
-        timers_set: set.into_iter().collect(),
-        timers_cleared: cleared.into_iter().collect(),
-        commands,
+        Self {
+            run,
+            changed,
+            journal,
+            effects,
+            timers_set: set.into_iter().collect(),
+            timers_cleared: cleared.into_iter().collect(),
+            commands,
+        }
     }
 }

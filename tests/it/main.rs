@@ -6,8 +6,10 @@
 mod support;
 
 mod api_accounts;
+mod api_dry_runs;
 mod api_live;
 mod api_resources;
+mod api_versions;
 mod crash;
 mod crash_storm;
 mod house;

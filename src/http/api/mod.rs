@@ -3,17 +3,21 @@
 pub mod alerts;
 pub mod auth;
 pub mod calls;
+pub mod copies;
+pub mod dry_runs;
 pub mod events;
 pub mod keys;
 pub mod lead_rules;
 pub mod leads;
 pub mod me;
 pub mod messages;
+pub mod migrations;
 pub mod routes;
 pub mod runs;
 pub mod tasks;
 pub mod tickets;
 pub mod users;
+pub mod versions;
 pub mod workflow_views;
 pub mod workflows;
 

@@ -2,7 +2,10 @@
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{alerts, auth, calls, events, keys, leads, me, messages, runs, tasks, tickets, users, workflows};
+use super::{
+    alerts, auth, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs, tasks, tickets, users,
+    versions, workflows,
+};
 use crate::http::context::Context;
 
 /// The routes together with their description.
@@ -49,8 +52,17 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(workflows::create_at_contract_path))
         .routes(routes!(workflows::get, workflows::update, workflows::delete))
         .routes(routes!(workflows::validate))
-        .routes(routes!(workflows::publish))
-        .routes(routes!(workflows::versions))
+        .routes(routes!(versions::publish))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::get))
+        .routes(routes!(versions::restore))
+        .routes(routes!(migrations::preview))
+        .routes(routes!(migrations::preview_draft))
+        .routes(routes!(migrations::migrate))
+        .routes(routes!(copies::clone))
+        .routes(routes!(copies::export))
+        .routes(routes!(copies::import))
+        .routes(routes!(dry_runs::dry_run_workflow))
         .routes(routes!(workflows::execute))
         .routes(routes!(workflows::history))
         .routes(routes!(runs::list))

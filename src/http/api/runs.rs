@@ -18,8 +18,8 @@ use crate::{
     },
     store::runs::{RunFilter, RunHead},
     workflows::{
-        Choice,
-        history::{self, Step},
+        Choice, Entry, JournalEntry,
+        history::{self, Step, VersionMove},
     },
 };
 
@@ -74,6 +74,8 @@ pub struct RunView {
     summary: RunSummary,
     /// In the order the run came by them.
     steps: Vec<Step>,
+    /// Moves to another version, oldest first.
+    version_moves: Vec<VersionMove>,
 }
 
 /// What becomes of an effect whose outcome is unknown.
@@ -205,10 +207,18 @@ pub async fn decide(
 async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<RunView>> {
     let head = context.store.runs.head(caller.account_id, id).await?;
     let journal = context.store.runs.journal(caller.account_id, id).await?;
-    let steps = history::steps_of(journal.iter().map(|line| (line.at, line.entry.as_str())))
+    let journal = journal
+        .iter()
+        .map(|line| {
+            let entry = Entry::from_json(&line.entry)?;
+            let (seq, at) = (line.seq, line.at);
+            Ok(JournalEntry { seq, at, entry })
+        })
+        .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| ApiError::Internal(Box::new(error)))?;
     Ok(Json(RunView {
         summary: head.into(),
-        steps,
+        steps: history::steps(&journal),
+        version_moves: history::version_moves(&journal),
     }))
 }

@@ -4,9 +4,12 @@ use axum::{Extension, extract::State};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::workflow_views::{
-    DefinitionBody, ExecuteAccepted, Validation, VersionView, WorkflowChange, WorkflowHistory,
-    WorkflowSummary, WorkflowView, definition_errors, read, value_of,
+use super::{
+    versions::publication,
+    workflow_views::{
+        DefinitionBody, ExecuteAccepted, Validation, WorkflowChange, WorkflowHistory, WorkflowSummary,
+        WorkflowView, read, value_of,
+    },
 };
 use crate::{
     actors::ManualStart,
@@ -20,11 +23,9 @@ use crate::{
         json::{Json, JsonOrDefault, Path, Query},
         page::{PageQuery, Paged},
         patch,
+        revision::IfMatch,
     },
-    store::{
-        runs::RunFilter,
-        workflows::{WorkflowRow, WorkflowVersion},
-    },
+    store::{runs::RunFilter, workflows::WorkflowRow},
     workflows::{Definition, validate as problems_of},
 };
 
@@ -102,10 +103,22 @@ pub async fn create_at_contract_path(
 
 async fn create_from(context: &Context, caller: &Caller, body: &Value) -> ApiResult<Created<WorkflowView>> {
     caller.must(Permission::EditWorkflows)?;
-    let definition = read(body)?;
+    keep_new(context, caller, WorkflowId::fresh(), &read(body)?).await
+}
+
+/// Keeps a workflow that is not there yet; publishes it when it is to act.
+///
+/// # Errors
+/// When it is to act and has problems, or `id` is taken.
+pub async fn keep_new(
+    context: &Context,
+    caller: &Caller,
+    id: WorkflowId,
+    definition: &Definition,
+) -> ApiResult<Created<WorkflowView>> {
     let now = clock::now();
     let mut row = WorkflowRow {
-        id: WorkflowId::fresh(),
+        id,
         account_id: caller.account_id,
         name: definition.name.clone(),
         enabled: definition.enabled,
@@ -118,7 +131,7 @@ async fn create_from(context: &Context, caller: &Caller, body: &Value) -> ApiRes
     };
     let version = definition
         .enabled
-        .then(|| publication(&mut row, &definition))
+        .then(|| publication(&mut row, definition))
         .transpose()?;
     context.store.workflows.create(row.clone(), version).await?;
     tracing::info!(workflow_id = %row.id, published = row.published, by = %caller.user_id, "workflow created");
@@ -128,25 +141,23 @@ async fn create_from(context: &Context, caller: &Caller, body: &Value) -> ApiRes
 /// Change a workflow
 ///
 /// Top-level parts of the draft that are given replace the old ones; the published version stays until the next publish.
-/// `enabled` switches the published version on or off at once. With `revision` the change is refused when somebody else was
-/// faster. Needs the role admin.
+/// `enabled` switches the published version on or off at once. With `If-Match` or `revision` the change is refused when
+/// somebody else was faster. Needs the role admin.
 #[utoipa::path(patch, path = "/api/workflows/{id}", tag = "workflows", operation_id = "updateWorkflow",
-    params(("id" = WorkflowId, Path, description = "The workflow.")), request_body = WorkflowChange,
+    params(("id" = WorkflowId, Path, description = "The workflow."),
+        ("If-Match" = Option<String>, Header, description = "The revision that was read.")),
+    request_body = WorkflowChange,
     responses((status = 200, description = "The workflow as it is afterwards.", body = WorkflowView)))]
 pub async fn update(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<WorkflowId>,
+    read_at: IfMatch,
     Json(change): Json<WorkflowChange>,
 ) -> ApiResult<Json<WorkflowView>> {
     caller.must(Permission::EditWorkflows)?;
     let mut row = context.store.workflows.get(caller.account_id, id).await?;
-    if change.revision.is_some_and(|revision| revision != row.revision) {
-        return Err(ApiError::Conflict {
-            code: "moved",
-            detail: format!("the workflow is at revision {}: read it again", row.revision),
-        });
-    }
+    read_at.check(change.revision, "workflow", row.revision)?;
     let mut draft = value_of(&row.draft)?;
     change.lay_over(&mut draft);
     let definition = read(&draft)?;
@@ -208,75 +219,6 @@ pub async fn validate(
         valid: problems.is_empty(),
         problems,
     }))
-}
-
-/// Publish the draft as the next version
-///
-/// Refused while it has problems. Runs that are under way keep their version. Needs the role admin.
-#[utoipa::path(post, path = "/api/workflows/{id}/publish", tag = "workflows", operation_id = "publishWorkflow",
-    params(("id" = WorkflowId, Path, description = "The workflow.")),
-    responses((status = 200, description = "Published, or nothing had changed.", body = WorkflowView)))]
-pub async fn publish(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<WorkflowId>,
-) -> ApiResult<Json<WorkflowView>> {
-    caller.must(Permission::EditWorkflows)?;
-    let mut row = context.store.workflows.get(caller.account_id, id).await?;
-    let definition = read(&value_of(&row.draft)?)?;
-    if row.published > 0 {
-        let current = context.store.workflows.version(id, row.published).await?;
-        if current.definition == definition.to_json() {
-            return WorkflowView::of(row).map(Json);
-        }
-    }
-    let version = publication(&mut row, &definition)?;
-    row.updated_at = version.published_at;
-    row.revision += 1;
-    context.store.workflows.update(row.clone(), Some(version)).await?;
-    tracing::info!(workflow_id = %id, version = row.published, by = %caller.user_id, "workflow published");
-    WorkflowView::of(row).map(Json)
-}
-
-/// Makes the row's next version of `definition`.
-fn publication(row: &mut WorkflowRow, definition: &Definition) -> ApiResult<WorkflowVersion> {
-    let problems = problems_of(definition);
-    if !problems.is_empty() {
-        return Err(definition_errors(problems));
-    }
-    row.published += 1;
-    definition.trigger.kind.as_str().clone_into(&mut row.trigger);
-    Ok(WorkflowVersion {
-        workflow_id: row.id,
-        version: row.published,
-        definition: definition.to_json(),
-        published_at: clock::now(),
-    })
-}
-
-/// List the published versions of a workflow
-///
-/// Always whole.
-#[utoipa::path(get, path = "/api/workflows/{id}/versions", tag = "workflows", operation_id = "listVersions",
-    params(("id" = WorkflowId, Path, description = "The workflow.")),
-    responses((status = 200, description = "Every version.", body = Paged<VersionView>)))]
-pub async fn versions(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<WorkflowId>,
-) -> ApiResult<Json<Paged<VersionView>>> {
-    caller.must(Permission::Read)?;
-    let row = context.store.workflows.get(caller.account_id, id).await?;
-    let versions = context
-        .store
-        .workflows
-        .versions(caller.account_id, row.id)
-        .await?;
-    let views = versions
-        .into_iter()
-        .map(VersionView::of)
-        .collect::<ApiResult<Vec<_>>>()?;
-    Ok(Json(Paged::whole(views)))
 }
 
 /// Start a run by hand

@@ -211,7 +211,8 @@ fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
         });
     }
     db.prepare_cached(
-        "UPDATE runs SET status = ?2, revision = ?3, updated_at = ?4, ended_at = ?5, error = ?6, snapshot = ?7 WHERE rowid = ?1",
+        "UPDATE runs SET status = ?2, revision = ?3, updated_at = ?4, ended_at = ?5, error = ?6, snapshot = ?7, version = ?8
+         WHERE rowid = ?1",
     )?
     .execute(params![
         rowid,
@@ -220,7 +221,8 @@ fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
         run.updated_at,
         run.ended_at,
         run.error,
-        append.snapshot
+        append.snapshot,
+        run.version,
     ])?;
     let (before, after) = (Tally::of(status), Tally::of(run.status));
     if before != after {

@@ -2,8 +2,10 @@
 
 mod calendar;
 mod delays;
+mod dry_run;
 mod expressions;
 mod lead_nodes;
+mod migration;
 mod properties;
 mod step;
 pub(in crate::workflows) mod story;

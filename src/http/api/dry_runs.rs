@@ -1,0 +1,315 @@
+//! Dry runs: what a workflow would do, without anything being done.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::workflow_views::{definition_errors, value_of};
+use crate::{
+    clock,
+    domain::{
+        call::Call,
+        ids::{AccountId, CallId, LeadId, ObservationId, RunId, WorkflowId},
+        lead::Lead,
+        observation::{EventType, Observation},
+        phone::PhoneNumber,
+        time::Timestamp,
+    },
+    http::{
+        auth::{Caller, permission::Permission},
+        context::Context,
+        error::{ApiError, ApiResult},
+        json::{Json, JsonOrDefault, Path},
+        patch,
+    },
+    store::StoreError,
+    workflows::{
+        AccountFacts, Definition, Plan, World,
+        dry_run::{DryRun, EVENTS_MAX, Script, Trial, dry_run},
+        samples, trigger,
+    },
+};
+
+/// What to try out, with whom, and what the world is supposed to answer.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DryRunOrder {
+    /// A published version; the draft when left out.
+    #[schema(minimum = 1)]
+    version: Option<u32>,
+    /// A definition that is not saved; takes the place of the draft.
+    #[schema(value_type = Option<Object>)]
+    definition: Option<Value>,
+    /// A real lead; a sample one when left out.
+    lead_id: Option<LeadId>,
+    /// What to change about the sample lead.
+    lead: Option<SampleLead>,
+    /// A recorded call: what its fact of the trigger's kind carried.
+    call_id: Option<CallId>,
+    /// A recorded event.
+    event_id: Option<ObservationId>,
+    /// What the run sees as `trigger.data`, laid over what was recorded or a sample.
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+    /// When it begins; now when left out.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+    /// How the effects of a node are answered, and what happens meanwhile.
+    script: Script,
+}
+
+/// A lead that does not exist.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SampleLead {
+    name: Option<String>,
+    #[schema(value_type = Option<String>)]
+    phone: Option<PhoneNumber>,
+    email: Option<String>,
+    #[schema(minimum = 0, maximum = 100)]
+    score: Option<i32>,
+    stage: Option<String>,
+    timezone: Option<String>,
+    opted_out: bool,
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+}
+
+/// What would happen.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DryRunView {
+    /// Whether the trigger's filter lets this start a run; the run is played either way.
+    would_start: bool,
+    /// Why the filter could not be decided.
+    filter_error: Option<String>,
+    #[serde(flatten)]
+    run: DryRun,
+}
+
+/// Dry-run a workflow
+///
+/// Plays the draft, a version or an unsaved definition through on a virtual clock. Nothing is sent, started or kept. Effects go
+/// well unless `script.answers` names their node (`{"fail": {"code", "message", "temporary", "times"}}`, `{"output": …}`,
+/// `"unknown"`); waits for events end by `script.events`, else by their timeout.
+#[utoipa::path(post, path = "/api/workflows/{id}/dry-run", tag = "workflows", operation_id = "dryRunWorkflow",
+    params(("id" = WorkflowId, Path, description = "The workflow.")), request_body = Option<DryRunOrder>,
+    responses((status = 200, description = "The path, every message as it would read, the waits and the cost.", body = DryRunView)))]
+pub async fn dry_run_workflow(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<WorkflowId>,
+    JsonOrDefault(order): JsonOrDefault<DryRunOrder>,
+) -> ApiResult<Json<DryRunView>> {
+    caller.must(Permission::Read)?;
+    let row = context.store.workflows.get(caller.account_id, id).await?;
+    if order.script.events.len() > EVENTS_MAX {
+        return Err(ApiError::field("script.events", format!("at most {EVENTS_MAX}")));
+    }
+    let value = match (&order.definition, order.version) {
+        (Some(definition), None) => definition.clone(),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::field(
+                "definition",
+                "give `definition` or `version`, not both",
+            ));
+        }
+        (None, Some(version)) => value_of(&context.store.workflows.version(id, version).await?.definition)?,
+        (None, None) => value_of(&row.draft)?,
+    };
+    let plan = Definition::from_value(&value)
+        .and_then(Plan::new)
+        .map_err(definition_errors)?;
+    check_nodes(&order.script, plan.definition())?;
+    let scene = scene(&context, caller.account_id, &order, plan.definition()).await?;
+    let version = order.version.unwrap_or(row.published + 1);
+    let (would_start, filter_error) =
+        match trigger::matches(&plan.definition().trigger, &scene.observation, &scene.world) {
+            Ok(matches) => (matches, None),
+            Err(error) => (false, Some(error.to_string())),
+        };
+    let trial = Trial {
+        workflow_id: id,
+        version,
+        run_id: RunId::fresh(),
+        call_id: scene.world.call.as_ref().map(|call| call.id),
+        trigger: trigger::value_of(&scene.observation),
+        world: scene.world,
+        script: order.script,
+    };
+    // Bounded, but it may take a while: not on a thread that serves others.
+    let run = tokio::task::spawn_blocking(move || dry_run(&plan, &trial))
+        .await
+        .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    Ok(Json(DryRunView {
+        would_start,
+        filter_error,
+        run,
+    }))
+}
+
+/// A slip in a node's id would silently try out nothing.
+fn check_nodes(script: &Script, definition: &Definition) -> ApiResult<()> {
+    let answers = script
+        .answers
+        .keys()
+        .map(|node| (format!("script.answers.{node}"), node));
+    let events = script.events.iter().enumerate().filter_map(|(at, event)| {
+        let node = event.once_at.as_ref()?;
+        Some((format!("script.events[{at}].once_at"), node))
+    });
+    for (field, node) in answers.chain(events) {
+        if !definition.nodes.iter().any(|known| known.id == *node) {
+            return Err(ApiError::field(
+                field,
+                format!("the workflow has no node `{node}`"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What starts the run, and the world around it.
+struct Scene {
+    observation: Observation,
+    world: World,
+}
+
+async fn scene(
+    context: &Context,
+    account_id: AccountId,
+    order: &DryRunOrder,
+    definition: &Definition,
+) -> ApiResult<Scene> {
+    let now = order.at.unwrap_or_else(clock::now);
+    let kind = definition.trigger.kind.clone();
+    let (recorded, recorded_call) = recorded(context, account_id, order, &kind).await?;
+    let lead_id = order
+        .lead_id
+        .or_else(|| recorded.as_ref().and_then(|observation| observation.lead_id));
+    let lead = match lead_id {
+        Some(id) => context
+            .store
+            .leads
+            .get(account_id, id)
+            .await
+            .map_err(|error| patch::reference("lead_id", error))?,
+        None => sample_lead(account_id, order.lead.clone().unwrap_or_default(), now),
+    };
+    let call = recorded_call.or_else(|| samples::call(account_id, &kind, Some(lead.id), now));
+    let mut observation = recorded.unwrap_or_else(|| Observation {
+        id: ObservationId::fresh(),
+        account_id,
+        kind: kind.clone(),
+        at: now,
+        lead_id: None,
+        call_id: call.as_ref().map(|call| call.id),
+        caused_by: None,
+        data: Value::Object(samples::data(&kind, now)),
+    });
+    observation.lead_id = Some(lead.id);
+    if let Some(data) = observation.data.as_object_mut() {
+        if let Some(name) = definition
+            .trigger
+            .params
+            .get("name")
+            .filter(|_| kind == EventType::WEBHOOK)
+        {
+            data.insert("name".to_owned(), name.clone());
+        }
+        data.extend(order.data.clone());
+    }
+    let account = context.store.accounts.account(account_id).await?;
+    let world = World {
+        now,
+        account: AccountFacts {
+            id: account.id,
+            name: account.name,
+        },
+        lead: Some(lead),
+        call,
+    };
+    Ok(Scene { observation, world })
+}
+
+/// The recorded fact that is asked for, and its call.
+async fn recorded(
+    context: &Context,
+    account_id: AccountId,
+    order: &DryRunOrder,
+    kind: &EventType,
+) -> ApiResult<(Option<Observation>, Option<Call>)> {
+    let store = &context.store;
+    match (order.event_id, order.call_id) {
+        (None, None) => Ok((None, None)),
+        (Some(_), Some(_)) => Err(ApiError::field(
+            "call_id",
+            "give `event_id` or `call_id`, not both",
+        )),
+        (Some(id), None) => {
+            let observation = store
+                .observations
+                .get(account_id, id)
+                .await
+                .map_err(|error| patch::reference("event_id", error))?;
+            let call = match observation.call_id {
+                Some(id) => Some(store.calls.get(account_id, id).await?),
+                None => None,
+            };
+            Ok((Some(observation), call))
+        }
+        (None, Some(id)) => {
+            let call = store
+                .calls
+                .get(account_id, id)
+                .await
+                .map_err(|error| patch::reference("call_id", error))?;
+            let observation = fact_of(context, &call, kind).await?;
+            Ok((Some(observation), Some(call)))
+        }
+    }
+}
+
+/// The call's fact of that kind as it was recorded, else as the call's record would have it.
+async fn fact_of(context: &Context, call: &Call, kind: &EventType) -> ApiResult<Observation> {
+    let parts: [&[u8]; 2] = [kind.as_str().as_bytes(), call.id.as_bytes()];
+    let id = ObservationId::derived(Timestamp::default(), &parts);
+    match context.store.observations.get(call.account_id, id).await {
+        Ok(observation) => return Ok(observation),
+        Err(StoreError::Missing { .. }) => (),
+        Err(error) => return Err(error.into()),
+    }
+    let mut data = samples::data(kind, call.started_at);
+    for (name, value) in [
+        ("direction", json!(call.direction)),
+        ("from", json!(call.from)),
+        ("to", json!(call.to)),
+        ("status", json!(call.status)),
+        ("duration_s", json!(call.duration_s)),
+        ("answered_by", json!(call.answered_by)),
+    ] {
+        data.insert(name.to_owned(), value);
+    }
+    Ok(Observation {
+        id,
+        account_id: call.account_id,
+        kind: kind.clone(),
+        at: call.started_at,
+        lead_id: call.lead_id,
+        call_id: Some(call.id),
+        caused_by: None,
+        data: Value::Object(data),
+    })
+}
+
+fn sample_lead(account_id: AccountId, wanted: SampleLead, now: Timestamp) -> Lead {
+    let mut lead = samples::lead(account_id, now);
+    lead.name = wanted.name.unwrap_or(lead.name);
+    lead.phone = wanted.phone.or(lead.phone);
+    lead.email = wanted.email.or(lead.email);
+    lead.score = wanted.score.unwrap_or(lead.score);
+    lead.stage = wanted.stage.unwrap_or(lead.stage);
+    lead.timezone = wanted.timezone.or(lead.timezone);
+    lead.opted_out = wanted.opted_out;
+    lead.fields.extend(wanted.fields);
+    lead
+}

@@ -1,0 +1,91 @@
+//! What the world is supposed to answer to an effect: the script's word for its node, or a sample of what goes well.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    domain::{lead::Lead, sms_segments::segments},
+    workflows::{
+        effect::Effect,
+        input::{Failure, FailureKind},
+    },
+};
+
+/// How the effects of one node are answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// They are carried out, and this is what the provider gives.
+    #[schema(value_type = Object)]
+    Output(Value),
+    /// They fail.
+    Fail(ScriptedFailure),
+    /// Nobody can say whether they were carried out.
+    Unknown,
+}
+
+/// A failure to be tried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedFailure {
+    #[serde(default = "sample_code")]
+    pub code: String,
+    #[serde(default = "sample_message")]
+    pub message: String,
+    /// Whether trying again can help.
+    #[serde(default)]
+    pub temporary: bool,
+    /// How many attempts fail, counted from the first; all of them when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+}
+
+fn sample_code() -> String {
+    "tried_out".to_owned()
+}
+
+fn sample_message() -> String {
+    "the provider refused it".to_owned()
+}
+
+impl ScriptedFailure {
+    /// The failure of this attempt, if it is one that fails.
+    pub(super) fn of_attempt(&self, attempt: u32) -> Option<Failure> {
+        self.times.is_none_or(|times| attempt <= times).then(|| Failure {
+            kind: if self.temporary {
+                FailureKind::Temporary
+            } else {
+                FailureKind::Permanent
+            },
+            code: self.code.clone(),
+            message: self.message.clone(),
+            retry_after: None,
+        })
+    }
+}
+
+/// Returns what a provider would answer to an effect that goes well. `request` is the effect's own, as JSON.
+pub(super) fn sample_output(effect: &Effect, request: &Value, lead: Option<&Lead>) -> Value {
+    let body = request.get("body").and_then(Value::as_str).unwrap_or_default();
+    match request.get("kind").and_then(Value::as_str).unwrap_or_default() {
+        "send_sms" => {
+            json!({"message_id": effect.message_id(), "status": "sent", "segments": segments(body)})
+        }
+        "send_email" | "slack_message" => json!({"message_id": effect.message_id(), "status": "sent"}),
+        "place_call" => json!({"status": "completed", "duration_s": 60}),
+        "create_task" => json!({"task_id": effect.task_id()}),
+        "raise_alert" => json!({"alert_id": effect.alert_id()}),
+        "webhook_request" => json!({"status": 200, "body": {}}),
+        "find_leads" => {
+            let leads: Vec<Value> = lead.map(found).into_iter().collect();
+            json!({"count": leads.len(), "leads": leads})
+        }
+        _ => json!({}),
+    }
+}
+
+/// A lead as a search gives it.
+fn found(lead: &Lead) -> Value {
+    json!({"id": lead.id, "name": lead.name, "first_name": lead.first_name(), "phone": lead.phone,
+        "email": lead.email, "timezone": lead.timezone, "score": lead.score, "stage": lead.stage})
+}

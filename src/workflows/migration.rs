@@ -1,0 +1,226 @@
+//! Waiting runs and a version that came after them: where each would land, and the move itself. Pure.
+//!
+//! A run keeps the version it started with until a person moves it. A token stays where it waits, with its timer or its effect,
+//! when its node is in the new version under the same id and of the same kind; otherwise the person says at which node of the new
+//! version it goes on, and it enters that one anew. What earlier steps gave comes along.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    definition::{Definition, NodeDefinition},
+    effect::Command,
+    journal::{Entry, JournalEntry},
+    mover::Mover,
+    plan::Plan,
+    run::{Phase, Run, RunSeed, Token},
+    scope::World,
+    transition::Transition,
+};
+use crate::domain::{ids::RunId, time::Timestamp};
+
+/// What became of a node in the other version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// The same id, kind, params and rules.
+    Unchanged,
+    /// The same id and kind, and something else about it is different.
+    Changed,
+    /// No node of that id, or one of another kind.
+    Gone,
+}
+
+/// One place where a run stands, seen from another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Place {
+    pub node: String,
+    /// The node's kind, `delay`.
+    pub kind: String,
+    /// How often the run came by the node before, from 0.
+    pub visit: u32,
+    /// The time it waits for, when it waits for one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub waiting_until: Option<Timestamp>,
+    pub fate: Fate,
+    /// The node of the other version where it would go on; null when a person has to say.
+    pub lands_at: Option<String>,
+}
+
+/// A move to another version.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Migration {
+    pub version: u32,
+    /// Where tokens go on that cannot or should not stay: node of the old version → node of the new one.
+    pub landing: BTreeMap<String, String>,
+}
+
+/// Why a run stays on its version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MigrationError {
+    #[error("the run has ended or is ending")]
+    Over,
+    #[error("the run is on version {0} already")]
+    AlreadyThere(u32),
+    #[error("`{0}` is not in the new version: say at which node the run goes on")]
+    Gone(String),
+    #[error("the new version has no node `{0}`")]
+    NoSuchNode(String),
+    #[error("the effect of `{0}` is on its way: try again when it is answered")]
+    OnItsWay(String),
+}
+
+/// Returns where each token of `run` would land in `to`.
+#[must_use]
+pub fn places(run: &Run, from: &Definition, to: &Definition) -> Vec<Place> {
+    let place = |token: &Token| {
+        let before = node_of(from, &token.node);
+        let fate = fate(before, node_of(to, &token.node));
+        Place {
+            node: token.node.clone(),
+            kind: before.map(|node| node.kind.clone()).unwrap_or_default(),
+            visit: token.visit,
+            waiting_until: token.state.alarm().map(|alarm| alarm.1),
+            fate,
+            lands_at: (fate != Fate::Gone).then(|| token.node.clone()),
+        }
+    };
+    run.tokens.values().map(place).collect()
+}
+
+fn node_of<'a>(definition: &'a Definition, id: &str) -> Option<&'a NodeDefinition> {
+    definition.nodes.iter().find(|node| node.id == id)
+}
+
+fn fate(before: Option<&NodeDefinition>, after: Option<&NodeDefinition>) -> Fate {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => Fate::Unchanged,
+        (Some(before), Some(after)) if before.kind == after.kind => Fate::Changed,
+        _ => Fate::Gone,
+    }
+}
+
+/// Returns the latest output of every node in a journal: a version may read steps that the one before did not keep.
+#[must_use]
+pub fn outputs_of(journal: &[JournalEntry]) -> BTreeMap<String, Value> {
+    let output = |line: &JournalEntry| match &line.entry {
+        Entry::NodePassed { node, output, .. } | Entry::NodeDone { node, output, .. } => {
+            Some((node.clone(), output.clone()))
+        }
+        Entry::NodeFailed {
+            node, code, message, ..
+        } => {
+            let error = serde_json::json!({"error": {"code": code, "message": message}});
+            Some((node.clone(), error))
+        }
+        _ => None,
+    };
+    journal.iter().filter_map(output).collect()
+}
+
+/// Moves `run` from one version to another; `outputs` are its steps' outputs so far.
+///
+/// # Errors
+/// [`MigrationError`] when the run cannot land; nothing has changed then.
+pub fn migrate(
+    mut run: Run,
+    versions: (&Plan, &Plan),
+    wanted: &Migration,
+    outputs: &BTreeMap<String, Value>,
+    world: &World,
+) -> Result<Transition, MigrationError> {
+    let (from, to) = versions;
+    let leaving = leaving(&run, from.definition(), to.definition(), wanted)?;
+    let before = std::mem::replace(&mut run.version, wanted.version);
+    for (node, output) in outputs.iter().filter(|(node, _)| to.keeps_output(node)) {
+        run.outputs.entry(node.clone()).or_insert_with(|| output.clone());
+    }
+    run.outputs.retain(|node, _| to.keeps_output(node));
+    let landings: Vec<(u32, Vec<String>)> = leaving
+        .into_iter()
+        .map(|(number, node)| (number, vec![node]))
+        .collect();
+    let mut mover = Mover::new(to, &mut run, world);
+    mover.note(Entry::Migrated {
+        from: before,
+        to: wanted.version,
+        landing: wanted.landing.clone(),
+    });
+    if !to.exit_on().is_empty() {
+        mover.order(Command::Listen {
+            events: to.exit_on().to_vec(),
+        });
+    }
+    for (number, landing) in &landings {
+        let Some(token) = mover.take(*number) else {
+            continue;
+        };
+        if let Some(alarm) = token.state.alarm() {
+            mover.order(Command::ClearTimer { timer: alarm.0 });
+        }
+        mover.note(Entry::NodeCancelled {
+            node: token.node,
+            visit: token.visit,
+        });
+        mover.go(landing);
+    }
+    let outcome = mover.finish();
+    Ok(Transition::of(run, outcome))
+}
+
+/// The tokens that do not stay, with the node where each goes on.
+fn leaving(
+    run: &Run,
+    from: &Definition,
+    to: &Definition,
+    wanted: &Migration,
+) -> Result<Vec<(u32, String)>, MigrationError> {
+    if run.phase != Phase::Active {
+        return Err(MigrationError::Over);
+    }
+    if run.version == wanted.version {
+        return Err(MigrationError::AlreadyThere(run.version));
+    }
+    let mut leaving = Vec::new();
+    for (number, token) in &run.tokens {
+        match wanted.landing.get(&token.node) {
+            Some(landing) if node_of(to, landing).is_none() => {
+                return Err(MigrationError::NoSuchNode(landing.clone()));
+            }
+            Some(_) if token.state.is_in_flight() => {
+                return Err(MigrationError::OnItsWay(token.node.clone()));
+            }
+            Some(landing) => leaving.push((*number, landing.clone())),
+            None if fate(node_of(from, &token.node), node_of(to, &token.node)) == Fate::Gone => {
+                return Err(MigrationError::Gone(token.node.clone()));
+            }
+            None => (),
+        }
+    }
+    Ok(leaving)
+}
+
+impl Run {
+    /// The nodes where the run stands, each once: what moves are grouped by.
+    #[must_use]
+    pub fn standing_at(&self) -> BTreeSet<String> {
+        self.tokens.values().map(|token| token.node.clone()).collect()
+    }
+
+    /// What a run from the start with the same trigger is born with.
+    #[must_use]
+    pub fn seed_again(&self, id: RunId, version: u32, started_at: Timestamp) -> RunSeed {
+        RunSeed {
+            id,
+            account_id: self.account_id,
+            workflow_id: self.workflow_id,
+            version,
+            lead_id: self.lead_id,
+            call_id: self.call_id,
+            trigger: self.trigger.clone(),
+            started_at,
+        }
+    }
+}

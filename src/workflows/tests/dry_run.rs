@@ -1,0 +1,142 @@
+//! Dry runs: the same core on a virtual clock.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::story::{START, lead};
+use crate::{
+    domain::{
+        ids::{AccountId, RunId, WorkflowId},
+        run::RunStatus,
+        tokens::Tokens,
+    },
+    workflows::{
+        AccountFacts, Plan, World,
+        dry_run::{DryOutcome, DryRun, Script, Trial, dry_run},
+    },
+};
+
+fn play(definition: &Value, script: Value) -> DryRun {
+    let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
+    let account_id = AccountId::derived(START, &[b"account"]);
+    let trial = Trial {
+        workflow_id: WorkflowId::derived(START, &[b"workflow"]),
+        version: 1,
+        run_id: RunId::derived(START, &[b"run"]),
+        call_id: None,
+        trigger: json!({"type": "call.no_answer", "data": {}}),
+        world: World {
+            now: START,
+            account: AccountFacts {
+                id: account_id,
+                name: "Acme".to_owned(),
+            },
+            lead: Some(lead(account_id)),
+            call: None,
+        },
+        script: serde_json::from_value::<Script>(script).expect("a script"),
+    };
+    dry_run(&plan, &trial)
+}
+
+/// A message; a task when it fails; a wait of thirty days and another message when it goes well.
+fn thirty_days() -> Value {
+    json!({"name": "w", "trigger": {"type": "call.no_answer"}, "settings": {"exit_on": ["lead.opted_out"]},
+        "nodes": [
+            {"id": "hello", "type": "send_sms", "params": {"body": "Hi {{ lead.first_name }}"}},
+            {"id": "month", "type": "delay", "params": {"for": "30d"}},
+            {"id": "again", "type": "send_sms", "params": {"body": "Again"}},
+            {"id": "task", "type": "create_task", "params": {"title": "{{ steps.hello.output.error.message }}"}}],
+        "edges": [{"from": "trigger", "to": "hello"}, {"from": "hello", "to": "month"},
+            {"from": "month", "to": "again"}, {"from": "hello", "port": "error", "to": "task"}]})
+}
+
+#[test]
+fn thirty_days_pass_on_the_virtual_clock_and_every_message_is_told_with_its_cost() {
+    let mut definition = thirty_days();
+    definition["nodes"][2]["params"]["body"] = json!("a".repeat(161));
+    let run = play(&definition, json!({}));
+    assert_eq!((run.status, run.error), (RunStatus::Completed, None));
+    let month = Duration::from_secs(30 * 86_400);
+    assert_eq!(run.ended_at, START.plus(month));
+    let read: Vec<_> = run.effects.iter().map(|effect| effect.text.as_deref()).collect();
+    assert_eq!(read, [Some("Hi Ada"), Some("a".repeat(161).as_str())]);
+    assert_eq!(run.effects[0].to.as_deref(), Some("+14155550100"));
+    assert_eq!(run.effects[1].at, START.plus(month));
+    assert_eq!((run.waits.len(), run.waits[0].until), (1, START.plus(month)));
+    // Half a token for the run, one segment, two segments.
+    assert_eq!(run.tokens, Tokens::from_thousandths(3_500));
+    let nodes: Vec<_> = run.path.iter().map(|step| step.node.as_str()).collect();
+    assert_eq!(nodes, ["hello", "month", "again"]);
+}
+
+#[test]
+fn a_chosen_failure_takes_the_error_port_and_costs_nothing() {
+    let definition = thirty_days();
+    let script = json!({"answers": {"hello": {"fail": {"code": "30006", "message": "It is a landline"}}}});
+    let run = play(&definition, script);
+    assert_eq!(run.status, RunStatus::Completed);
+    let outcomes: Vec<_> = run
+        .effects
+        .iter()
+        .map(|effect| (effect.node.as_str(), effect.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("hello", DryOutcome::Failed), ("task", DryOutcome::Done)]
+    );
+    assert_eq!(run.effects[1].text.as_deref(), Some("It is a landline"));
+    assert_eq!(run.tokens, Tokens::from_thousandths(500), "the run itself");
+}
+
+#[test]
+fn a_temporary_failure_is_waited_out_and_then_goes_well() {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "hello", "type": "send_sms", "params": {"body": "Hi"}}],
+        "edges": [{"from": "trigger", "to": "hello"}]});
+    let script = json!({"answers": {"hello": {"fail": {"temporary": true, "times": 2}}}});
+    let run = play(&definition, script);
+    assert_eq!(run.status, RunStatus::Completed);
+    assert_eq!(run.effects.len(), 3, "two attempts fail, the third goes well");
+    assert_eq!(run.waits.iter().filter(|wait| wait.reason == "retry").count(), 2);
+    assert!(run.ended_at > START);
+}
+
+#[test]
+fn an_event_of_the_script_ends_the_run_at_its_time() {
+    let definition = thirty_days();
+    for event in [
+        json!({"type": "lead.opted_out", "after": "10d"}),
+        json!({"type": "lead.opted_out", "once_at": "month", "after": "10d"}),
+    ] {
+        let run = play(&definition, json!({"events": [event]}));
+        assert_eq!(run.status, RunStatus::Cancelled, "{event}");
+        assert_eq!(
+            run.ended_at,
+            START.plus(Duration::from_secs(10 * 86_400)),
+            "{event}"
+        );
+        assert_eq!(run.effects.len(), 1, "nothing is sent after it: {event}");
+    }
+}
+
+#[test]
+fn an_outcome_nobody_knows_leaves_the_run_to_a_person() {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "hello", "type": "send_sms", "params": {"body": "Hi"}}],
+        "edges": [{"from": "trigger", "to": "hello"}]});
+    let run = play(&definition, json!({"answers": {"hello": "unknown"}}));
+    assert_eq!(run.status, RunStatus::Stuck);
+    assert_eq!(run.effects[0].outcome, DryOutcome::Unknown);
+    assert!(run.error.is_some_and(|error| error.contains("resend or skip")));
+}
+
+#[test]
+fn an_endless_workflow_is_cut_and_says_so() {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "pause", "type": "delay", "params": {"for": "1s"}}],
+        "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "pause"}]});
+    let run = play(&definition, json!({}));
+    assert!(run.error.is_some_and(|error| error.contains("goes no further")));
+}
