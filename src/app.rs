@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     actors::{
-        CallsHandle, LeadsHandle, RunsHandle,
+        CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle,
         asr::AsrHandle,
         call::CallKind,
         effects::EffectsHandle,
@@ -29,6 +29,7 @@ use crate::{
         residents::Residents,
         root::{Collapse, Root},
         run::RunKind,
+        schedules::Rounds,
         scoring::ScoringHandle,
         settings::EffectsMode,
         timers::TimersHandle,
@@ -66,6 +67,7 @@ struct Actors {
     calls: CallsHandle,
     leads: LeadsHandle,
     runs: RunsHandle,
+    schedules: SchedulesHandle,
 }
 
 impl App {
@@ -111,6 +113,7 @@ impl App {
             calls: actors.calls,
             leads: actors.leads,
             runs: actors.runs,
+            schedules: actors.schedules,
             settings: Arc::new(settings.server.clone()),
             twilio: Arc::new(settings.twilio.clone()),
             gate: Gate::new(store.clone()),
@@ -255,7 +258,7 @@ async fn start_actors(
     let lead_kind = LeadKind {
         store: store.clone(),
         bus: bus.clone(),
-        plans,
+        plans: plans.clone(),
         runs: runs.clone(),
     };
     let lead_actors = Residents::start(lead_kind.clone(), root.get_cell()).await?;
@@ -275,11 +278,23 @@ async fn start_actors(
     let moving_runs = runs.recover().await?;
     let observations = leads.recover().await?;
     let open_calls = calls.recover().await?;
+    let rounds = Rounds {
+        store: store.clone(),
+        plans,
+        runs: runs.clone(),
+        leads: leads.clone(),
+    };
+    let schedules = SchedulesHandle::start(rounds, root.get_cell()).await?;
     tracing::info!(
         runs = moving_runs,
         observations,
         calls = open_calls,
         "took up what was under way"
     );
-    Ok(Actors { calls, leads, runs })
+    Ok(Actors {
+        calls,
+        leads,
+        runs,
+        schedules,
+    })
 }

@@ -4,7 +4,7 @@
 //! Everything here may be done twice: run ids come from the observation, and runs ignore what they have seen.
 //! Restarts: its parent makes it anew and tells it to recover; it reads what is not marked as routed.
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::{
     appending::world,
@@ -16,7 +16,11 @@ use super::{
 };
 use crate::{
     bus::local::LocalBus,
-    domain::{ids::RunId, observation::Observation, run::RunStatus},
+    domain::{
+        ids::{RunId, WorkflowId},
+        observation::Observation,
+        run::RunStatus,
+    },
     store::{PageRequest, Recorded, Store, StoreError, runs::RunFilter, workflows::WorkflowRow},
     workflows::{
         Plan, World,
@@ -32,6 +36,9 @@ const LISTENERS_MAX: u32 = 200;
 pub enum LeadMsg {
     /// This was observed and is in the store.
     Observed(Box<Observation>),
+    /// A trigger's wait after a fact about the lead is over: start this one workflow. Answered with whether it is settled;
+    /// false when the start waits for an earlier run.
+    Due(Box<Observation>, WorkflowId, RpcReplyPort<bool>),
     /// A run of the lead has ended: a start that waits for it may follow.
     RunEnded,
     /// The actor before this one failed: take up what it left.
@@ -207,6 +214,29 @@ impl LeadActor {
         Ok(Routed::Wholly)
     }
 
+    /// Starts the one workflow whose wait after a fact is over. False when the start waits for an earlier run.
+    async fn start_due(&self, observation: &Observation, workflow_id: WorkflowId) -> Result<bool, RunError> {
+        let row = match self
+            .kind
+            .store
+            .workflows
+            .get(observation.account_id, workflow_id)
+            .await
+        {
+            Ok(row) if row.enabled && row.published > 0 => row,
+            Ok(_) | Err(StoreError::Missing { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        let world = world(
+            &self.kind.store,
+            observation.account_id,
+            observation.lead_id,
+            observation.call_id,
+        )
+        .await?;
+        Ok(self.start(observation, &row, &world).await? == Routed::Wholly)
+    }
+
     async fn exists(&self, observation: &Observation, run_id: RunId) -> Result<bool, RunError> {
         match self.kind.store.runs.head(observation.account_id, run_id).await {
             Ok(_) => Ok(true),
@@ -292,6 +322,11 @@ impl Actor for LeadActor {
         state.handled += 1;
         match message {
             LeadMsg::Observed(observation) => self.route(&observation).await?,
+            LeadMsg::Due(observation, workflow_id, reply) => {
+                let is_settled = self.start_due(&observation, workflow_id).await?;
+                // Nobody waits any more when the schedules gave up: they ask again.
+                let _ = reply.send(is_settled);
+            }
             LeadMsg::RunEnded | LeadMsg::Recover => self.take_up(state.subject).await?,
         }
         state.desk.idle(state.subject, state.handled);

@@ -2,6 +2,10 @@
 //!
 //! In: observations from calls, doors and effects. Out: the observation kept in the store, then one message to the lead's actor.
 
+use std::time::Duration;
+
+use ractor::RpcReplyPort;
+
 use super::{
     intake,
     lead::{LeadKind, LeadMsg},
@@ -10,11 +14,14 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{AccountId, LeadId},
+        ids::{AccountId, LeadId, WorkflowId},
         observation::Observation,
     },
     store::{Recorded, Store, StoreResult},
 };
+
+/// How long a start may take in its lead's mailbox.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Whose mailbox an observation goes through: a lead's, or the account's own when it is about nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +83,26 @@ impl LeadsHandle {
             Recorded::Duplicate => self.leads.deliver(subject, LeadMsg::Recover),
         }
         Ok(recorded)
+    }
+
+    /// Starts the one workflow whose wait after a fact is over, in its turn among all about the lead. False when the start
+    /// waits for an earlier run; when this returns true, its consequences survive a crash.
+    ///
+    /// # Errors
+    /// [`RunError::TimedOut`] when the lead's actor did not answer.
+    pub async fn start_due(
+        &self,
+        observation: Observation,
+        workflow_id: WorkflowId,
+    ) -> Result<bool, RunError> {
+        let (sender, answer) = ractor::concurrency::oneshot();
+        let subject = Subject::of(&observation);
+        let message = LeadMsg::Due(Box::new(observation), workflow_id, RpcReplyPort::from(sender));
+        self.leads.deliver(subject, message);
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(Ok(is_settled)) => Ok(is_settled),
+            Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
+        }
     }
 
     /// Hands on every observation whose runs may not exist yet.

@@ -15,6 +15,7 @@ pub mod residents;
 pub mod root;
 pub mod run;
 pub mod runs;
+pub mod schedules;
 pub mod scoring;
 pub mod settings;
 mod stuck;
@@ -26,3 +27,4 @@ pub use leads::LeadsHandle;
 // What a door hands to an audio line.
 pub use crate::media::frame::AudioFrame;
 pub use runs::{Choice, ManualStart, RunError, RunsHandle};
+pub use schedules::SchedulesHandle;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{auth::Gate, settings::HttpSettings};
 use crate::{
-    actors::{CallsHandle, LeadsHandle, RunsHandle},
+    actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
     bus::local::LocalBus,
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
     integrations::twilio::TwilioSettings,
@@ -19,6 +19,7 @@ pub struct Context {
     pub calls: CallsHandle,
     pub leads: LeadsHandle,
     pub runs: RunsHandle,
+    pub schedules: SchedulesHandle,
     pub settings: Arc<HttpSettings>,
     pub twilio: Arc<TwilioSettings>,
     /// Signs media tokens, callback tokens and tickets: 64 hex digits.

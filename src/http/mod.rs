@@ -17,6 +17,7 @@ pub mod routes;
 pub mod settings;
 pub mod twilio;
 pub mod ui;
+pub mod workflow_changes;
 
 pub use context::Context;
 pub use routes::router;

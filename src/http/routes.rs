@@ -19,7 +19,7 @@ use super::{
     context::Context,
     error,
     idempotency::{self, Idempotency},
-    metrics, openapi, twilio, ui,
+    metrics, openapi, twilio, ui, workflow_changes,
 };
 
 /// Carries a request's id, taken over from the client or made here, into the answer and the log.
@@ -33,9 +33,11 @@ pub fn router(context: Context) -> Router {
         Duration::from_secs(context.settings.request_timeout_s),
         error::in_time,
     );
+    let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
         .layer(once)
+        .layer(noticed)
         .merge(twilio::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)

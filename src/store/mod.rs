@@ -11,6 +11,7 @@ pub mod leads;
 pub mod messages;
 pub mod observations;
 pub mod runs;
+pub mod schedules;
 pub mod sqlite;
 pub mod tasks;
 pub mod workflows;
@@ -28,6 +29,7 @@ pub use leads::LeadStore;
 pub use messages::MessageStore;
 pub use observations::ObservationStore;
 pub use runs::RunStore;
+pub use schedules::ScheduleStore;
 pub use tasks::TaskStore;
 pub use workflows::WorkflowStore;
 
@@ -94,5 +96,6 @@ pub struct Store {
     pub alerts: Arc<dyn AlertStore>,
     pub tasks: Arc<dyn TaskStore>,
     pub messages: Arc<dyn MessageStore>,
+    pub schedules: Arc<dyn ScheduleStore>,
     pub contacts: Arc<dyn ContactStore>,
 }

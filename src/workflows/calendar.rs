@@ -92,6 +92,11 @@ impl Zone {
         Self(tz::TimeZone::UTC)
     }
 
+    /// What the wall shows at `at`, as the calendar library has it.
+    pub(super) fn show(&self, at: Timestamp) -> jiff::Zoned {
+        moment(at).to_zoned(self.0.clone())
+    }
+
     /// The IANA name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -6,6 +6,7 @@
 // What an author writes.
 pub mod automations;
 pub mod calendar;
+pub mod clockwork;
 pub mod definition;
 pub mod enrolment;
 pub mod expression;

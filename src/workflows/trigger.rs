@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    clockwork,
     definition::TriggerDefinition,
     expression::{ExpressionError, evaluate},
     problem::Problem,
@@ -24,11 +25,28 @@ struct Takes {
     optional: &'static [&'static str],
 }
 
-const TAKES: &[Takes] = &[Takes {
-    kind: EventType::WEBHOOK,
-    required: &["name"],
-    optional: &[],
-}];
+const TAKES: &[Takes] = &[
+    Takes {
+        kind: EventType::WEBHOOK,
+        required: &["name"],
+        optional: &[],
+    },
+    Takes {
+        kind: EventType::SCHEDULE,
+        required: &["cron"],
+        optional: &["timezone", "catch_up"],
+    },
+    Takes {
+        kind: EventType::QUOTE_UNPAID,
+        required: &[],
+        optional: &["after"],
+    },
+    Takes {
+        kind: EventType::PURCHASE_COMPLETED,
+        required: &[],
+        optional: &["after"],
+    },
+];
 
 /// Returns what `trigger` is in the run's expressions, for a run that a fact starts.
 #[must_use]
@@ -77,7 +95,9 @@ pub fn matches(
 ) -> Result<bool, ExpressionError> {
     let named =
         trigger.kind != EventType::WEBHOOK || trigger.params.get("name") == observation.data.get("name");
-    if trigger.kind != observation.kind || !named {
+    // A trigger with a wait starts when it is over, never from the fact it waits after.
+    let in_time = clockwork::wait_of(trigger).is_none_or(|wait| wait.is_over_in(observation));
+    if trigger.kind != observation.kind || !named || !in_time {
         return Ok(false);
     }
     match &trigger.filter {
@@ -91,18 +111,9 @@ pub fn matches(
 
 /// Checks type and params; the filter is an expression and checked with the others.
 pub(super) fn check(trigger: &TriggerDefinition, problems: &mut Vec<Problem>) {
+    let before = problems.len();
     if let Some(problem) = check_event("trigger.type", &trigger.kind) {
         problems.push(problem);
-        return;
-    }
-    if trigger.kind == EventType::SCHEDULE || trigger.params.contains_key("after") {
-        let message = "triggers by the clock are not served by this version";
-        problems.push(Problem::new(
-            "trigger",
-            "not_served",
-            message,
-            "start from an event and use a delay",
-        ));
         return;
     }
     let takes = TAKES.iter().find(|takes| takes.kind == trigger.kind);
@@ -136,6 +147,9 @@ pub(super) fn check(trigger: &TriggerDefinition, problems: &mut Vec<Problem>) {
                 format!("add `{name}`"),
             ));
         }
+    }
+    if problems.len() == before {
+        clockwork::check(trigger, problems);
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod paging;
 pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod samples;
+pub(crate) mod schedules;
 mod suite;
 pub(crate) mod workflows;
 

@@ -44,6 +44,10 @@ macro_rules! suite {
             runs::lists_filter_by_workflow_lead_and_status;
             runs::enrolment_sees_active_and_earlier_runs;
             runs::tallies_follow_the_runs;
+            schedules::how_far_a_workflow_came_never_goes_back_until_it_is_forgotten;
+            schedules::workflows_by_the_clock_are_found_in_every_account_while_they_are_live;
+            schedules::facts_that_are_waited_after_are_found_by_type_and_time;
+            schedules::leads_are_found_by_their_birthday_page_by_page;
             workflows::an_edit_carries_the_revision_it_read;
             workflows::a_published_version_never_changes_and_outlives_its_workflow;
             workflows::only_enabled_and_published_workflows_are_triggered;

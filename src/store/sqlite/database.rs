@@ -213,6 +213,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         tasks: store.clone(),
         messages: store.clone(),
         contacts: store.clone(),
+        schedules: store.clone(),
     }
 }
 

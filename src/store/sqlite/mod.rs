@@ -25,6 +25,7 @@ mod leads;
 mod messages;
 mod observations;
 mod runs;
+mod schedules;
 mod sessions;
 mod tasks;
 mod workflows;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS];
+const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,16 @@ CREATE TABLE lead_edits (
 CREATE TABLE assignment_turns (
     account BLOB NOT NULL, pool TEXT NOT NULL, last BLOB NOT NULL, PRIMARY KEY (account, pool)) WITHOUT ROWID;
 ";
+
+/// What triggers by the clock look up: how far they have come, facts they wait after, birthdays. `observations_awaited` holds
+/// only the two kinds an `after` waits after, found by the beginning of the row so that other rows cost next to nothing.
+const CLOCKWORK: &str = r#"
+CREATE TABLE schedules (workflow BLOB PRIMARY KEY, version INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX observations_awaited ON observations (account, at, id)
+    WHERE instr(substr(body, 1, 200), '"type":"quote.sent"') OR instr(substr(body, 1, 200), '"type":"purchase.completed"');
+CREATE INDEX leads_by_birthday ON leads (account, substr(json_extract(body, '$.fields.birthday'), -5), id)
+    WHERE json_extract(body, '$.fields.birthday') IS NOT NULL;
+"#;
 
 #[cfg(test)]
 mod tests {

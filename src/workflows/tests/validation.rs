@@ -102,8 +102,8 @@ fn each_slip_is_found_at_its_place_with_a_fix() {
         ),
         (
             with("/trigger/type", json!("schedule")),
-            "trigger",
-            "not_served",
+            "trigger.cron",
+            "missing_field",
             "",
         ),
         (
