@@ -145,7 +145,7 @@ impl LeadActor {
             let filter = RunFilter {
                 lead_id: Some(lead_id),
                 status: Some(status),
-                workflow_id: None,
+                ..RunFilter::default()
             };
             let page = PageRequest {
                 limit: LISTENERS_MAX,

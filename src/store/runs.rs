@@ -7,6 +7,7 @@ use super::{Page, PageRequest, Recorded, StoreResult};
 pub use crate::domain::run::{EffectState, RunStatus};
 use crate::domain::{
     ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
+    phone::PhoneNumber,
     time::Timestamp,
 };
 
@@ -85,6 +86,14 @@ pub struct RunFilter {
     pub workflow_id: Option<WorkflowId>,
     pub lead_id: Option<LeadId>,
     pub status: Option<RunStatus>,
+    /// Runs about the lead with this phone number.
+    pub phone: Option<PhoneNumber>,
+    /// Runs about leads whose name or phone number holds this text, in whatever case.
+    pub text: Option<String>,
+    /// Started then or later.
+    pub from: Option<Timestamp>,
+    /// Started before then.
+    pub until: Option<Timestamp>,
 }
 
 #[async_trait]

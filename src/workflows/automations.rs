@@ -23,6 +23,21 @@ pub const ALL: &[Automation] = &[
         summary: "Answers a missed call with an SMS, and makes a task to call back an hour later",
         definition: include_str!("automations/missed_call_text_back.json"),
     },
+    Automation {
+        slug: "voicemail_follow_up",
+        summary: "Thanks for a voicemail by SMS and makes a task to listen to it and call back",
+        definition: include_str!("automations/voicemail_follow_up.json"),
+    },
+    Automation {
+        slug: "positive_call_review",
+        summary: "An hour after a happy call: asks a customer for a review, anybody else for a referral",
+        definition: include_str!("automations/positive_call_review.json"),
+    },
+    Automation {
+        slug: "after_call_summary",
+        summary: "Sums up every completed call in a follow-up task, sooner when it went badly",
+        definition: include_str!("automations/after_call_summary.json"),
+    },
 ];
 
 /// Returns the automation of that name.

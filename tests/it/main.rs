@@ -6,6 +6,7 @@
 mod support;
 
 mod api_accounts;
+mod api_automations;
 mod api_dry_runs;
 mod api_live;
 mod api_resources;

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod auth;
+pub mod automations;
 pub mod calls;
 pub mod copies;
 pub mod dry_runs;

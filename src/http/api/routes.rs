@@ -3,8 +3,8 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    alerts, auth, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs, tasks, tickets, users,
-    versions, workflows,
+    alerts, auth, automations, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs,
+    tasks, tickets, users, versions, workflows,
 };
 use crate::http::context::Context;
 
@@ -59,6 +59,8 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(migrations::preview))
         .routes(routes!(migrations::preview_draft))
         .routes(routes!(migrations::migrate))
+        .routes(routes!(automations::list_automations))
+        .routes(routes!(automations::switch_automation))
         .routes(routes!(copies::clone))
         .routes(routes!(copies::export))
         .routes(routes!(copies::import))

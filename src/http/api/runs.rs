@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         ids::{CallId, LeadId, RunId, WorkflowId},
+        phone::PhoneNumber,
         run::RunStatus,
         time::Timestamp,
+        tokens::Tokens,
     },
     http::{
         auth::{Caller, permission::Permission},
@@ -20,8 +22,12 @@ use crate::{
     workflows::{
         Choice, Entry, JournalEntry,
         history::{self, Step, VersionMove},
+        prices,
     },
 };
+
+/// Longest text that is searched for.
+const SEARCH_CHARS_MAX: usize = 200;
 
 /// Which runs are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -41,6 +47,18 @@ pub struct RunQuery {
     /// Only runs that stand like this.
     #[param(inline)]
     status: Option<RunStatus>,
+    /// Only runs about the lead with this phone number.
+    #[param(value_type = Option<String>, example = "+14155550100")]
+    phone: Option<PhoneNumber>,
+    /// Only runs about leads whose name or phone number holds this text.
+    #[param(min_length = 1, max_length = 200)]
+    q: Option<String>,
+    /// Only runs that started then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Only runs that started before then.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
 }
 
 /// A run in a list.
@@ -73,9 +91,22 @@ pub struct RunView {
     #[serde(flatten)]
     summary: RunSummary,
     /// In the order the run came by them.
-    steps: Vec<Step>,
+    steps: Vec<StepView>,
+    /// What the run has cost so far.
+    #[schema(value_type = String, example = "1.5")]
+    tokens: Tokens,
     /// Moves to another version, oldest first.
     version_moves: Vec<VersionMove>,
+}
+
+/// One step with what it cost.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RunStep)]
+pub struct StepView {
+    #[serde(flatten)]
+    step: Step,
+    #[schema(value_type = String, example = "1")]
+    tokens: Tokens,
 }
 
 /// What becomes of an effect whose outcome is unknown.
@@ -136,12 +167,28 @@ pub async fn list(
         workflow_id,
         lead_id,
         status,
+        phone,
+        q,
+        from,
+        to,
     } = query;
     let page = PageQuery { limit, cursor }.request()?;
+    if q.as_ref()
+        .is_some_and(|text| !(1..=SEARCH_CHARS_MAX).contains(&text.chars().count()))
+    {
+        return Err(ApiError::field(
+            "q",
+            format!("expected 1 to {SEARCH_CHARS_MAX} characters"),
+        ));
+    }
     let filter = RunFilter {
         workflow_id,
         lead_id,
         status,
+        phone,
+        text: q,
+        from,
+        until: to,
     };
     let page = context.store.runs.list(caller.account_id, filter, page).await?;
     Ok(Json(Paged::of(page, RunSummary::from)))
@@ -149,7 +196,7 @@ pub async fn list(
 
 /// Show a run with every step
 ///
-/// Each step with its input, output, attempts, error and times.
+/// Each step with its input, output, attempts, gate decision, provider's id, cost, error and times.
 #[utoipa::path(get, path = "/api/runs/{id}", tag = "runs", operation_id = "getRun",
     params(("id" = RunId, Path, description = "The run.")),
     responses((status = 200, description = "The run.", body = RunView)))]
@@ -216,9 +263,17 @@ async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<R
         })
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let steps: Vec<StepView> = history::steps(&journal)
+        .into_iter()
+        .map(|step| StepView {
+            tokens: prices::of_step(&step),
+            step,
+        })
+        .collect();
     Ok(Json(RunView {
         summary: head.into(),
-        steps: history::steps(&journal),
+        tokens: steps.iter().map(|step| step.tokens).sum::<Tokens>() + prices::RUN,
+        steps,
         version_moves: history::version_moves(&journal),
     }))
 }

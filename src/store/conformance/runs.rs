@@ -1,6 +1,6 @@
 //! Runs: created once, moved once per append, with everything an append carries.
 
-use super::samples::{account_id, at, effect, lead_id, line, next, run, run_id, workflow_id};
+use super::samples::{account_id, at, effect, lead, lead_id, line, next, run, run_id, workflow_id};
 use crate::store::{
     PageRequest, Recorded, Store, StoreError,
     runs::{EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
@@ -182,11 +182,70 @@ pub(crate) async fn lists_filter_by_workflow_lead_and_status(store: &Store) {
         listed(RunFilter {
             workflow_id: workflow,
             lead_id: lead,
-            status: stuck
+            status: stuck,
+            ..any()
         })
         .await,
         ids(&[0])
     );
+}
+
+pub(crate) async fn runs_are_found_by_who_they_are_about_and_when(store: &Store) {
+    let mut ann = lead(account_id(1), 1);
+    ann.name = "Ann_Lee 100%".to_owned();
+    ann.phone = Some("+14155550111".parse().expect("a number"));
+    let mut bob = lead(account_id(1), 2);
+    bob.name = "Bob".to_owned();
+    bob.phone = Some("+14155550222".parse().expect("a number"));
+    for one in [&ann, &bob] {
+        store.leads.create(one.clone()).await.expect("written");
+    }
+    let mut started = Vec::new();
+    for (number, about) in [(1, &ann), (2, &bob), (3, &ann)] {
+        let mut append = run(account_id(1), workflow_id(1), number);
+        append.head.lead_id = Some(about.id);
+        started.push(append.head.started_at);
+        store.runs.create(append).await.expect("written");
+    }
+    let listed = async |filter: RunFilter| {
+        let page = store.runs.list(account_id(1), filter, PageRequest::default());
+        let heads = page.await.expect("read").items;
+        heads.into_iter().map(|head| head.id).collect::<Vec<_>>()
+    };
+    let ids = |numbers: &[u64]| numbers.iter().map(|number| run_id(*number)).collect::<Vec<_>>();
+    let any = RunFilter::default;
+    let text = |text: &str| RunFilter {
+        text: Some(text.to_owned()),
+        ..any()
+    };
+    assert_eq!(
+        listed(RunFilter {
+            phone: bob.phone.clone(),
+            ..any()
+        })
+        .await,
+        ids(&[2])
+    );
+    for (wanted, found) in [
+        ("ann", &[3, 1][..]),
+        ("_lee", &[3, 1]),
+        ("100%", &[3, 1]),
+        ("5550222", &[2]),
+        ("b_b", &[]),
+        ("%", &[3, 1]),
+    ] {
+        assert_eq!(listed(text(wanted)).await, ids(found), "{wanted}");
+    }
+    let between = RunFilter {
+        from: Some(started[1]),
+        until: Some(started[2]),
+        ..any()
+    };
+    assert_eq!(listed(between).await, ids(&[2]));
+    let elsewhere = store
+        .runs
+        .list(account_id(2), text("ann"), PageRequest::default());
+    assert!(elsewhere.await.expect("read").items.is_empty());
 }
 
 pub(crate) async fn enrolment_sees_active_and_earlier_runs(store: &Store) {

@@ -42,6 +42,7 @@ macro_rules! suite {
             runs::of_two_owners_one_moves_the_run;
             runs::timers_and_effects_follow_the_appends;
             runs::lists_filter_by_workflow_lead_and_status;
+            runs::runs_are_found_by_who_they_are_about_and_when;
             runs::enrolment_sees_active_and_earlier_runs;
             runs::tallies_follow_the_runs;
             schedules::how_far_a_workflow_came_never_goes_back_until_it_is_forgotten;

@@ -24,6 +24,7 @@ mod lead_edits;
 mod leads;
 mod messages;
 mod observations;
+mod run_list;
 mod runs;
 mod schedules;
 mod sessions;

@@ -1,13 +1,13 @@
 //! Runs in SQLite: head and snapshot in one row, journal, timers and effects below it, all moved by one append.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    columns::{Count, millis, missing},
-    cursor::{List, Position, Window},
+    columns::{Count, missing},
+    cursor::{List, Window},
     database::Sqlite,
-    journal_rows,
+    journal_rows, run_list,
 };
 use crate::{
     domain::ids::{AccountId, LeadId, RunId, WorkflowId},
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const HEAD: &str = "id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at, ended_at, error";
+pub(super) const HEAD: &str = "id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at, ended_at, error";
 
 #[async_trait]
 impl RunStore for Sqlite {
@@ -84,7 +84,8 @@ impl RunStore for Sqlite {
         page: PageRequest,
     ) -> StoreResult<Page<RunHead>> {
         let window = Window::of(List::Runs, &page)?;
-        self.read(move |db| list(db, account_id, &filter, &window)).await
+        self.read(move |db| run_list::list(db, account_id, &filter, &window))
+            .await
     }
 
     async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>> {
@@ -304,45 +305,6 @@ fn count(db: &Connection, run: &RunHead, before: Option<Tally>, after: Tally) ->
     Ok(())
 }
 
-fn list(
-    db: &Connection,
-    account: AccountId,
-    filter: &RunFilter,
-    window: &Window,
-) -> StoreResult<Page<RunHead>> {
-    // The conditions decide the index; a missing one must not be in the text, or the planner would not see it.
-    let mut sql =
-        format!("SELECT {HEAD} FROM runs WHERE account = :account AND (started_at, id) < (:at, :id)");
-    let mut params: Vec<(&str, &dyn ToSql)> = Vec::from(named_params! {
-        ":account": account, ":at": window.after.at, ":id": window.after.id, ":fetch": window.fetch,
-    });
-    if let Some(workflow) = &filter.workflow_id {
-        sql.push_str(" AND workflow = :workflow");
-        params.push((":workflow", workflow));
-    }
-    if let Some(lead) = &filter.lead_id {
-        sql.push_str(" AND lead = :lead");
-        params.push((":lead", lead));
-    }
-    if let Some(status) = &filter.status {
-        sql.push_str(" AND status = :status");
-        params.push((":status", status));
-    }
-    sql.push_str(" ORDER BY started_at DESC, id DESC LIMIT :fetch");
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params.as_slice(), |row| {
-        let run = head(row)?;
-        Ok((
-            Position {
-                at: millis(run.started_at),
-                id: *run.id.as_bytes(),
-            },
-            run,
-        ))
-    })?;
-    Ok(window.page(rows.collect::<rusqlite::Result<_>>()?))
-}
-
 fn effects_of(db: &Connection, id: RunId) -> StoreResult<Vec<EffectRow>> {
     let mut statement = db.prepare_cached(
         "SELECT key, run, account, state, attempt, request, provider_id, error, at FROM effects WHERE run = ?1 ORDER BY at, key",
@@ -370,7 +332,7 @@ fn check_owner(db: &Connection, account: AccountId, id: RunId) -> StoreResult<()
     is_owned.then_some(()).ok_or_else(|| missing("run", id))
 }
 
-fn head(row: &Row<'_>) -> rusqlite::Result<RunHead> {
+pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<RunHead> {
     Ok(RunHead {
         id: row.get("id")?,
         account_id: row.get("account")?,

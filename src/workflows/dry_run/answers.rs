@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    domain::{lead::Lead, sms_segments::segments},
+    domain::{
+        lead::{KeyedEdit, Lead, LeadEdit},
+        sms_segments::segments,
+    },
     workflows::{
         effect::Effect,
         input::{Failure, FailureKind},
@@ -82,6 +85,32 @@ pub(super) fn sample_output(effect: &Effect, request: &Value, lead: Option<&Lead
         }
         _ => json!({}),
     }
+}
+
+/// Makes an edit to a lead that is only thought of; returns it with what the store would answer. Whom a rule would choose nobody
+/// can know without looking.
+pub(super) fn edited(effect: &Effect, edit: &LeadEdit, before: &Lead) -> Result<(Lead, Value), Failure> {
+    let after = match edit {
+        LeadEdit::Update(update) => before.updated(update).map_err(|refusal| Failure {
+            kind: FailureKind::Permanent,
+            code: refusal.code().to_owned(),
+            message: refusal.to_string(),
+            retry_after: None,
+        })?,
+        LeadEdit::Score(change) => before.scored(*change),
+        LeadEdit::Assign { .. } => before.clone(),
+    };
+    let keyed = KeyedEdit {
+        account_id: effect.account_id,
+        lead_id: before.id,
+        key: effect.key.clone(),
+        planned_at: effect.planned_at,
+        at: effect.planned_at,
+        run_id: effect.run_id,
+        edit: edit.clone(),
+    };
+    let output = serde_json::to_value(keyed.result(before, &after)).unwrap_or_default();
+    Ok((after, output))
 }
 
 /// A lead as a search gives it.

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::{
     DryEffect, DryOutcome, DryRun, EVENTS_MAX, INPUTS_MAX, SkippedWait, Trial,
-    answers::{Answer, sample_output},
+    answers::{Answer, edited, sample_output},
 };
 use crate::{
     domain::{ids::ObservationId, observation::Observation, run::RunStatus, time::Timestamp, tokens::Tokens},
     workflows::{
-        effect::{Command, Effect},
+        effect::{Command, Effect, Request},
         history,
-        input::{Finding, Input},
+        input::{Failure, Finding, Input},
         journal::{Entry, JournalEntry},
         plan::Plan,
         prices,
@@ -215,8 +215,21 @@ impl<'a> Stage<'a> {
             });
             return;
         }
-        let output = self.output(effect, &request);
-        let tokens = prices::of_effect(effect, &output);
+        let output = match self.output(effect, &request) {
+            Ok(output) => output,
+            Err(failure) => {
+                let reason = Some(failure.message.clone());
+                self.show(effect, request, (DryOutcome::Failed, reason), Tokens::ZERO);
+                self.answers.push_back(Input::EffectFailed {
+                    key,
+                    attempt,
+                    failure,
+                });
+                return;
+            }
+        };
+        let kind = self.plan.kind_of(&effect.node).unwrap_or_default();
+        let tokens = prices::of_effect(kind, &request, &output);
         self.show(effect, request, (DryOutcome::Done, None), tokens);
         self.answers.push_back(Input::EffectDone {
             key,
@@ -226,13 +239,26 @@ impl<'a> Stage<'a> {
         });
     }
 
-    fn output(&self, effect: &Effect, request: &Value) -> Value {
-        match self.trial.script.answers.get(&effect.node) {
-            Some(Answer::Output(output)) => output.clone(),
-            Some(Answer::Fail(_) | Answer::Unknown) | None => {
-                sample_output(effect, request, self.world.lead.as_ref())
+    /// What the provider gives. Edits are made to the lead of this world, so that later steps see them.
+    fn output(&mut self, effect: &Effect, request: &Value) -> Result<Value, Failure> {
+        let scripted = match self.trial.script.answers.get(&effect.node) {
+            Some(Answer::Output(output)) => Some(output.clone()),
+            Some(Answer::Fail(_) | Answer::Unknown) | None => None,
+        };
+        let edited = match (&effect.request, &self.world.lead) {
+            (Request::EditLead { edit }, Some(lead)) if effect.lead_id == Some(lead.id) => {
+                Some(edited(effect, edit, lead)?)
             }
-        }
+            _ => None,
+        };
+        let sample = match edited {
+            Some((lead, output)) => {
+                self.world.lead = Some(lead);
+                output
+            }
+            None => sample_output(effect, request, self.world.lead.as_ref()),
+        };
+        Ok(scripted.unwrap_or(sample))
     }
 
     /// Nobody can say: that is what was to be tried out.

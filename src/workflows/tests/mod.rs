@@ -1,11 +1,13 @@
 //! Tests of the core as a whole.
 
+mod automations;
 mod calendar;
 mod delays;
 mod dry_run;
 mod expressions;
 mod lead_nodes;
 mod migration;
+mod played;
 mod properties;
 mod step;
 pub(in crate::workflows) mod story;

@@ -1,0 +1,91 @@
+//! Which runs a list shows: every condition becomes part of the statement, so that the planner sees the index it can use.
+
+use rusqlite::{Connection, ToSql, named_params};
+
+use super::{
+    columns::millis,
+    cursor::{Position, Window},
+    runs::{HEAD, head},
+};
+use crate::{
+    domain::{ids::AccountId, phone::PhoneNumber},
+    store::{
+        Page, StoreResult,
+        runs::{RunFilter, RunHead},
+    },
+};
+
+/// Reads one page of an account's runs, newest first.
+pub(super) fn list(
+    db: &Connection,
+    account: AccountId,
+    filter: &RunFilter,
+    window: &Window,
+) -> StoreResult<Page<RunHead>> {
+    // The conditions decide the index; a missing one must not be in the text, or the planner would not see it.
+    let mut sql =
+        format!("SELECT {HEAD} FROM runs WHERE account = :account AND (started_at, id) < (:at, :id)");
+    let mut params: Vec<(&str, &dyn ToSql)> = Vec::from(named_params! {
+        ":account": account, ":at": window.after.at, ":id": window.after.id, ":fetch": window.fetch,
+    });
+    if let Some(workflow) = &filter.workflow_id {
+        sql.push_str(" AND workflow = :workflow");
+        params.push((":workflow", workflow));
+    }
+    if let Some(lead) = &filter.lead_id {
+        sql.push_str(" AND lead = :lead");
+        params.push((":lead", lead));
+    }
+    if let Some(status) = &filter.status {
+        sql.push_str(" AND status = :status");
+        params.push((":status", status));
+    }
+    let phone = filter.phone.as_ref().map(PhoneNumber::as_str);
+    if let Some(phone) = &phone {
+        sql.push_str(" AND lead IN (SELECT id FROM leads WHERE account = :account AND phone = :phone)");
+        params.push((":phone", phone));
+    }
+    let text = filter.text.as_deref().map(contains);
+    if let Some(text) = &text {
+        // The one search without an index: it reads the account's leads.
+        sql.push_str(
+            " AND lead IN (SELECT id FROM leads WHERE account = :account
+                AND (json_extract(body, '$.name') LIKE :text ESCAPE '\\' OR phone LIKE :text ESCAPE '\\'))",
+        );
+        params.push((":text", text));
+    }
+    if let Some(from) = &filter.from {
+        sql.push_str(" AND started_at >= :from");
+        params.push((":from", from));
+    }
+    if let Some(until) = &filter.until {
+        sql.push_str(" AND started_at < :until");
+        params.push((":until", until));
+    }
+    sql.push_str(" ORDER BY started_at DESC, id DESC LIMIT :fetch");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params.as_slice(), |row| {
+        let run = head(row)?;
+        Ok((
+            Position {
+                at: millis(run.started_at),
+                id: *run.id.as_bytes(),
+            },
+            run,
+        ))
+    })?;
+    Ok(window.page(rows.collect::<rusqlite::Result<_>>()?))
+}
+
+/// The pattern for texts that hold `text`, whose own wildcards mean themselves.
+fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
