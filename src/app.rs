@@ -23,7 +23,9 @@ use crate::{
         CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle,
         asr::AsrHandle,
         call::CallKind,
-        effects::EffectsHandle,
+        dispatch::Limits,
+        effects::{EffectsHandle, EffectsKind},
+        gate::Gate as EffectGate,
         lead::LeadKind,
         plans::Plans,
         residents::Residents,
@@ -232,6 +234,18 @@ async fn start_asr(settings: &Settings) -> (AsrHandle, String) {
     }
 }
 
+/// How fast effects may go.
+fn limits_of(settings: &Settings) -> Limits {
+    Limits {
+        concurrency: settings.effects.concurrency.max(1),
+        messages_per_s: settings.twilio.messages_per_s,
+        account_messages_per_s: settings.gate.account_messages_per_s,
+        calls_per_s: settings.gate.calls_per_s,
+        breaker_after: settings.gate.breaker_after,
+        breaker_pause: Duration::from_secs(settings.gate.breaker_pause_s),
+    }
+}
+
 async fn start_actors(
     settings: &Settings,
     store: &Store,
@@ -242,8 +256,18 @@ async fn start_actors(
     let Senses { asr, port, probe } = senses;
     let plans = Plans::new(store.clone());
     let timers = TimersHandle::start(root.get_cell()).await?;
-    let effects = EffectsHandle::start(port, settings.effects.concurrency, root.get_cell()).await?;
     let leads_later = Arc::new(OnceLock::new());
+    let facts_later = Arc::new(OnceLock::new());
+    let effects_kind = EffectsKind {
+        port,
+        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
+        limits: limits_of(settings),
+        sender: settings.twilio.from_number.clone(),
+        store: store.clone(),
+        bus: bus.clone(),
+        leads: Arc::clone(&facts_later),
+    };
+    let effects = EffectsHandle::start(effects_kind, root.get_cell()).await?;
     let run_kind = RunKind {
         store: store.clone(),
         bus: bus.clone(),
@@ -265,6 +289,7 @@ async fn start_actors(
     // Set once: this is the only place, and it runs once.
     let _ = leads_later.set(lead_actors.clone());
     let leads = LeadsHandle::new(lead_kind, lead_actors);
+    let _ = facts_later.set(leads.clone());
     let call_kind = CallKind {
         store: store.clone(),
         bus: bus.clone(),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::{
     actors::{
         asr::AsrSettings,
+        gate::GateSettings,
         settings::{CallsSettings, EffectsSettings},
     },
     domain::secret::Secret,
@@ -51,6 +52,7 @@ pub struct Settings {
     pub asr: AsrSettings,
     pub calls: CallsSettings,
     pub effects: EffectsSettings,
+    pub gate: GateSettings,
     pub security: SecuritySettings,
     pub admin: AdminSettings,
 }
@@ -203,6 +205,9 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
             "twilio.auth_token",
             "expected the account's primary auth token, since twilio.account_sid is set",
         ));
+    }
+    if let Err(error) = settings.gate.rules() {
+        return Err(value(error.key, error.expected));
     }
     let key = settings.security.master_key.expose();
     if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|b| b.is_ascii_hexdigit())) {

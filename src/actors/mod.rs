@@ -2,14 +2,20 @@
 
 mod appending;
 pub mod asr;
+pub mod attempt;
+mod breaker;
 pub mod call;
 mod call_news;
 pub mod calls;
+pub mod dispatch;
 pub mod effects;
+pub mod gate;
 pub mod hearing;
 mod intake;
+mod lanes;
 pub mod lead;
 pub mod leads;
+mod pace;
 pub mod plans;
 pub mod residents;
 pub mod root;

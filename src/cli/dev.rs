@@ -19,6 +19,9 @@ use crate::{
 
 /// Where `serve` keeps its store when nobody says; the demo must not write there.
 const STORE_DEFAULT: &str = "sqlite:data/patchcord.db";
+/// What `gate.quiet_hours` and `twilio.messages_per_s` are when nobody says.
+const QUIET_HOURS_DEFAULT: &str = "21:00-08:00";
+const MESSAGES_PER_S_DEFAULT: u32 = 1;
 const STORE_DEV: &str = "sqlite:data/dev.db";
 /// How long the printed address of the live view signs a browser in, once.
 const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -77,6 +80,14 @@ fn for_dev(mut settings: Settings) -> anyhow::Result<Settings> {
         });
     }
     settings.effects.mode = EffectsMode::Outbox;
+    if settings.gate.quiet_hours == QUIET_HOURS_DEFAULT {
+        // Nobody is reached, so nobody is woken: a first look at night should show more than what is held back.
+        settings.gate.quiet_hours.clear();
+    }
+    if settings.twilio.messages_per_s == MESSAGES_PER_S_DEFAULT {
+        // No carrier, no carrier's rate.
+        settings.twilio.messages_per_s = 0;
+    }
     if settings.store.url == STORE_DEFAULT {
         STORE_DEV.clone_into(&mut settings.store.url);
     }

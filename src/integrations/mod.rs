@@ -7,7 +7,6 @@ pub mod settings;
 
 pub mod address_guard;
 pub mod client;
-mod pace;
 
 pub mod port;
 pub mod probe;

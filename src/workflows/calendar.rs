@@ -210,6 +210,15 @@ pub fn next_end_of(hours: QuietHours, at: Timestamp, zone: &Zone) -> Timestamp {
     first_from(at, zone, hours.until, |shown| !covers(hours, shown.time))
 }
 
+/// Returns when the zone's clock is changed next after `at`; `None` when it never is again.
+#[must_use]
+pub fn next_change(at: Timestamp, zone: &Zone) -> Option<Timestamp> {
+    zone.0
+        .following(moment(at))
+        .next()
+        .map(|change| timestamp(change.timestamp()))
+}
+
 /// Whether the wall shows a time within the business hours.
 #[must_use]
 pub fn is_open(hours: &BusinessHours, at: Timestamp, zone: &Zone) -> bool {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::definition::{Audience, QuietHours};
 use crate::domain::{
     alert::Severity,
+    consent::ContactChannel,
     ids::{AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, WorkflowId},
     lead::{self, LeadEdit, LeadFilter},
     observation::EventType,
@@ -121,14 +122,9 @@ pub enum Request {
         evidence: Value,
     },
     /// Changes the lead.
-    EditLead {
-        edit: LeadEdit,
-    },
+    EditLead { edit: LeadEdit },
     /// Lists the leads that are like this, oldest first.
-    FindLeads {
-        filter: LeadFilter,
-        limit: u32,
-    },
+    FindLeads { filter: LeadFilter, limit: u32 },
     WebhookRequest {
         method: HttpMethod,
         url: String,
@@ -136,6 +132,71 @@ pub enum Request {
         /// Sent as JSON; nothing is sent when it is null.
         body: Value,
     },
+}
+
+/// Where a request goes: what the gate, the rates and the circuit breakers ask about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand<'a> {
+    /// To a person's phone.
+    Phone {
+        channel: ContactChannel,
+        to: &'a PhoneNumber,
+        /// The number it is sent by, when the workflow names one.
+        from: Option<&'a PhoneNumber>,
+    },
+    /// To people by a service that has no address of theirs in it.
+    Service,
+    /// To somebody's own server.
+    Server { url: &'a str },
+    /// It stays in the house.
+    House,
+}
+
+/// The address of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient<'a> {
+    Phone(&'a PhoneNumber),
+    Email(&'a str),
+}
+
+impl Request {
+    /// Where it goes.
+    #[must_use]
+    pub fn errand(&self) -> Errand<'_> {
+        match self {
+            Self::SendSms { to, from, .. } => Errand::Phone {
+                channel: ContactChannel::Sms,
+                to,
+                from: from.as_ref(),
+            },
+            Self::SlackMessage { .. } => Errand::Service,
+            Self::WebhookRequest { url, .. } => Errand::Server { url },
+            Self::CreateTask { .. }
+            | Self::RaiseAlert { .. }
+            | Self::EditLead { .. }
+            | Self::FindLeads { .. } => Errand::House,
+        }
+    }
+}
+
+impl<'a> Errand<'a> {
+    /// The channel by which it reaches a person; `None` for what is no message or call of its own.
+    #[must_use]
+    pub const fn channel(self) -> Option<ContactChannel> {
+        match self {
+            Self::Phone { channel, .. } => Some(channel),
+            Self::Service | Self::Server { .. } | Self::House => None,
+        }
+    }
+
+    /// The person's address that it goes to.
+    #[must_use]
+    pub const fn recipient(self) -> Option<Recipient<'a>> {
+        match self {
+            Self::Phone { to, .. } => Some(Recipient::Phone(to)),
+            Self::Service | Self::Server { .. } | Self::House => None,
+        }
+    }
 }
 
 /// The verb of a webhook request.

@@ -31,6 +31,8 @@ pub mod samples;
 pub mod answers;
 pub mod effect;
 mod ending;
+pub mod gate_rules;
+pub mod gate_zones;
 pub mod history;
 pub mod input;
 pub mod journal;

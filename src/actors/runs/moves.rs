@@ -57,7 +57,8 @@ impl RunsHandle {
             &[b"over again", run_id.as_bytes(), &version.to_be_bytes()],
         );
         // The new one is there first: a crash in between leaves the old one waiting, and doing it again ends it.
-        self.start(&plan, run.seed_again(id, version, clock::now())).await?;
+        self.start(&plan, run.seed_again(id, version, clock::now()))
+            .await?;
         let reason = format!("started over on version {version} as {id}");
         self.cancel(account_id, run_id, reason).await?;
         Ok(id)

@@ -297,10 +297,23 @@ async fn another_effects_message_with_the_same_text_proves_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_never_written_down_was_never_sent_and_twilio_is_not_asked() {
+    let (kept, fake) = (kept(), Fake::with([]).await);
+    let finding = sender(&fake.base, &kept.store).settle(&sms("tell")).await;
+    assert_eq!(finding, Finding::Absent);
+    assert!(fake.asked().is_empty());
+}
+
+#[tokio::test]
 async fn when_twilio_cannot_be_asked_nothing_is_claimed() {
     let kept = kept();
-    let fake = Fake::with([answer(500, ""), answer(500, ""), answer(500, "")]).await;
-    let finding = sender(&fake.base, &kept.store).settle(&sms("tell")).await;
+    let fake = Fake::with([answer(500, ""), answer(500, ""), answer(500, ""), answer(500, "")]).await;
+    let sending = sender(&fake.base, &kept.store);
+    assert!(matches!(
+        sending.execute(&sms("tell")).await,
+        EffectOutcome::Unknown { .. }
+    ));
+    let finding = sending.settle(&sms("tell")).await;
     assert!(matches!(finding, Finding::CannotTell { .. }), "{finding:?}");
     let finding = sender(&nobody().await, &kept.store).settle(&sms("tell")).await;
     assert!(matches!(finding, Finding::CannotTell { .. }), "{finding:?}");

@@ -68,6 +68,13 @@ impl ErrorClass {
     }
 }
 
+/// Whether a failure's code says that the person has asked the provider for no more messages.
+#[must_use]
+pub fn means_opted_out(code: &str) -> bool {
+    code.parse()
+        .is_ok_and(|code| ErrorClass::of(Some(code), 400) == ErrorClass::OptedOut)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

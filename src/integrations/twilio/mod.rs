@@ -9,7 +9,7 @@ pub mod settings;
 pub mod sms;
 pub mod words;
 
-pub use error_catalogue::ErrorClass;
+pub use error_catalogue::{ErrorClass, means_opted_out};
 pub use probe::TwilioProbe;
 pub use rest::TwilioRest;
 pub use settings::{Routing, TwilioSettings};

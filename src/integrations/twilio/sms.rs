@@ -20,11 +20,10 @@ use crate::{
         consent::ConsentChange,
         message::{Message, MessageStatus},
         secret::Secret,
-        time::millis_of,
+        time::{Timestamp, millis_of},
     },
     integrations::{
         outbox::message_of,
-        pace::Pace,
         port::{EffectOutcome, EffectPort},
     },
     store::{Recorded, Store, StoreError, StoreResult},
@@ -46,7 +45,6 @@ const SKEW: Duration = Duration::from_secs(30);
 pub struct TwilioSms {
     rest: TwilioRest,
     store: Store,
-    pace: Pace,
     settings: TwilioSettings,
     public_url: String,
     master_key: Secret,
@@ -63,11 +61,9 @@ impl TwilioSms {
         public_url: String,
         master_key: Secret,
     ) -> Self {
-        let pace = Pace::new(settings.messages_per_s);
         Self {
             rest,
             store,
-            pace,
             settings,
             public_url,
             master_key,
@@ -92,14 +88,14 @@ impl TwilioSms {
         Ok(Some(known).filter(|known| known.provider_id.is_some()))
     }
 
-    async fn send(&self, message: &Message) -> EffectOutcome {
+    async fn send(&self, message: &Message, validity: Duration) -> EffectOutcome {
         let callback = callback_token::address(&self.public_url, &self.master_key, message.id);
         let request = NewMessage {
             to: &message.to,
             from: &message.from,
             body: &message.body,
             status_callback: &callback,
-            validity: VALIDITY,
+            validity,
         };
         match self.rest.create_message(&request).await {
             Ok(sent) => {
@@ -260,19 +256,11 @@ impl EffectPort for TwilioSms {
                 "twilio.account_sid and twilio.from_number are not both set",
             );
         }
-        if let Err(retry_after) = self.pace.turn().await {
-            return EffectOutcome::Rejected(Failure {
-                kind: crate::workflows::FailureKind::Temporary,
-                code: "sender_busy".to_owned(),
-                message: format!(
-                    "the sender carries {} messages a second",
-                    self.settings.messages_per_s
-                ),
-                retry_after: Some(retry_after),
-            });
-        }
         match self.note(message.clone()).await {
-            Ok(None) => self.send(&message).await,
+            Ok(None) => {
+                self.send(&message, validity(effect.valid_until, clock::now()))
+                    .await
+            }
             // A callback for an earlier attempt came in meanwhile.
             Ok(Some(known)) => EffectOutcome::Confirmed {
                 output: json!({"sid": known.provider_id, "status": known.status, "message_id": known.id}),
@@ -286,6 +274,16 @@ impl EffectPort for TwilioSms {
         let Some(message) = message_of(effect, MessageStatus::Queued, &self.settings.from_number) else {
             return Finding::Absent;
         };
+        // It is written down before Twilio hears of it: what is not was never sent. A crash with a long queue leaves many such.
+        match self.store.messages.get(effect.account_id, message.id).await {
+            Ok(_) => (),
+            Err(StoreError::Missing { .. }) => return Finding::Absent,
+            Err(error) => {
+                return Finding::CannotTell {
+                    reason: error.to_string(),
+                };
+            }
+        }
         let began = tokio::time::Instant::now();
         let mut last = Err("nobody looked".to_owned());
         for after in self.look_ups {
@@ -302,6 +300,12 @@ impl EffectPort for TwilioSms {
     }
 }
 
+/// How long Twilio may hold a message: our own bound, and never past the end of the gate's permission. 1 s is its least.
+fn validity(valid_until: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = valid_until.map_or(VALIDITY, |until| until.since(now));
+    left.clamp(Duration::from_secs(1), VALIDITY)
+}
+
 fn output(message: &Message, sent: &SentMessage) -> Value {
     json!({
         "sid": sent.sid,
@@ -309,4 +313,19 @@ fn output(message: &Message, sent: &SentMessage) -> Value {
         "segments": sent.num_segments.as_deref().and_then(|count| count.parse::<u32>().ok()),
         "message_id": message.id,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twilio_may_not_hold_a_message_past_the_end_of_its_window() {
+        let now = Timestamp::from_unix_millis(1_795_000_000_000);
+        let left = |seconds| validity(Some(now.plus(Duration::from_secs(seconds))), now);
+        assert_eq!(left(90), Duration::from_secs(90));
+        assert_eq!(left(0), Duration::from_secs(1));
+        assert_eq!(left(50_000), VALIDITY);
+        assert_eq!(validity(None, now), VALIDITY);
+    }
 }

@@ -1,0 +1,139 @@
+//! One attempt of one effect: the gate is asked, then the port; and one look-up.
+//!
+//! In: an effect whose turn it is. Out: how it ended. Runs in a task of its own; a panic in a port is one unknown outcome.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::ActorRef;
+
+use super::{
+    effects::{EffectsKind, EffectsMsg},
+    gate::Decision,
+};
+use crate::{
+    domain::time::Timestamp,
+    integrations::{
+        port::{EffectOutcome, EffectPort},
+        twilio,
+    },
+    store::StoreError,
+    workflows::{Effect, Failure, FailureKind, Finding},
+};
+
+/// Longest an effect may take before its outcome counts as unknown. The ports' own time-outs are shorter.
+const EXECUTE_MAX: Duration = Duration::from_secs(60);
+/// Longest a look-up may take: Twilio's list is read after 5, 20 and 60 s.
+const LOOK_UP_MAX: Duration = Duration::from_secs(120);
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// At the provider.
+    Tried(EffectOutcome),
+    /// At the gate: for good.
+    Stopped(Failure),
+    /// At the gate: not before a moment.
+    Held { until: Timestamp, reason: String },
+}
+
+/// Asks the gate and, if it says so, carries an effect out.
+pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, effect: &Effect) -> Ended {
+    let permit = match kind.gate.decide(effect).await {
+        Decision::Go(permit) => permit,
+        Decision::Hold { until, reason } => return Ended::Held { until, reason },
+        Decision::Refuse(refusal) => {
+            return Ended::Stopped(Failure {
+                kind: FailureKind::Permanent,
+                code: refusal.code.to_owned(),
+                message: refusal.message,
+                retry_after: None,
+            });
+        }
+        Decision::Unread(error) => {
+            return Ended::Stopped(Failure {
+                kind: FailureKind::Temporary,
+                code: "store".to_owned(),
+                message: format!("the gate could not read the facts: {error}"),
+                retry_after: None,
+            });
+        }
+    };
+    if let Some(gate) = permit.gate {
+        let _ = myself.send_message(EffectsMsg::Judged(effect.key.clone(), gate));
+    }
+    let allowed = Effect {
+        valid_until: permit.valid_until,
+        ..effect.clone()
+    };
+    let outcome = execute(Arc::clone(&kind.port), allowed).await;
+    if let EffectOutcome::Rejected(failure) = &outcome {
+        if let Some(booked) = permit.booked {
+            kind.gate.give_back(booked).await;
+        }
+        if twilio::means_opted_out(&failure.code) {
+            keep_opt_out(kind, effect).await;
+        }
+    }
+    Ended::Tried(outcome)
+}
+
+/// Brings an opt-out that only the provider knew of to the lead and its runs.
+async fn keep_opt_out(kind: &EffectsKind, effect: &Effect) {
+    let kept = async {
+        let fact = kind.gate.opted_out_at_provider(effect).await?;
+        if let (Some(fact), Some(leads)) = (fact, kind.leads.get()) {
+            leads.observe(fact).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = kept.await {
+        tracing::error!(run_id = %effect.run_id, %error, "an opt-out that the provider told of could not be kept");
+    }
+}
+
+/// Carries an effect out in a task of its own, so that a panic in a port is one unknown outcome and nothing more.
+async fn execute(port: Arc<dyn EffectPort>, effect: Effect) -> EffectOutcome {
+    let provider = effect.provider();
+    let attempt = tokio::spawn(async move { tokio::time::timeout(EXECUTE_MAX, port.execute(&effect)).await });
+    let outcome = match attempt.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => EffectOutcome::Unknown {
+            message: format!("no answer within {} s", EXECUTE_MAX.as_secs()),
+        },
+        Err(error) => EffectOutcome::Unknown {
+            message: format!("the attempt broke off: {error}"),
+        },
+    };
+    let word = match &outcome {
+        EffectOutcome::Confirmed { .. } => "confirmed",
+        EffectOutcome::Rejected(_) => "rejected",
+        EffectOutcome::Unknown { .. } => "unknown",
+    };
+    metrics::counter!("patchcord_effects_total", "provider" => provider.to_string(), "outcome" => word)
+        .increment(1);
+    outcome
+}
+
+/// Whether an outcome says that the provider does not work, not that it did not like what it got.
+pub fn is_providers_failure(outcome: &EffectOutcome) -> bool {
+    match outcome {
+        EffectOutcome::Confirmed { .. } => false,
+        EffectOutcome::Unknown { .. } => true,
+        EffectOutcome::Rejected(failure) => failure.kind == FailureKind::Temporary && failure.code != "store",
+    }
+}
+
+/// Finds out whether an effect was carried out.
+pub async fn look_up(port: Arc<dyn EffectPort>, effect: &Effect) -> Finding {
+    let effect = effect.clone();
+    let search = tokio::spawn(async move { tokio::time::timeout(LOOK_UP_MAX, port.settle(&effect)).await });
+    match search.await {
+        Ok(Ok(finding)) => finding,
+        Ok(Err(_)) => Finding::CannotTell {
+            reason: "the provider did not answer the look-up in time".to_owned(),
+        },
+        Err(error) => Finding::CannotTell {
+            reason: format!("the look-up broke off: {error}"),
+        },
+    }
+}

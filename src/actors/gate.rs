@@ -1,0 +1,370 @@
+//! The gate: reads the facts about whoever an effect would reach, right before the attempt, and asks the rules.
+//!
+//! In: an effect whose turn it is. Out: go, hold or refuse. Nothing is remembered here: an opt-out that was kept a moment ago counts. What
+//! goes is booked in the store before it goes, in one step with the count, so that two workflows at once cannot both take the
+//! last place under a cap.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    clock,
+    domain::{
+        consent::{ConsentChange, ContactChannel},
+        ids::{AccountId, ObservationId},
+        lead::Lead,
+        observation::{EventType, Observation},
+        time::Timestamp,
+    },
+    store::{
+        Store, StoreError, StoreResult,
+        contacts::{Booking, Contact, ContactCaps},
+    },
+    workflows::{
+        Effect,
+        definition::{Audience, QuietHours, TimeOfDay},
+        effect::{Errand, Recipient},
+        gate_rules::{FullCap, GateFacts, GateRules, Pass, Refusal, Verdict, WhenCapped, judge, judge_full},
+    },
+};
+
+/// `[gate]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateSettings {
+    /// `21:00-08:00`, or empty.
+    pub quiet_hours: String,
+    /// IANA zone of people of whom nothing is known.
+    pub timezone: String,
+    pub require_consent: bool,
+    pub reply_within_s: u64,
+    pub caps_replies: bool,
+    pub when_capped: WhenCapped,
+    pub sms_per_day: u32,
+    pub sms_per_week: u32,
+    pub call_per_day: u32,
+    pub call_per_week: u32,
+    pub email_per_day: u32,
+    pub email_per_week: u32,
+    /// Messages a second that one account may send, over all its numbers; 0: no bound.
+    pub account_messages_per_s: u32,
+    /// Calls a second that one number may start.
+    pub calls_per_s: u32,
+    /// Failures in a row after which a provider is left alone; 0: never.
+    pub breaker_after: u32,
+    /// Seconds it is first left alone.
+    pub breaker_pause_s: u64,
+}
+
+/// A key of `[gate]` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {expected}")]
+pub struct GateSettingsError {
+    pub key: &'static str,
+    pub expected: &'static str,
+}
+
+impl GateSettings {
+    /// The rules that the settings ask for.
+    ///
+    /// # Errors
+    /// [`GateSettingsError`] naming the key.
+    pub fn rules(&self) -> Result<GateRules, GateSettingsError> {
+        let zone = crate::workflows::calendar::zone(&self.timezone).ok_or(GateSettingsError {
+            key: "gate.timezone",
+            expected: "expected an IANA time zone like `America/New_York`",
+        })?;
+        Ok(GateRules {
+            quiet_hours: quiet_hours(&self.quiet_hours)?,
+            zone,
+            require_consent: self.require_consent,
+            reply_within: Duration::from_secs(self.reply_within_s),
+            caps_replies: self.caps_replies,
+            when_capped: self.when_capped,
+        })
+    }
+
+    const fn caps(&self, channel: ContactChannel) -> ContactCaps {
+        let (per_day, per_week) = match channel {
+            ContactChannel::Sms => (self.sms_per_day, self.sms_per_week),
+            ContactChannel::Call => (self.call_per_day, self.call_per_week),
+            ContactChannel::Email => (self.email_per_day, self.email_per_week),
+        };
+        ContactCaps { per_day, per_week }
+    }
+}
+
+fn quiet_hours(text: &str) -> Result<Option<QuietHours>, GateSettingsError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let time = |text: &str| serde_json::from_value::<TimeOfDay>(Value::from(text.trim())).ok();
+    text.split_once('-')
+        .and_then(|(from, until)| {
+            Some(QuietHours {
+                from: time(from)?,
+                until: time(until)?,
+            })
+        })
+        .map(Some)
+        .ok_or(GateSettingsError {
+            key: "gate.quiet_hours",
+            expected: "expected a stretch of the day like `21:00-08:00`, or nothing",
+        })
+}
+
+/// What the gate decided about one attempt.
+#[derive(Debug)]
+pub enum Decision {
+    Go(Permit),
+    Hold {
+        until: Timestamp,
+        reason: String,
+    },
+    Refuse(Refusal),
+    /// The facts could not be read: nothing goes on a guess.
+    Unread(StoreError),
+}
+
+/// The permission for one attempt.
+#[derive(Debug, Default)]
+pub struct Permit {
+    /// The grounds, for the run's history; `None` where no rule applies.
+    pub gate: Option<Value>,
+    pub valid_until: Option<Timestamp>,
+    /// To be given back when nothing was sent.
+    pub booked: Option<Contact>,
+}
+
+/// The gate.
+pub struct Gate {
+    store: Store,
+    rules: GateRules,
+    settings: GateSettings,
+}
+
+impl Gate {
+    /// Ties the rules to the store.
+    ///
+    /// # Errors
+    /// [`GateSettingsError`] naming the key that cannot be used.
+    pub fn new(store: Store, settings: GateSettings) -> Result<Self, GateSettingsError> {
+        Ok(Self {
+            store,
+            rules: settings.rules()?,
+            settings,
+        })
+    }
+
+    /// Decides about an attempt that is about to be made.
+    pub async fn decide(&self, effect: &Effect) -> Decision {
+        if effect.audience == Audience::Staff || effect.request.errand() == Errand::House {
+            return Decision::Go(Permit::default());
+        }
+        let decision = self
+            .decide_for_lead(effect)
+            .await
+            .unwrap_or_else(Decision::Unread);
+        let (word, code) = match &decision {
+            Decision::Go(_) => ("go", ""),
+            Decision::Hold { .. } => ("held", ""),
+            Decision::Refuse(refusal) => ("refused", refusal.code),
+            Decision::Unread(_) => ("unread", ""),
+        };
+        metrics::counter!("patchcord_gate_total", "provider" => effect.provider().to_string(), "decision" => word, "code" => code)
+            .increment(1);
+        decision
+    }
+
+    async fn decide_for_lead(&self, effect: &Effect) -> StoreResult<Decision> {
+        let now = clock::now();
+        let lead = self.reached(effect).await?;
+        let last_heard = match &lead {
+            Some(lead) => self.last_heard(effect.account_id, lead, now).await?,
+            None => None,
+        };
+        let facts = GateFacts {
+            now,
+            channel: effect.request.errand().channel(),
+            lead: lead.as_ref(),
+            to: match effect.request.errand().recipient() {
+                Some(Recipient::Phone(number)) => Some(number),
+                Some(Recipient::Email(_)) | None => None,
+            },
+            window: effect.window.as_deref(),
+            last_heard,
+        };
+        match judge(&facts, &self.rules) {
+            Verdict::Go(pass) => self.book(effect, lead.as_ref(), pass, now).await,
+            verdict @ (Verdict::Hold { .. } | Verdict::Refuse(_)) => Ok(decision_of(verdict)),
+        }
+    }
+
+    /// Counts the contact, or finds that there is no room for it.
+    async fn book(
+        &self,
+        effect: &Effect,
+        lead: Option<&Lead>,
+        pass: Pass,
+        now: Timestamp,
+    ) -> StoreResult<Decision> {
+        let contact = contact_of(effect, lead, now);
+        let (Some(contact), true) = (contact, pass.is_capped) else {
+            return Ok(go(&pass, None, None));
+        };
+        let caps = self.settings.caps(contact.channel);
+        if caps == ContactCaps::default() {
+            return Ok(go(&pass, None, None));
+        }
+        let channel = contact.channel;
+        Ok(match self.store.contacts.book(contact.clone(), caps).await? {
+            Booking::Booked { day, week } => go(&pass, Some((day, week)), Some(contact)),
+            Booking::Full {
+                count,
+                cap,
+                days,
+                frees_at,
+            } => {
+                let full = FullCap {
+                    channel,
+                    count,
+                    cap,
+                    days,
+                    frees_at,
+                };
+                decision_of(judge_full(&full, &self.rules))
+            }
+        })
+    }
+
+    /// Takes a booking back: nothing was sent.
+    pub async fn give_back(&self, booked: Contact) {
+        let key = booked.key.clone();
+        if let Err(error) = self.store.contacts.release(booked).await {
+            // The person is written to once less than allowed; never once more.
+            tracing::warn!(key, %error, "a contact that was not made still counts");
+        }
+    }
+
+    /// Keeps an opt-out that only the provider knew of. Returns the fact for the lead's mailbox, when it is news.
+    ///
+    /// # Errors
+    /// When it could not be kept.
+    pub async fn opted_out_at_provider(&self, effect: &Effect) -> StoreResult<Option<Observation>> {
+        let Some(lead) = self.reached(effect).await? else {
+            return Ok(None);
+        };
+        let now = clock::now();
+        self.store
+            .leads
+            .change_consent(effect.account_id, lead.id, ConsentChange::stop(), now)
+            .await?;
+        Ok(Some(Observation {
+            // One effect tells it once.
+            id: ObservationId::derived(
+                Timestamp::default(),
+                &[b"opted_out_at_provider", effect.key.as_bytes()],
+            ),
+            account_id: effect.account_id,
+            kind: EventType::LEAD_OPTED_OUT,
+            at: now,
+            lead_id: Some(lead.id),
+            call_id: None,
+            caused_by: Some(effect.run_id),
+            data: serde_json::json!({"source": "provider", "node": effect.node}),
+        }))
+    }
+
+    /// Whom the effect would reach: the owner of the address, else the run's lead.
+    async fn reached(&self, effect: &Effect) -> StoreResult<Option<Lead>> {
+        let account = effect.account_id;
+        let own = match effect.lead_id {
+            Some(id) => match self.store.leads.get(account, id).await {
+                Ok(lead) => Some(lead),
+                Err(StoreError::Missing { .. }) => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        let owner = match effect.request.errand().recipient() {
+            Some(Recipient::Phone(number))
+                if own.as_ref().and_then(|lead| lead.phone.as_ref()) != Some(number) =>
+            {
+                self.store.leads.by_phone(account, number).await?
+            }
+            Some(Recipient::Email(address))
+                if !own
+                    .as_ref()
+                    .and_then(|lead| lead.email.as_deref())
+                    .is_some_and(|email| email.eq_ignore_ascii_case(address)) =>
+            {
+                self.store.leads.by_email(account, address).await?
+            }
+            Some(Recipient::Phone(_) | Recipient::Email(_)) | None => None,
+        };
+        Ok(owner.or(own))
+    }
+
+    /// When the person last wrote or called, as far as it matters for an answer.
+    async fn last_heard(
+        &self,
+        account: AccountId,
+        lead: &Lead,
+        now: Timestamp,
+    ) -> StoreResult<Option<Timestamp>> {
+        let matters = self.rules.require_consent || !self.rules.caps_replies;
+        if !matters || self.rules.reply_within.is_zero() {
+            return Ok(None);
+        }
+        let within = now
+            .as_unix_millis()
+            .saturating_sub(crate::domain::time::millis_of(self.rules.reply_within));
+        let facts = self
+            .store
+            .observations
+            .of_lead_since(account, lead.id, Timestamp::from_unix_millis(within))
+            .await?;
+        Ok(facts.iter().rev().find(|fact| is_heard(fact)).map(|fact| fact.at))
+    }
+}
+
+/// Whether the person themselves did it: wrote, or called.
+fn is_heard(fact: &Observation) -> bool {
+    let is_call = fact.kind.as_str().starts_with("call.");
+    let is_inbound = fact.data.get("direction").and_then(Value::as_str) == Some("inbound");
+    fact.kind == EventType::SMS_RECEIVED || fact.kind == EventType::SURVEY_ANSWERED || (is_call && is_inbound)
+}
+
+/// What the effect counts as; `None` for what goes by no channel.
+fn contact_of(effect: &Effect, lead: Option<&Lead>, at: Timestamp) -> Option<Contact> {
+    let channel = effect.request.errand().channel()?;
+    let address = match effect.request.errand().recipient()? {
+        Recipient::Phone(number) => number.as_str().to_owned(),
+        Recipient::Email(address) => address.to_lowercase(),
+    };
+    Some(Contact {
+        account_id: effect.account_id,
+        subject: lead.map_or(address, |lead| lead.id.to_string()),
+        channel,
+        key: effect.key.clone(),
+        at,
+    })
+}
+
+fn go(pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) -> Decision {
+    Decision::Go(Permit {
+        gate: Some(pass.shown(counts)),
+        valid_until: pass.valid_until,
+        booked,
+    })
+}
+
+fn decision_of(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Go(pass) => go(&pass, None, None),
+        Verdict::Hold { until, reason } => Decision::Hold { until, reason },
+        Verdict::Refuse(refusal) => Decision::Refuse(refusal),
+    }
+}
