@@ -12,7 +12,9 @@ use patchcord::{
         time::Timestamp,
     },
     workflows::{
-        AccountFacts, Command, Input, Plan, Run, RunSeed, Transition, World, automations, transition,
+        AccountFacts, Command, Input, Plan, Run, RunSeed, Transition, World, automations,
+        dry_run::{INPUTS_MAX, Script, Trial, dry_run},
+        transition,
     },
 };
 use serde_json::json;
@@ -28,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     bench_run(&mut criterion, &world)?;
     bench_wait(&mut criterion, &world)?;
     bench_plan(&mut criterion)?;
+    bench_dry_run(&mut criterion, &world)?;
     criterion.final_summary();
     Ok(())
 }
@@ -100,6 +103,27 @@ fn bench_plan(criterion: &mut Criterion) -> anyhow::Result<()> {
     plan(text)?;
     criterion.bench_function("plan/from-json", |bench| {
         bench.iter(|| Plan::from_json(black_box(text)).is_ok())
+    });
+    Ok(())
+}
+
+/// Thirty days with messages, a choice and a task, on the virtual clock: what an author waits for. The bound is 100 ms.
+fn bench_dry_run(criterion: &mut Criterion, world: &World) -> anyhow::Result<()> {
+    let plan = plan(THIRTY_DAYS)?;
+    let trial = Trial {
+        workflow_id: WorkflowId::derived(START, &[b"workflow"]),
+        version: 1,
+        run_id: RunId::derived(START, &[b"run"]),
+        call_id: None,
+        trigger: trigger(),
+        world: world.clone(),
+        script: Script::default(),
+        inputs_max: INPUTS_MAX,
+    };
+    let run = dry_run(&plan, &trial);
+    anyhow::ensure!(run.effects.len() == 4, "every effect is played: {run:?}");
+    criterion.bench_function("dry-run/thirty-days", |bench| {
+        bench.iter(|| black_box(dry_run(&plan, black_box(&trial))))
     });
     Ok(())
 }
@@ -205,3 +229,16 @@ const ACT: &str = r#"{"name": "act", "trigger": {"type": "webhook", "name": "ord
 const WAIT: &str = r#"{"name": "wait", "trigger": {"type": "manual"},
  "nodes": [{"id": "wait", "type": "delay", "params": {"for": "3d"}}],
  "edges": [{"from": "trigger", "to": "wait"}]}"#;
+
+const THIRTY_DAYS: &str = r#"{"name": "thirty days", "trigger": {"type": "webhook", "name": "order_paid"},
+ "nodes": [
+  {"id": "thanks", "type": "send_sms", "params": {"body": "Hi {{ lead.first_name }}, thank you for your payment of {{ trigger.data.amount }}."}},
+  {"id": "customer", "type": "update_lead", "params": {"stage": "customer"}},
+  {"id": "week", "type": "delay", "params": {"for": "7d"}},
+  {"id": "happy", "type": "condition", "params": {"if": "lead.score > 50"}},
+  {"id": "review", "type": "send_sms", "params": {"body": "{{ lead.first_name }}, would you review us?"}},
+  {"id": "month", "type": "delay", "params": {"for": "23d"}},
+  {"id": "upsell", "type": "create_task", "params": {"title": "Offer {{ lead.name }} the next step", "due_in": "3d"}}],
+ "edges": [{"from": "trigger", "to": "thanks"}, {"from": "thanks", "to": "customer"}, {"from": "customer", "to": "week"},
+  {"from": "week", "to": "happy"}, {"from": "happy", "port": "true", "to": "review"}, {"from": "happy", "port": "false", "to": "month"},
+  {"from": "review", "to": "month"}, {"from": "month", "to": "upsell"}]}"#;

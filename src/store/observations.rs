@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{Page, PageRequest, Recorded, StoreResult, runs::RunAppend};
 use crate::domain::{
     ids::{AccountId, LeadId, ObservationId},
-    observation::Observation,
+    observation::{EventType, Observation},
     time::Timestamp,
 };
 
@@ -33,6 +33,13 @@ pub trait ObservationStore: Send + Sync {
         account_id: AccountId,
         lead_id: LeadId,
         from: Timestamp,
+    ) -> StoreResult<Vec<Observation>>;
+    /// The newest facts of a kind, newest first: what a backtest plays. Looks through the newest 50,000 facts only.
+    async fn newest_of(
+        &self,
+        account_id: AccountId,
+        kind: EventType,
+        limit: u32,
     ) -> StoreResult<Vec<Observation>>;
     /// A lead's timeline, newest first.
     async fn timeline(

@@ -40,6 +40,8 @@ pub struct Trial {
     /// Account, lead and call; `now` is when the run begins.
     pub world: World,
     pub script: Script,
+    /// Inputs the run may take: at most [`INPUTS_MAX`].
+    pub inputs_max: usize,
 }
 
 /// What the world is supposed to do.

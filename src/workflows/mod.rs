@@ -23,6 +23,7 @@ mod variables;
 mod words;
 
 // How a run is tried out.
+pub mod backtest;
 pub mod dry_run;
 pub mod prices;
 pub mod samples;

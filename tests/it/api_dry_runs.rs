@@ -52,9 +52,7 @@ async fn a_dry_run_tells_every_message_and_does_nothing() {
     server.post("/api/leads", &lead).await;
     let recorded = json!({"type": "quote.sent", "id": "q-1", "subject": {"phone": "+14155550104"}, "data": {"amount": 7000}});
     let event = server.post("/api/events", &recorded).await;
-    let run = server
-        .post(&path, &json!({"event_id": event["event_id"]}))
-        .await;
+    let run = server.post(&path, &json!({"event_id": event["event_id"]})).await;
     assert_eq!(run["effects"][0]["to"], "+14155550104", "{run}");
     assert_eq!(run["effects"][0]["text"], "Hi Cleo, your quote is 7000", "{run}");
 
@@ -79,4 +77,61 @@ async fn a_dry_run_tells_every_message_and_does_nothing() {
     assert!(server.items("/api/runs").await.is_empty(), "no run is kept");
     assert!(server.items("/api/tasks").await.is_empty());
     assert!(server.items("/api/messages").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_tells_who_would_read_something_else() {
+    let server = Server::start(Options::serve()).await;
+    let mut definition = workflow();
+    definition["nodes"][0] = json!({"id": "hello", "type": "create_task",
+        "params": {"title": "Quote of {{ trigger.data.amount }}"}});
+    definition["enabled"] = json!(true);
+    let workflow = server.post("/api/workflows", &definition).await;
+    let path = format!("/api/workflows/{}", workflow["id"].as_str().expect("an id"));
+    for (name, phone, amount) in [
+        ("Ann Lee", "+14155550111", 5000),
+        ("Bob Ray", "+14155550222", 500),
+    ] {
+        server
+            .post("/api/leads", &json!({"name": name, "phone": phone}))
+            .await;
+        let event = json!({"type": "quote.sent", "subject": {"phone": phone}, "data": {"amount": amount}});
+        server.post("/api/events", &event).await;
+    }
+    let runs = server.items("/api/runs").await.len();
+    let filter = json!({"trigger": {"type": "quote.sent", "filter": "trigger.data.amount < 1000"}});
+    let edited = server.request(Method::PATCH, &path, Some(&filter)).await;
+    assert_eq!(edited.status, StatusCode::OK, "{}", edited.body);
+    let found = server
+        .post(&format!("{path}/backtest"), &json!({"limit": 10}))
+        .await;
+    let counts: Vec<_> = ["cases", "gains", "loses", "changed", "same"]
+        .into_iter()
+        .map(|name| found[name].as_u64())
+        .collect();
+    assert_eq!(counts, [Some(2), Some(1), Some(1), Some(0), Some(0)], "{found}");
+    assert_eq!(
+        (
+            &found["differences"][0]["lead_name"],
+            &found["differences"][0]["verdict"]
+        ),
+        (&json!("Ann Lee"), &json!("loses"))
+    );
+    assert_eq!(
+        found["differences"][1]["edited"]["sent"][0]["text"],
+        "Quote of 500"
+    );
+    assert_eq!(
+        server.items("/api/runs").await.len(),
+        runs,
+        "nothing is started by it"
+    );
+    let wrong = server
+        .request(
+            Method::POST,
+            &format!("{path}/backtest"),
+            Some(&json!({"limit": 501})),
+        )
+        .await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

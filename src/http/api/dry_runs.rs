@@ -25,7 +25,8 @@ use crate::{
     store::StoreError,
     workflows::{
         AccountFacts, Definition, Plan, World,
-        dry_run::{DryRun, EVENTS_MAX, Script, Trial, dry_run},
+        clockwork::{Clock, clock_of},
+        dry_run::{DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
         samples, trigger,
     },
 };
@@ -135,6 +136,7 @@ pub async fn dry_run_workflow(
         trigger: trigger::value_of(&scene.observation),
         world: scene.world,
         script: order.script,
+        inputs_max: INPUTS_MAX,
     };
     // Bounded, but it may take a while: not on a thread that serves others.
     let run = tokio::task::spawn_blocking(move || dry_run(&plan, &trial))
@@ -196,6 +198,7 @@ async fn scene(
         None => sample_lead(account_id, order.lead.clone().unwrap_or_default(), now),
     };
     let call = recorded_call.or_else(|| samples::call(account_id, &kind, Some(lead.id), now));
+    let is_sample = recorded.is_none();
     let mut observation = recorded.unwrap_or_else(|| Observation {
         id: ObservationId::fresh(),
         account_id,
@@ -207,6 +210,11 @@ async fn scene(
         data: Value::Object(samples::data(&kind, now)),
     });
     observation.lead_id = Some(lead.id);
+    if is_sample && let Some(Clock::After(after)) = clock_of(definition) {
+        // What starts such a workflow is the end of the wait, not the fact it waits after.
+        observation.kind = after.source.clone();
+        observation = after.observation(&observation, &[]).unwrap_or(observation);
+    }
     if let Some(data) = observation.data.as_object_mut() {
         if let Some(name) = definition
             .trigger

@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod auth;
 pub mod automations;
+pub mod backtests;
 pub mod calls;
 pub mod copies;
 pub mod dry_runs;

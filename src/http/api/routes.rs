@@ -3,7 +3,7 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    alerts, auth, automations, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs,
+    alerts, auth, automations, backtests, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs,
     tasks, tickets, users, versions, workflows,
 };
 use crate::http::context::Context;
@@ -65,6 +65,7 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(copies::export))
         .routes(routes!(copies::import))
         .routes(routes!(dry_runs::dry_run_workflow))
+        .routes(routes!(backtests::backtest_workflow))
         .routes(routes!(workflows::execute))
         .routes(routes!(workflows::history))
         .routes(routes!(runs::list))

@@ -109,3 +109,19 @@ pub(crate) async fn the_unrouted_facts_of_one_lead_are_found_alone(store: &Store
         .expect("read");
     assert!(stranger.is_empty());
 }
+
+pub(crate) async fn the_newest_facts_of_a_kind_come_newest_first(store: &Store) {
+    let kind = observation(account_id(1), None, 1).kind;
+    for number in 1..=4 {
+        let fact = observation(account_id(1), None, number);
+        store.observations.record(fact).await.expect("written");
+    }
+    let foreign = observation(account_id(2), None, 5);
+    store.observations.record(foreign).await.expect("written");
+    let found = store.observations.newest_of(account_id(1), kind, 3).await;
+    let ids: Vec<_> = found.expect("read").into_iter().map(|fact| fact.id).collect();
+    assert_eq!(ids, [observation_id(4), observation_id(3), observation_id(2)]);
+    let other = crate::domain::observation::EventType::new("shop.order_paid");
+    let none = store.observations.newest_of(account_id(1), other, 3).await;
+    assert!(none.expect("read").is_empty());
+}

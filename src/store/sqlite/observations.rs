@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         ids::{AccountId, LeadId, ObservationId},
-        observation::Observation,
+        observation::{EventType, Observation},
         time::Timestamp,
     },
     store::{ObservationStore, Page, PageRequest, Recorded, StoreResult, runs::RunAppend},
@@ -19,6 +19,8 @@ use crate::{
 
 /// Most facts that a look back is given.
 const LOOK_BACK_MAX: u32 = 1_000;
+/// Most facts that a search by kind reads.
+const NEWEST_SCAN_MAX: u32 = 50_000;
 
 #[async_trait]
 impl ObservationStore for Sqlite {
@@ -105,6 +107,24 @@ impl ObservationStore for Sqlite {
                 db,
                 "SELECT body FROM observations WHERE lead = ?1 AND account = ?2 AND at >= ?3 ORDER BY at, id LIMIT ?4",
                 (lead_id, account_id, from, LOOK_BACK_MAX),
+            )
+        })
+        .await
+    }
+
+    async fn newest_of(
+        &self,
+        account_id: AccountId,
+        kind: EventType,
+        limit: u32,
+    ) -> StoreResult<Vec<Observation>> {
+        self.read(move |db| {
+            // By the order of writing: an index by kind would cost every fact that comes in.
+            bodies(
+                db,
+                "SELECT body FROM (SELECT rowid AS place, account, body FROM observations ORDER BY rowid DESC LIMIT ?4)
+                 WHERE account = ?1 AND json_extract(body, '$.type') = ?2 ORDER BY place DESC LIMIT ?3",
+                (account_id, kind.as_str(), limit, NEWEST_SCAN_MAX),
             )
         })
         .await

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use super::{
-    DryEffect, DryOutcome, DryRun, EVENTS_MAX, INPUTS_MAX, SkippedWait, Trial,
+    DryEffect, DryOutcome, DryRun, EVENTS_MAX, SkippedWait, Trial,
     answers::{Answer, edited, sample_output},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl<'a> Stage<'a> {
 
     pub(super) fn play(mut self) -> DryRun {
         self.give(Input::Started);
-        while !self.run.has_ended() && self.inputs < INPUTS_MAX {
+        while !self.run.has_ended() && self.inputs < self.trial.inputs_max {
             if let Some(answer) = self.answers.pop_front() {
                 self.give(answer);
                 continue;
@@ -303,8 +303,9 @@ impl<'a> Stage<'a> {
     fn finish(self) -> DryRun {
         let status = self.run.status();
         let error = match status {
-            _ if self.inputs >= INPUTS_MAX => Some(format!(
-                "stopped after {INPUTS_MAX} steps: the dry run goes no further"
+            _ if self.inputs >= self.trial.inputs_max => Some(format!(
+                "stopped after {} steps: the dry run goes no further",
+                self.trial.inputs_max
             )),
             RunStatus::Waiting => Some("waits for an event that the script does not hold".to_owned()),
             _ => self.run.error(),

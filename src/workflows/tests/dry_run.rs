@@ -13,7 +13,7 @@ use crate::{
     },
     workflows::{
         AccountFacts, Plan, World,
-        dry_run::{DryOutcome, DryRun, Script, Trial, dry_run},
+        dry_run::{DryOutcome, DryRun, INPUTS_MAX, Script, Trial, dry_run},
     },
 };
 
@@ -36,6 +36,7 @@ fn play(definition: &Value, script: Value) -> DryRun {
             call: None,
         },
         script: serde_json::from_value::<Script>(script).expect("a script"),
+        inputs_max: INPUTS_MAX,
     };
     dry_run(&plan, &trial)
 }

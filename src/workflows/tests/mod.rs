@@ -1,6 +1,7 @@
 //! Tests of the core as a whole.
 
 mod automations;
+mod backtest;
 mod calendar;
 mod delays;
 mod dry_run;

@@ -1,0 +1,148 @@
+//! Two versions over what really happened.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::story::{START, lead};
+use crate::{
+    domain::{
+        ids::{AccountId, ObservationId, WorkflowId},
+        lead::Lead,
+        observation::{EventType, Observation},
+        time::Timestamp,
+        tokens::Tokens,
+    },
+    workflows::{
+        AccountFacts, Plan, World,
+        backtest::{Backtest, Case, Verdict, backtest},
+    },
+};
+
+fn account_id() -> AccountId {
+    AccountId::derived(START, &[b"account"])
+}
+
+fn hour(hours: u64) -> Timestamp {
+    START.plus(Duration::from_secs(hours * 3_600))
+}
+
+/// An unanswered call after `hours` hours, after `tries` tries.
+fn case(hours: u64, tries: u64, later: &[(&str, u64)]) -> Case {
+    let person: Lead = lead(account_id());
+    let fact = |kind: EventType, at: Timestamp, data: Value| Observation {
+        id: ObservationId::derived(at, &[kind.as_str().as_bytes()]),
+        account_id: account_id(),
+        kind,
+        at,
+        lead_id: Some(person.id),
+        call_id: None,
+        caused_by: None,
+        data,
+    };
+    Case {
+        observation: fact(EventType::CALL_NO_ANSWER, hour(hours), json!({"tries": tries})),
+        later: later
+            .iter()
+            .map(|(kind, at)| fact(EventType::new(*kind), hour(*at), json!({})))
+            .collect(),
+        world: World {
+            now: hour(hours),
+            account: AccountFacts {
+                id: account_id(),
+                name: "Acme".to_owned(),
+            },
+            lead: Some(person),
+            call: None,
+        },
+    }
+}
+
+fn plan(filter: &str, text: &str, settings: &Value) -> Plan {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer", "filter": filter}, "settings": settings,
+        "nodes": [{"id": "pause", "type": "delay", "params": {"for": "2h"}},
+            {"id": "text", "type": "send_sms", "params": {"body": text}}],
+        "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "text"}]});
+    Plan::from_json(&definition.to_string()).expect("a valid definition")
+}
+
+fn compare(published: Option<&Plan>, edited: &Plan, cases: &[Case]) -> Backtest {
+    backtest(
+        WorkflowId::derived(START, &[b"workflow"]),
+        published,
+        edited,
+        cases,
+    )
+}
+
+#[test]
+fn who_gains_loses_or_reads_something_else_is_told_and_the_rest_is_counted() {
+    let published = plan("trigger.data.tries < 3", "Hi {{ lead.first_name }}", &json!({}));
+    let edited = plan(
+        "trigger.data.tries > 1",
+        "{% if trigger.data.tries == 2 %}Hello{% else %}Hi{% endif %} {{ lead.first_name }}",
+        &json!({}),
+    );
+    let cases = [
+        case(0, 1, &[]),
+        case(10, 2, &[]),
+        case(20, 3, &[]),
+        case(30, 0, &[]),
+    ];
+    let found = compare(Some(&published), &edited, &cases);
+    assert_eq!(
+        (found.cases, found.gains, found.loses, found.changed, found.same),
+        (4, 1, 2, 1, 0)
+    );
+    let verdicts: Vec<_> = found
+        .differences
+        .iter()
+        .map(|difference| difference.verdict)
+        .collect();
+    assert_eq!(
+        verdicts,
+        [Verdict::Loses, Verdict::Changed, Verdict::Gains, Verdict::Loses]
+    );
+    let changed = &found.differences[1];
+    assert_eq!(changed.published.sent[0].text.as_deref(), Some("Hi Ada"));
+    assert_eq!(changed.edited.sent[0].text.as_deref(), Some("Hello Ada"));
+    assert_eq!(changed.edited.sent[0].at, hour(12), "at its own virtual time");
+    assert_eq!(
+        found.differences[0].edited.not_started.as_deref(),
+        Some("the trigger does not match")
+    );
+    assert_eq!(found.published_tokens, Tokens::from_thousandths(4_500));
+    assert_eq!(found.edited_tokens, Tokens::from_thousandths(3_000));
+}
+
+#[test]
+fn what_happened_afterwards_ends_the_runs_that_would_have_ended() {
+    let published = plan("true", "Hi", &json!({}));
+    let edited = plan("true", "Hi", &json!({"exit_on": ["sms.received"]}));
+    let cases = [
+        case(0, 1, &[("sms.received", 1)]),
+        case(10, 1, &[("sms.received", 13)]),
+    ];
+    let found = compare(Some(&published), &edited, &cases);
+    assert_eq!((found.loses, found.same), (1, 1));
+    assert_eq!(found.differences[0].at, hour(0));
+}
+
+#[test]
+fn enrolment_counts_the_earlier_runs_of_each_version() {
+    let published = plan("true", "Hi", &json!({}));
+    let once = plan("true", "Hi", &json!({"enrolment": "once_per_lead"}));
+    let active = plan("true", "Hi", &json!({"enrolment": "one_active_per_lead"}));
+    let cases = [case(0, 1, &[]), case(1, 1, &[]), case(10, 1, &[])];
+    assert_eq!(compare(Some(&published), &once, &cases).loses, 2);
+    assert_eq!(
+        compare(Some(&published), &active, &cases).loses,
+        1,
+        "the second comes while the first waits"
+    );
+    assert_eq!(
+        compare(None, &published, &cases).gains,
+        3,
+        "nothing was published"
+    );
+}
