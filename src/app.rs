@@ -268,6 +268,7 @@ async fn start_actors(
         leads: Arc::clone(&facts_later),
     };
     let effects = EffectsHandle::start(effects_kind, root.get_cell()).await?;
+    let runs_later = Arc::new(OnceLock::new());
     let run_kind = RunKind {
         store: store.clone(),
         bus: bus.clone(),
@@ -275,10 +276,13 @@ async fn start_actors(
         timers: timers.clone(),
         effects,
         leads: Arc::clone(&leads_later),
+        runs: Arc::clone(&runs_later),
     };
     let run_actors = Residents::start(run_kind, root.get_cell()).await?;
     timers.connect(run_actors.clone());
     let runs = RunsHandle::new(store.clone(), plans.clone(), timers, run_actors);
+    // Set once: this is the only place, and it runs once.
+    let _ = runs_later.set(runs.clone());
     let lead_kind = LeadKind {
         store: store.clone(),
         bus: bus.clone(),

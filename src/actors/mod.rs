@@ -12,6 +12,7 @@ pub mod effects;
 pub mod gate;
 pub mod hearing;
 mod intake;
+mod kinship;
 mod lanes;
 pub mod lead;
 pub mod leads;
@@ -32,5 +33,5 @@ pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
 pub use leads::LeadsHandle;
 // What a door hands to an audio line.
 pub use crate::media::frame::AudioFrame;
-pub use runs::{Choice, ManualStart, RunError, RunsHandle};
+pub use runs::{BeginAt, Choice, ManualStart, OnVersion, RunError, RunsHandle};
 pub use schedules::SchedulesHandle;

@@ -13,11 +13,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::{
     appending::{append_of, world},
     effects::{Ask, EffectsHandle},
+    kinship::{self, Past},
     lead::{LeadKind, LeadMsg},
     leads::Subject,
     plans::Plans,
     residents::{Desk, Resident, Residents},
-    runs::RunError,
+    runs::{RunError, RunsHandle},
     timers::TimersHandle,
 };
 use crate::{
@@ -68,6 +69,8 @@ pub struct RunKind {
     pub effects: EffectsHandle,
     /// Told when a run of theirs ends: a queued start may follow. Set once, by the composition root.
     pub leads: Arc<OnceLock<Residents<LeadKind>>>,
+    /// What runs start and ask of other runs. Set once, by the composition root.
+    pub runs: Arc<OnceLock<RunsHandle>>,
 }
 
 /// The actor.
@@ -185,9 +188,34 @@ impl RunActor {
         self.tell(plan, moved);
         for command in &moved.commands {
             match command {
+                Command::Act(effect) if effect.provider() == Provider::Workflow => {
+                    self.start_child(state, effect);
+                }
                 Command::Act(effect) => self.ask(state, Ask::Act, effect),
                 Command::LookUp(effect) => self.ask(state, Ask::LookUp, effect),
                 Command::Finish { status, error } => self.finish(&moved.run, *status, error.clone()),
+                Command::LookBack {
+                    wait,
+                    lead_id,
+                    events,
+                    since,
+                } => {
+                    let past = Past {
+                        account_id: moved.run.account_id(),
+                        lead_id: *lead_id,
+                        events: events.clone(),
+                        since: *since,
+                    };
+                    kinship::look_back(self.kind.store.clone(), past, *wait, self.reply(state));
+                }
+                Command::AskRun { run_id } => {
+                    kinship::ask_run(
+                        self.kind.store.clone(),
+                        moved.run.account_id(),
+                        *run_id,
+                        self.reply(state),
+                    );
+                }
                 // Timers are armed below from the same list the store got; leads look up who listens.
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => (),
             }
@@ -201,10 +229,23 @@ impl RunActor {
         self.kind.timers.arm(timers.collect());
     }
 
-    fn ask(&self, state: &RunState, ask: Ask, effect: &crate::workflows::Effect) {
+    /// Starts the run that an effect asks for.
+    fn start_child(&self, state: &RunState, effect: &crate::workflows::Effect) {
+        match self.kind.runs.get() {
+            Some(runs) => kinship::start(runs.clone(), effect.clone(), self.reply(state)),
+            None => tracing::error!("no runs are connected: the claim is settled at the next start"),
+        }
+    }
+
+    fn reply(&self, state: &RunState) -> super::effects::Reply {
         let (desk, id) = (state.desk.clone(), state.id);
-        let reply = Box::new(move |input| desk.send(id, RunMsg::Input(input)));
-        self.kind.effects.ask(ask, Box::new(effect.clone()), reply);
+        Box::new(move |input| desk.send(id, RunMsg::Input(input)))
+    }
+
+    fn ask(&self, state: &RunState, ask: Ask, effect: &crate::workflows::Effect) {
+        self.kind
+            .effects
+            .ask(ask, Box::new(effect.clone()), self.reply(state));
     }
 
     /// Shows people what the transition did.
@@ -279,6 +320,9 @@ impl RunActor {
         };
         self.kind.bus.publish(run.account_id(), clock::now(), fact);
         metrics::counter!("patchcord_runs_ended_total", "status" => status.as_str()).increment(1);
+        if let (Some(runs), Some(parent)) = (self.kind.runs.get(), run.parent()) {
+            runs.tell_end(parent, run.id(), status, run.error());
+        }
         if let (Some(leads), Some(lead_id)) = (self.kind.leads.get(), run.lead_id()) {
             let account_id: AccountId = run.account_id();
             leads.deliver(Subject::Lead(account_id, lead_id), LeadMsg::RunEnded);
@@ -306,7 +350,7 @@ impl RunActor {
         let is_parked = state
             .loaded
             .as_ref()
-            .is_none_or(|loaded| loaded.run.in_flight().is_empty());
+            .is_none_or(|loaded| loaded.run.status() != RunStatus::Running);
         if is_parked {
             state.desk.idle(state.id, state.handled);
         }

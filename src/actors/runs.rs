@@ -4,6 +4,7 @@
 //! everything goes through the run's actor.
 
 mod moves;
+mod relatives;
 
 use std::time::Duration;
 
@@ -25,10 +26,11 @@ use crate::{
         time::Timestamp,
     },
     store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
-    workflows::{Input, Plan, Run, RunSeed, Transition, World, transition, trigger},
+    workflows::{Input, Plan, Run, RunSeed, Transition, World, rerun::RerunError, transition, trigger},
 };
 
-pub use crate::workflows::Choice;
+pub use crate::workflows::{Choice, rerun::BeginAt};
+pub use relatives::OnVersion;
 
 /// How long a question to a run may take: an append behind a full queue, not an effect.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -66,6 +68,14 @@ pub enum RunError {
     NothingToDecide { run_id: RunId, key: String },
     #[error("run {run_id} stays on its version: {reason}")]
     CannotMove { run_id: RunId, reason: String },
+    #[error("run {run_id} does not wait for a signal `{name}`")]
+    NotAwaited { run_id: RunId, name: String },
+    #[error("run {run_id} cannot be read: {reason}")]
+    Unreadable { run_id: RunId, reason: String },
+    #[error(transparent)]
+    CannotRerun(#[from] RerunError),
+    #[error("effect {0} starts no run")]
+    NothingToStart(String),
     #[error("the run did not answer in time")]
     TimedOut,
     #[error(transparent)]
@@ -196,9 +206,14 @@ impl RunsHandle {
     }
 
     async fn start(&self, plan: &Plan, seed: RunSeed) -> Result<Recorded, RunError> {
-        let world = world(&self.store, seed.account_id, seed.lead_id, seed.call_id).await?;
+        self.begin(plan, Run::new(seed)).await
+    }
+
+    /// Starts a run that has been made already.
+    async fn begin(&self, plan: &Plan, run: Run) -> Result<Recorded, RunError> {
+        let world = world(&self.store, run.account_id(), run.lead_id(), run.call_id()).await?;
         let now = world.now;
-        let created = transition(plan, Run::new(seed), Input::Started, &world);
+        let created = transition(plan, run, Input::Started, &world);
         let run_id = created.run.id();
         let recorded = match self.store.runs.create(append_of(&created, 0, now)).await {
             Ok(recorded) => recorded,

@@ -268,6 +268,10 @@ impl From<RunError> for ApiError {
             RunError::Ended(_) => "ended",
             RunError::NothingToDecide { .. } => "nothing_to_decide",
             RunError::CannotMove { .. } => "cannot_move",
+            RunError::NotAwaited { .. } => "not_awaited",
+            RunError::Unreadable { .. } => "unreadable",
+            RunError::CannotRerun(_) => "cannot_retry",
+            RunError::NothingToStart(_) => "nothing_to_start",
         };
         match error {
             RunError::Store(error) => error.into(),

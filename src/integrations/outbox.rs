@@ -73,7 +73,8 @@ pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<
         Request::CreateTask { .. }
         | Request::RaiseAlert { .. }
         | Request::EditLead { .. }
-        | Request::FindLeads { .. } => return None,
+        | Request::FindLeads { .. }
+        | Request::RunWorkflow { .. } => return None,
     };
     Some(Message {
         id: effect.message_id(),

@@ -102,7 +102,8 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         Provider::Sms => Arc::clone(&sms),
         Provider::Slack => Arc::clone(&slack),
         Provider::Webhook => Arc::clone(&webhooks),
-        Provider::Task | Provider::Alert => Arc::clone(&house.records),
+        // Runs are started by the runs themselves; what comes here is refused.
+        Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
     }))
 }
@@ -113,7 +114,8 @@ fn nothing_leaves(store: &Store) -> Ports {
     let outbox: Arc<dyn EffectPort> = Arc::new(Outbox { store: store.clone() });
     each(|provider| match provider {
         Provider::Sms | Provider::Slack | Provider::Webhook => Arc::clone(&outbox),
-        Provider::Task | Provider::Alert => Arc::clone(&house.records),
+        // Runs are started by the runs themselves; what comes here is refused.
+        Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
     })
 }

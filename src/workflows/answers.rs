@@ -9,7 +9,7 @@ use super::{
     journal::Entry,
     mover::Mover,
     plan::PlannedNode,
-    run::{Phase, Token, TokenState},
+    run::{Token, TokenState},
     settlement::{self, Next},
 };
 use crate::domain::{run::EffectState, time::Timestamp};
@@ -36,7 +36,7 @@ impl<'a> Mover<'a> {
 
     /// The effect was carried out. A proof counts whenever it comes while the effect is open.
     pub(super) fn confirm(&mut self, key: &str, attempt: u32, provider_id: Option<String>, output: Value) {
-        let open = |state: &TokenState| !matches!(state, TokenState::Pausing(_) | TokenState::Held(..));
+        let open = |state: &TokenState| !matches!(state, TokenState::Held(..));
         let Some((token, effect)) = self.take_effect(key, Some(attempt), open) else {
             return;
         };
@@ -48,6 +48,9 @@ impl<'a> Mover<'a> {
 
     fn confirmed(&mut self, token: &Token, effect: &Effect, provider_id: Option<String>, output: Value) {
         self.record(effect, EffectState::Confirmed, provider_id.clone(), None);
+        if self.follows(token, effect) {
+            return;
+        }
         self.leave(token, PORT_OK, output, provider_id);
     }
 
@@ -64,7 +67,7 @@ impl<'a> Mover<'a> {
         );
         let again = failure.kind == FailureKind::Temporary
             && planned.retry.allows_after(effect.tries())
-            && self.run.phase == Phase::Active;
+            && self.is_live(token.way.frame);
         let retry_at = again.then(|| {
             planned
                 .retry
@@ -79,7 +82,7 @@ impl<'a> Mover<'a> {
         });
         match retry_at {
             Some(at) => self.retry_at(&token, effect, at),
-            None => self.fail_and_go(&token, &failure.code, &failure.message),
+            None => self.fail_token(&token, &failure.code, &failure.message),
         }
     }
 
@@ -90,7 +93,7 @@ impl<'a> Mover<'a> {
         };
         self.record(&effect, EffectState::Unknown, None, Some(message.to_owned()));
         let next = match settlement::after_unknown(&effect, &planned.retry) {
-            Next::Resend if self.run.phase != Phase::Active => Next::GiveUp,
+            Next::Resend if !self.is_live(token.way.frame) => Next::GiveUp,
             next => next,
         };
         let retry_at =
@@ -105,7 +108,7 @@ impl<'a> Mover<'a> {
         match (next, retry_at) {
             (Next::LookUp, _) => {
                 self.order(Command::LookUp(Box::new(effect.clone())));
-                self.place(&token.node, token.visit, TokenState::LookingUp(Box::new(effect)));
+                self.replace(&token, TokenState::LookingUp(Box::new(effect)));
             }
             (Next::Resend, Some(at)) => self.retry_at(&token, effect, at),
             (Next::Resend | Next::GiveUp | Next::Done | Next::Ask, _) => {
@@ -126,7 +129,7 @@ impl<'a> Mover<'a> {
             Finding::CannotTell { reason } => self.ask(&token, effect, reason),
             Finding::Absent => {
                 self.record(&effect, EffectState::Absent, None, None);
-                let resend = next == Next::Resend && self.run.phase == Phase::Active;
+                let resend = next == Next::Resend && self.is_live(token.way.frame);
                 let retry_at = resend.then_some(self.world.now);
                 let (node, visit) = (token.node.clone(), token.visit);
                 self.note(Entry::AttemptAbsent {
@@ -136,10 +139,10 @@ impl<'a> Mover<'a> {
                     retry_at,
                 });
                 match next {
-                    Next::Resend if resend => self.again(&token.node, token.visit, effect, 0),
+                    Next::Resend if resend => self.again(&token, effect, 0),
                     Next::Ask => self.ask(&token, effect, "it was looked up and not found".to_owned()),
                     Next::Resend | Next::GiveUp | Next::Done | Next::LookUp => {
-                        self.fail_and_go(&token, "not_carried_out", "it was looked up and not found");
+                        self.fail_token(&token, "not_carried_out", "it was looked up and not found");
                     }
                 }
             }
@@ -152,7 +155,7 @@ impl<'a> Mover<'a> {
             return;
         };
         self.record(&effect, EffectState::Absent, None, Some(reason.clone()));
-        if self.run.phase != Phase::Active {
+        if !self.is_live(token.way.frame) {
             self.note(Entry::NodeCancelled {
                 node: token.node,
                 visit: token.visit,
@@ -168,11 +171,7 @@ impl<'a> Mover<'a> {
             reason,
         });
         let alarm = self.set_timer(until);
-        self.place(
-            &token.node,
-            token.visit,
-            TokenState::Held(Box::new(effect), alarm),
-        );
+        self.replace(&token, TokenState::Held(Box::new(effect), alarm));
     }
 
     /// A person decided about an effect in doubt.
@@ -187,7 +186,7 @@ impl<'a> Mover<'a> {
             choice,
         });
         match choice {
-            Choice::Resend => self.again(&token.node, token.visit, effect, 0),
+            Choice::Resend => self.again(&token, effect, 0),
             Choice::Skip => self.leave(&token, PORT_OK, json!({"skipped": true}), None),
         }
     }
@@ -214,23 +213,27 @@ impl<'a> Mover<'a> {
         for (timer, due) in self.run.timers() {
             self.repeat_order(Command::SetTimer { timer, due });
         }
+        let waiting: Vec<u32> = self.run.tokens.keys().copied().collect();
+        for number in waiting {
+            self.look_back(number);
+            self.ask_again(number);
+        }
     }
 
     fn retry_at(&mut self, token: &Token, effect: Effect, at: Timestamp) {
         let alarm = self.set_timer(at);
-        self.place(
-            &token.node,
-            token.visit,
-            TokenState::Retrying(Box::new(effect), alarm),
-        );
+        self.replace(token, TokenState::Retrying(Box::new(effect), alarm));
     }
 
     /// Repeating did not bring an answer: the failure takes its way when the author gave it one, else a person decides.
     fn give_up_or_ask(&mut self, token: &Token, effect: Effect, planned: &PlannedNode, message: &str) {
-        if self.run.phase == Phase::Active && self.port_after_failure(planned).is_none() {
+        let frame = token.way.frame;
+        let has_way =
+            self.port_after_failure(planned, frame).is_some() || self.failing_frame(frame).is_some();
+        if self.is_live(frame) && !has_way {
             self.ask(token, effect, message.to_owned());
         } else {
-            self.fail_and_go(token, OUTCOME_UNKNOWN, message);
+            self.fail_token(token, OUTCOME_UNKNOWN, message);
         }
     }
 
@@ -249,14 +252,9 @@ impl<'a> Mover<'a> {
             key,
             reason,
         });
-        if self.run.phase == Phase::Active {
-            self.place(&token.node, token.visit, TokenState::Asking(Box::new(effect)));
+        if self.is_live(token.way.frame) {
+            self.replace(token, TokenState::Asking(Box::new(effect)));
         }
-    }
-
-    fn fail_and_go(&mut self, token: &Token, code: &str, message: &str) {
-        let onward = self.fail_node(&token.node, token.visit, code, message);
-        self.go(onward);
     }
 
     /// Takes the token out that holds the effect, when its state fits.

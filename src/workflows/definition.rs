@@ -58,6 +58,9 @@ pub struct Settings {
     /// Facts about the lead or the call that end a run wherever it waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exit_on: Vec<EventType>,
+    /// Facts about the lead or the call that a run is there for: when one comes, the run is completed.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub goal: Vec<EventType>,
 }
 
 /// Who gets a run when the trigger matches.
@@ -193,7 +196,7 @@ impl Definition {
             .optional(
                 fields,
                 "settings",
-                &["enrolment", "timezone", "quiet_hours", "exit_on"],
+                &["enrolment", "timezone", "quiet_hours", "exit_on", "goal"],
             )
             .unwrap_or_default();
         let nodes = reader.list(
@@ -319,6 +322,20 @@ fn join(path: &str, field: &str) -> String {
     } else {
         format!("{path}.{field}")
     }
+}
+
+/// Reads one text or a list of them.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EventType>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(EventType),
+        Many(Vec<EventType>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(kind) => vec![kind],
+        Written::Many(kinds) => kinds,
+    })
 }
 
 impl Serialize for Enrolment {

@@ -37,6 +37,18 @@ pub enum Command {
     ClearTimer {
         timer: u64,
     },
+    /// Find the lead's facts of these types since then, oldest first, and answer with `Input::LookedBack`.
+    LookBack {
+        /// Which of the run's waits asks.
+        wait: u32,
+        lead_id: LeadId,
+        events: Vec<EventType>,
+        since: Timestamp,
+    },
+    /// Find out whether a run has ended, and answer with `Input::RunEnded` if it has.
+    AskRun {
+        run_id: RunId,
+    },
     /// Bring facts of these types about the run's lead or call as `Input::Observed`, until the run ends.
     Listen {
         events: Vec<EventType>,
@@ -132,6 +144,16 @@ pub enum Request {
         /// Sent as JSON; nothing is sent when it is null.
         body: Value,
     },
+    /// Starts another workflow for the same lead. Carried out by the runs themselves.
+    RunWorkflow {
+        target: WorkflowId,
+        /// What the run sees as `trigger.data`.
+        data: Value,
+        /// Whether its end is waited for.
+        wait: bool,
+        /// How many runs have started one another down to it.
+        depth: u8,
+    },
 }
 
 /// Where a request goes: what the gate, the rates and the circuit breakers ask about it.
@@ -174,7 +196,8 @@ impl Request {
             Self::CreateTask { .. }
             | Self::RaiseAlert { .. }
             | Self::EditLead { .. }
-            | Self::FindLeads { .. } => Errand::House,
+            | Self::FindLeads { .. }
+            | Self::RunWorkflow { .. } => Errand::House,
         }
     }
 }
@@ -235,6 +258,7 @@ pub enum Provider {
     Alert,
     Lead,
     Webhook,
+    Workflow,
 }
 
 impl Provider {
@@ -246,6 +270,7 @@ impl Provider {
         Self::Alert,
         Self::Lead,
         Self::Webhook,
+        Self::Workflow,
     ];
 }
 
@@ -258,6 +283,7 @@ impl fmt::Display for Provider {
             Self::Alert => "alert",
             Self::Lead => "lead",
             Self::Webhook => "webhook",
+            Self::Workflow => "workflow",
         })
     }
 }
@@ -297,6 +323,7 @@ impl Effect {
             Request::RaiseAlert { .. } => Provider::Alert,
             Request::EditLead { .. } | Request::FindLeads { .. } => Provider::Lead,
             Request::WebhookRequest { .. } => Provider::Webhook,
+            Request::RunWorkflow { .. } => Provider::Workflow,
         }
     }
 
@@ -316,6 +343,12 @@ impl Effect {
     #[must_use]
     pub fn fact_id(&self, kind: &EventType) -> ObservationId {
         lead::fact_id(self.planned_at, &self.key, kind)
+    }
+
+    /// The id of the run it starts: the same for every attempt.
+    #[must_use]
+    pub fn child_id(&self) -> RunId {
+        RunId::derived(self.planned_at, &[self.key.as_bytes()])
     }
 
     /// The id of the message it sends: the same for every attempt.

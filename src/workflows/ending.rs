@@ -8,7 +8,7 @@ use super::{
     mover::Mover,
     run::{Ending, Phase},
 };
-use crate::domain::{observation::Observation, run::RunStatus};
+use crate::domain::run::RunStatus;
 
 impl Mover<'_> {
     /// Decides the end: what waits is dropped, what is in flight is waited for.
@@ -18,11 +18,17 @@ impl Mover<'_> {
         }
         self.run.phase = Phase::Ending(Ending { status, error });
         self.touch();
+        self.drop_waiting(None);
+    }
+
+    /// Drops what waits within a frame, or in the whole run. Effects on their way stay.
+    pub(super) fn drop_waiting(&mut self, frame: Option<u32>) {
         let waiting: Vec<u32> = self
             .run
             .tokens
             .iter()
             .filter(|(_, token)| !token.state.is_in_flight())
+            .filter(|(_, token)| frame.is_none_or(|frame| self.is_within(token.way.frame, frame)))
             .map(|(number, _)| *number)
             .collect();
         for number in waiting {
@@ -52,6 +58,9 @@ impl Mover<'_> {
         };
         let Ending { status, error } = ending.clone();
         self.run.phase = Phase::Ended(ending);
+        self.run.frames.clear();
+        self.run.signals.clear();
+        self.run.heard.clear();
         self.note(Entry::RunEnded {
             status,
             error: error.clone(),
@@ -65,20 +74,5 @@ impl Mover<'_> {
             self.run.phase = Phase::Active;
         }
         self.end(RunStatus::Cancelled, Some(reason));
-    }
-
-    /// A fact about the run's lead or call: ends the run when the workflow says so.
-    pub(super) fn observe(&mut self, observation: &Observation) {
-        let about_us = observation.account_id == self.run.account_id
-            && ((observation.lead_id.is_some() && observation.lead_id == self.run.lead_id)
-                || (observation.call_id.is_some() && observation.call_id == self.run.call_id));
-        let exits = self.plan.exit_on().contains(&observation.kind);
-        // What happened before the run began has not stopped it from beginning.
-        if about_us && exits && observation.at >= self.run.started_at {
-            self.end(
-                RunStatus::Cancelled,
-                Some(format!("ended by {}", observation.kind)),
-            );
-        }
     }
 }

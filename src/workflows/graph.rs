@@ -160,6 +160,38 @@ pub(super) fn in_loops<'a>(definition: &'a Definition, nodes: &Nodes) -> BTreeSe
         .collect()
 }
 
+/// For each merge, the nodes from which a token can come to it without entering a loop's body on the way.
+pub(super) fn leading_to_merges(
+    definition: &Definition,
+    nodes: &Nodes,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut outside = definition.clone();
+    outside.edges.retain(|edge| !is_into_body(edge, nodes));
+    let behind = behind(&outside);
+    let merges = || {
+        let all = definition.nodes.iter();
+        all.filter(|node| {
+            nodes
+                .get(&node.id)
+                .is_some_and(|(_, read)| read.merge().is_some())
+        })
+    };
+    let mut leading: BTreeMap<String, BTreeSet<String>> = merges()
+        .map(|merge| (merge.id.clone(), BTreeSet::new()))
+        .collect();
+    if leading.is_empty() {
+        return leading;
+    }
+    for node in &definition.nodes {
+        for reached in reached_from(&node.id, &behind) {
+            if let Some(from) = leading.get_mut(reached) {
+                from.insert(node.id.clone());
+            }
+        }
+    }
+    leading
+}
+
 fn is_into_body(edge: &Edge, nodes: &Nodes) -> bool {
     nodes
         .get(&edge.from)

@@ -10,7 +10,7 @@ use super::{
     input::Choice,
     journal::{Entry, JournalEntry},
 };
-use crate::domain::{run::StepStatus, time::Timestamp};
+use crate::domain::{ids::RunId, run::StepStatus, time::Timestamp};
 
 /// What happened at one node on one visit.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -20,6 +20,13 @@ pub struct Step {
     pub kind: String,
     /// How often the run came by the node before, from 0.
     pub visit: u32,
+    /// The index of the loop's item it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// The run it has started and waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub child: Option<RunId>,
     pub status: StepStatus,
     /// The params with every expression rendered.
     pub input: Option<Value>,
@@ -139,11 +146,15 @@ pub fn steps_of<'a>(
 
 fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
     match entry {
-        Entry::RunStarted { .. } | Entry::Migrated { .. } | Entry::RunEnded { .. } => {}
+        Entry::RunStarted { .. }
+        | Entry::Migrated { .. }
+        | Entry::RunEnded { .. }
+        | Entry::BranchEnded { .. } => {}
         Entry::NodePassed {
             node,
             kind,
             visit,
+            item,
             input,
             ..
         }
@@ -151,6 +162,7 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
             node,
             kind,
             visit,
+            item,
             input,
             ..
         }
@@ -158,19 +170,29 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
             node,
             kind,
             visit,
+            item,
             input,
             ..
         } => {
             let step = begin(steps, node, kind, *visit, at);
             step.input = Some(input.clone());
+            step.item = *item;
             go_on(step, at, entry);
         }
         // A node that could not even be entered fails without having begun.
         Entry::NodeFailed {
-            node, kind, visit, ..
+            node,
+            kind,
+            visit,
+            item,
+            ..
         } => match find(steps, node, *visit) {
             Some(at_node) => go_on(&mut steps[at_node], at, entry),
-            None => go_on(begin(steps, node, kind, *visit, at), at, entry),
+            None => {
+                let step = begin(steps, node, kind, *visit, at);
+                step.item = *item;
+                go_on(step, at, entry);
+            }
         },
         Entry::NodeDone { node, visit, .. }
         | Entry::NodeCancelled { node, visit }
@@ -181,6 +203,9 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
         | Entry::AttemptUnknown { node, visit, .. }
         | Entry::AttemptAbsent { node, visit, .. }
         | Entry::Asked { node, visit, .. }
+        | Entry::BranchJoined { node, visit, .. }
+        | Entry::EventUndecided { node, visit, .. }
+        | Entry::Following { node, visit, .. }
         | Entry::Decided { node, visit, .. } => {
             if let Some(at_node) = find(steps, node, *visit) {
                 go_on(&mut steps[at_node], at, entry);
@@ -191,13 +216,15 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
 
 /// Folds one entry into its step.
 fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
-    step.waiting_until = None;
+    if !matches!(entry, Entry::BranchJoined { .. } | Entry::EventUndecided { .. }) {
+        step.waiting_until = None;
+    }
     if let Some((_, status)) = entry.step() {
         step.status = status;
     }
     match entry {
         Entry::NodePassed { port, output, .. } => done(step, at, port, output),
-        Entry::NodeWaiting { until, .. } => step.waiting_until = Some(*until),
+        Entry::NodeWaiting { until, .. } => step.waiting_until = *until,
         Entry::NodeActed { key, provider, .. } => {
             let attempts = vec![attempt_at(1, at)];
             let (key, provider) = (key.clone(), *provider);
@@ -215,10 +242,7 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
             provider_id,
             ..
         } => {
-            if let Some(effect) = step.effect.as_mut().filter(|effect| effect.decision.is_none()) {
-                effect.provider_id.clone_from(provider_id);
-                answer(effect, at, AttemptOutcome::Confirmed, None);
-            }
+            confirmed(step, at, provider_id.as_ref());
             done(step, at, port, output);
         }
         Entry::NodeFailed {
@@ -232,6 +256,12 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
             end(step, at);
         }
         Entry::NodeCancelled { .. } => end(step, at),
+        Entry::Following { run_id, .. } => {
+            step.child = Some(*run_id);
+            if let Some(effect) = &mut step.effect {
+                answer(effect, at, AttemptOutcome::Confirmed, None);
+            }
+        }
         Entry::Asked { reason, .. } => {
             step.error = Some(StepError {
                 code: "outcome_unknown".to_owned(),
@@ -245,7 +275,25 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::AttemptUnknown { .. }
         | Entry::AttemptAbsent { .. }
         | Entry::Decided { .. } => attempted(step, at, entry),
-        Entry::RunStarted { .. } | Entry::Migrated { .. } | Entry::RunEnded { .. } => {}
+        Entry::RunStarted { .. }
+        | Entry::Migrated { .. }
+        | Entry::RunEnded { .. }
+        | Entry::BranchJoined { .. }
+        | Entry::BranchEnded { .. }
+        | Entry::EventUndecided { .. } => {}
+    }
+}
+
+/// The effect was carried out, unless a person decided about it or it was answered before.
+fn confirmed(step: &mut Step, at: Timestamp, provider_id: Option<&String>) {
+    let is_open = step.child.is_none();
+    if let Some(effect) = step
+        .effect
+        .as_mut()
+        .filter(|effect| is_open && effect.decision.is_none())
+    {
+        effect.provider_id = provider_id.cloned();
+        answer(effect, at, AttemptOutcome::Confirmed, None);
     }
 }
 
@@ -302,6 +350,10 @@ fn attempted(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::NodeDone { .. }
         | Entry::NodeFailed { .. }
         | Entry::NodeCancelled { .. }
+        | Entry::BranchJoined { .. }
+        | Entry::BranchEnded { .. }
+        | Entry::EventUndecided { .. }
+        | Entry::Following { .. }
         | Entry::Asked { .. } => {}
     }
 }
@@ -311,6 +363,8 @@ fn begin<'a>(steps: &'a mut Vec<Step>, node: &str, kind: &str, visit: u32, at: T
         node: node.to_owned(),
         kind: kind.to_owned(),
         visit,
+        item: None,
+        child: None,
         status: StepStatus::Started,
         input: None,
         output: None,

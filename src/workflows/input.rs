@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{observation::Observation, time::Timestamp};
+use crate::domain::{ids::RunId, observation::Observation, run::RunStatus, time::Timestamp};
 
 /// What happened. Whatever is stale, repeated or meant for another run changes nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,17 @@ pub enum Input {
     },
     TimerFired {
         timer: u64,
+    },
+    /// What the shell found in a lead's past for a wait, oldest first.
+    LookedBack {
+        wait: u32,
+        observations: Vec<Observation>,
+    },
+    /// A run that this one has started is over.
+    RunEnded {
+        run_id: RunId,
+        status: RunStatus,
+        reason: Option<String>,
     },
     /// A person decided about an effect whose outcome is unknown.
     Decided {

@@ -12,6 +12,8 @@ use super::{
     input::{Choice, Failure},
 };
 use crate::domain::{
+    ids::RunId,
+    observation::EventType,
     run::{RunStatus, StepStatus},
     time::Timestamp,
 };
@@ -31,12 +33,21 @@ pub struct JournalEntry {
 pub enum Entry {
     RunStarted {
         trigger: Value,
+        /// The run that this one takes up again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_of: Option<RunId>,
+        /// The node it begins at, when that is not behind the trigger.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begin_at: Option<String>,
     },
     /// A node that decides at once: begun and done.
     NodePassed {
         node: String,
         kind: String,
         visit: u32,
+        /// The index of the loop's item it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
         input: Value,
         port: String,
         output: Value,
@@ -46,24 +57,27 @@ pub enum Entry {
         node: String,
         kind: String,
         visit: u32,
+        /// The index of the loop's item it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
         input: Value,
-        until: Timestamp,
+        /// Until when, at the longest, where that is known.
+        until: Option<Timestamp>,
     },
     /// A node asked for its effect; the claim is in the same append.
     NodeActed {
         node: String,
         kind: String,
         visit: u32,
+        /// The index of the loop's item it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
         input: Value,
         key: String,
         provider: Provider,
     },
     /// A further attempt of a node's effect was claimed.
-    Attempted {
-        node: String,
-        visit: u32,
-        attempt: u32,
-    },
+    Attempted { node: String, visit: u32, attempt: u32 },
     /// The gate let the attempt through, on these grounds.
     Judged {
         node: String,
@@ -127,14 +141,19 @@ pub enum Entry {
         node: String,
         kind: String,
         visit: u32,
+        /// The index of the loop's item it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
         code: String,
         message: String,
         port: Option<String>,
     },
-    /// The run ended before the node did.
-    NodeCancelled {
+    /// A further branch came to a merge that waits.
+    BranchJoined {
         node: String,
         visit: u32,
+        /// Branches that have come.
+        arrived: u32,
     },
     /// A person moved the run to another version; `landing` names the nodes that changed places.
     Migrated {
@@ -143,6 +162,23 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         landing: BTreeMap<String, String>,
     },
+    /// A branch ended at a merge that another one had come through first.
+    BranchEnded {
+        node: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+    },
+    /// A wait's filter could not be decided for an event, which was passed over.
+    EventUndecided {
+        node: String,
+        visit: u32,
+        event: EventType,
+        reason: String,
+    },
+    /// The node has started a run and waits for its end.
+    Following { node: String, visit: u32, run_id: RunId },
+    /// The run ended before the node did.
+    NodeCancelled { node: String, visit: u32 },
     RunEnded {
         status: RunStatus,
         error: Option<String>,
@@ -168,12 +204,19 @@ impl Entry {
     #[must_use]
     pub fn step(&self) -> Option<(&str, StepStatus)> {
         Some(match self {
-            Self::RunStarted { .. } | Self::Migrated { .. } | Self::RunEnded { .. } => return None,
+            Self::RunStarted { .. }
+            | Self::Migrated { .. }
+            | Self::RunEnded { .. }
+            | Self::BranchEnded { .. } => return None,
             Self::NodeActed { node, .. }
             | Self::Attempted { node, .. }
             | Self::Judged { node, .. }
             | Self::Decided { node, .. } => (node, StepStatus::Started),
-            Self::NodeWaiting { node, .. } | Self::Held { node, .. } => (node, StepStatus::Waiting),
+            Self::NodeWaiting { node, .. }
+            | Self::Held { node, .. }
+            | Self::BranchJoined { node, .. }
+            | Self::EventUndecided { node, .. }
+            | Self::Following { node, .. } => (node, StepStatus::Waiting),
             Self::AttemptFailed { node, retry_at, .. } | Self::AttemptAbsent { node, retry_at, .. } => (
                 node,
                 if retry_at.is_some() {

@@ -15,8 +15,9 @@ use super::{
     journal::{Entry, JournalEntry},
     mover::Mover,
     plan::Plan,
-    run::{Phase, Run, RunSeed, Token},
+    run::{Phase, Run, RunSeed, Token, TokenState},
     scope::World,
+    snapshot::Kept,
     transition::Transition,
 };
 use crate::domain::{ids::RunId, time::Timestamp};
@@ -68,7 +69,7 @@ pub enum MigrationError {
     Gone(String),
     #[error("the new version has no node `{0}`")]
     NoSuchNode(String),
-    #[error("the effect of `{0}` is on its way: try again when it is answered")]
+    #[error("what `{0}` does is on its way: try again when it is done")]
     OnItsWay(String),
 }
 
@@ -135,25 +136,23 @@ pub fn migrate(
     let leaving = leaving(&run, from.definition(), to.definition(), wanted)?;
     let before = std::mem::replace(&mut run.version, wanted.version);
     for (node, output) in outputs.iter().filter(|(node, _)| to.keeps_output(node)) {
-        run.outputs.entry(node.clone()).or_insert_with(|| output.clone());
+        run.outputs
+            .entry(node.clone())
+            .or_insert_with(|| Kept::new(output.clone()));
     }
     run.outputs.retain(|node, _| to.keeps_output(node));
-    let landings: Vec<(u32, Vec<String>)> = leaving
-        .into_iter()
-        .map(|(number, node)| (number, vec![node]))
-        .collect();
     let mut mover = Mover::new(to, &mut run, world);
     mover.note(Entry::Migrated {
         from: before,
         to: wanted.version,
         landing: wanted.landing.clone(),
     });
-    if !to.exit_on().is_empty() {
+    if !to.listens().is_empty() {
         mover.order(Command::Listen {
-            events: to.exit_on().to_vec(),
+            events: to.listens().iter().cloned().collect(),
         });
     }
-    for (number, landing) in &landings {
+    for (number, landing) in &leaving {
         let Some(token) = mover.take(*number) else {
             continue;
         };
@@ -164,7 +163,7 @@ pub fn migrate(
             node: token.node,
             visit: token.visit,
         });
-        mover.go(landing);
+        mover.land(landing, &token.way);
     }
     let outcome = mover.finish();
     Ok(Transition::of(run, outcome))
@@ -189,7 +188,8 @@ fn leaving(
             Some(landing) if node_of(to, landing).is_none() => {
                 return Err(MigrationError::NoSuchNode(landing.clone()));
             }
-            Some(_) if token.state.is_in_flight() => {
+            // A loop is where its items come back to.
+            Some(_) if token.state.is_in_flight() || matches!(token.state, TokenState::Looping(_)) => {
                 return Err(MigrationError::OnItsWay(token.node.clone()));
             }
             Some(landing) => leaving.push((*number, landing.clone())),
@@ -214,11 +214,11 @@ impl Run {
     pub fn seed_again(&self, id: RunId, version: u32, started_at: Timestamp) -> RunSeed {
         RunSeed {
             id,
-            account_id: self.account_id,
-            workflow_id: self.workflow_id,
+            account_id: self.ids.account,
+            workflow_id: self.ids.workflow,
             version,
-            lead_id: self.lead_id,
-            call_id: self.call_id,
+            lead_id: self.ids.lead,
+            call_id: self.ids.call,
             trigger: self.trigger.clone(),
             started_at,
         }

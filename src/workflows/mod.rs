@@ -29,21 +29,29 @@ pub mod prices;
 pub mod samples;
 
 // How a run moves.
+mod acting;
 pub mod answers;
 pub mod effect;
 mod ending;
+mod following;
+pub mod frames;
 pub mod gate_rules;
 pub mod gate_zones;
 pub mod history;
 pub mod input;
 pub mod journal;
+mod merging;
 pub mod migration;
 pub mod mover;
+pub mod rerun;
 pub mod retry;
 pub mod run;
 pub mod settlement;
+pub mod snapshot;
 pub mod step;
+mod surroundings;
 pub mod transition;
+pub mod waits;
 
 pub use definition::Definition;
 pub use effect::{Command, Effect, Provider, Request};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     definition::{Audience, Definition, OnError, PORT_OK, TRIGGER},
+    graph,
     nodes::{Node, NodeKind},
     problem::Problem,
     retry::RetryPolicy,
@@ -19,6 +20,10 @@ pub struct Plan {
     nodes: BTreeMap<String, PlannedNode>,
     starts: Vec<String>,
     kept: BTreeSet<String>,
+    listens: BTreeSet<EventType>,
+    /// For each merge, the nodes that a token can come to it from, loops' bodies taken as their own.
+    leading_to: BTreeMap<String, BTreeSet<String>>,
+    in_loops: BTreeSet<String>,
 }
 
 /// A node with its ways on.
@@ -45,6 +50,18 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let leading_to = graph::leading_to_merges(&definition, &nodes);
+        let in_loops = graph::in_loops(&definition, &nodes);
+        let in_loops = in_loops.into_iter().map(str::to_owned).collect();
+        let settings = &definition.settings;
+        let awaited = nodes.values().filter_map(|(_, node)| node.awaited());
+        let listens = settings
+            .exit_on
+            .iter()
+            .chain(&settings.goal)
+            .chain(awaited.flat_map(|awaited| awaited.events))
+            .cloned()
+            .collect();
         let mut planned = BTreeMap::new();
         for written in &definition.nodes {
             let Some((kind, node)) = nodes.remove(&written.id) else {
@@ -66,6 +83,9 @@ impl Plan {
             nodes: planned,
             starts,
             kept: read_steps,
+            listens,
+            leading_to,
+            in_loops,
         })
     }
 
@@ -82,10 +102,48 @@ impl Plan {
         &self.definition
     }
 
-    /// Facts that end a run wherever it waits.
+    /// Facts that a run wants to hear of: those that end it and those it may wait for.
     #[must_use]
-    pub fn exit_on(&self) -> &[EventType] {
-        &self.definition.settings.exit_on
+    pub const fn listens(&self) -> &BTreeSet<EventType> {
+        &self.listens
+    }
+
+    /// Whether some node waits for events of this type.
+    pub(super) fn awaits(&self, kind: &EventType) -> bool {
+        self.nodes
+            .values()
+            .filter_map(|planned| planned.node.awaited())
+            .any(|awaited| awaited.events.contains(kind))
+    }
+
+    /// Whether the version has a node of that id.
+    #[must_use]
+    pub fn has_node(&self, id: &str) -> bool {
+        self.nodes.contains_key(id)
+    }
+
+    /// Whether a node is reached only through a loop's body.
+    #[must_use]
+    pub fn is_in_loop(&self, id: &str) -> bool {
+        self.in_loops.contains(id)
+    }
+
+    /// Whether a run may have been through one node before it comes to the other.
+    #[must_use]
+    pub fn comes_before(&self, earlier: &str, later: &str) -> bool {
+        graph::upstream(&self.definition)
+            .get(later)
+            .is_some_and(|upstream| upstream.contains(earlier))
+    }
+
+    /// The plan's own copy of a node's id.
+    pub(super) fn id_of(&self, id: &str) -> Option<&str> {
+        self.nodes.get_key_value(id).map(|(id, _)| id.as_str())
+    }
+
+    /// Whether a token at one node can come to the merge `to`.
+    pub(super) fn leads_to(&self, from: &str, to: &str) -> bool {
+        self.leading_to.get(to).is_some_and(|nodes| nodes.contains(from))
     }
 
     /// The kind of a node, `send_sms`.

@@ -1,22 +1,27 @@
 //! The state of one run: where its tokens stand and what its steps gave.
 //!
-//! Everything needed to go on is here and in the definition's version; nothing is replayed. The snapshot is one format
-//! byte and compact JSON.
+//! Everything needed to go on is here and in the definition's version; nothing is replayed. How it becomes bytes is in
+//! `snapshot`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::effect::Effect;
+use super::{
+    effect::Effect,
+    frames::{Frame, Looping},
+    snapshot::{self, Kept, millis},
+    waits::{Heard, Listening},
+};
 use crate::domain::{
     ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
+    observation::Observation,
     run::RunStatus,
     time::Timestamp,
 };
 
-/// First byte of every snapshot this version writes. A change of layout takes the next number and keeps reading this one.
-pub const SNAPSHOT_FORMAT: u8 = 1;
+pub use super::snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 
 /// What a run is born with.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,35 +40,72 @@ pub struct RunSeed {
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    #[serde(rename = "i")]
-    pub(super) id: RunId,
-    #[serde(rename = "a")]
-    pub(super) account_id: AccountId,
-    #[serde(rename = "w")]
-    pub(super) workflow_id: WorkflowId,
+    /// Not part of the JSON: stored as raw bytes in front of it.
+    #[serde(skip)]
+    pub(super) ids: Ids,
     #[serde(rename = "v")]
     pub(super) version: u32,
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    pub(super) lead_id: Option<LeadId>,
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub(super) call_id: Option<CallId>,
     #[serde(rename = "s", with = "millis")]
     pub(super) started_at: Timestamp,
     #[serde(rename = "t")]
     pub(super) trigger: Value,
     #[serde(rename = "p")]
     pub(super) phase: Phase,
+    /// The node a retry begins at, instead of those behind the trigger.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(super) begin_at: Option<String>,
     /// Where the run stands in its graph, by number.
     #[serde(rename = "k", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) tokens: BTreeMap<u32, Token>,
-    /// `steps.<id>.output` of the nodes that some expression reads.
+    /// Items that loops are working on, by number.
+    #[serde(rename = "f", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) frames: BTreeMap<u32, Frame>,
+    /// `steps.<id>.output` of the nodes that some expression reads, loops' bodies left out.
     #[serde(rename = "o", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) outputs: BTreeMap<String, Value>,
+    pub(super) outputs: BTreeMap<String, Kept>,
     /// How often each node was come by.
     #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) visits: BTreeMap<String, u32>,
     #[serde(rename = "x")]
     pub(super) counters: Counters,
+    /// Events that have ended a wait: a later wait does not find them again.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) heard: Vec<Heard>,
+    /// Signals that came before a wait for them.
+    #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) signals: Vec<Observation>,
+}
+
+/// Which run, whose, about whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub run: RunId,
+    pub account: AccountId,
+    pub workflow: WorkflowId,
+    pub lead: Option<LeadId>,
+    pub call: Option<CallId>,
+    /// The run that waits for this one or has started it.
+    pub parent: Option<RunId>,
+    /// The run that this one takes up again.
+    pub retry_of: Option<RunId>,
+    /// How many runs have started one another down to this one.
+    pub depth: u8,
+}
+
+impl Default for Ids {
+    /// Nobody: what stands here until the bytes in front of the JSON are read.
+    fn default() -> Self {
+        Self {
+            run: RunId::from_bytes([0; 16]),
+            account: AccountId::from_bytes([0; 16]),
+            workflow: WorkflowId::from_bytes([0; 16]),
+            lead: None,
+            call: None,
+            parent: None,
+            retry_of: None,
+            depth: 0,
+        }
+    }
 }
 
 /// Where a run is in its life.
@@ -85,6 +127,7 @@ pub(super) enum Phase {
 pub(super) struct Ending {
     #[serde(rename = "s")]
     pub status: RunStatus,
+    /// Why, when it did not just come to its end.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -92,7 +135,7 @@ pub(super) struct Ending {
 /// Numbers that only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Counters(
-    /// Tokens made so far.
+    /// Tokens and frames made so far.
     pub u32,
     /// Timers set so far.
     pub u64,
@@ -107,10 +150,23 @@ pub(super) struct Counters(
 pub(super) struct Token {
     #[serde(rename = "n")]
     pub node: String,
-    #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "v", default, skip_serializing_if = "snapshot::is_zero")]
     pub visit: u32,
+    #[serde(flatten)]
+    pub way: Way,
     #[serde(rename = "s")]
     pub state: TokenState,
+}
+
+/// What a token carries along from node to node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Way {
+    /// The loop's item it works on.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u32>,
+    /// Merges with `any` that another token has come through first: this one ends there.
+    #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub late_at: BTreeSet<String>,
 }
 
 /// What a token waits for.
@@ -121,19 +177,47 @@ pub(super) enum TokenState {
     Pausing(Alarm),
     /// The effect's answer.
     #[serde(rename = "a")]
-    Acting(Box<Effect>),
+    Acting(#[serde(with = "snapshot::effect")] Box<Effect>),
     /// The look-up's answer.
     #[serde(rename = "l")]
-    LookingUp(Box<Effect>),
+    LookingUp(#[serde(with = "snapshot::effect")] Box<Effect>),
     /// The time of the next attempt.
     #[serde(rename = "r")]
-    Retrying(Box<Effect>, Alarm),
+    Retrying(#[serde(with = "snapshot::effect")] Box<Effect>, Alarm),
     /// The time the gate named; the attempt was not made.
     #[serde(rename = "h")]
-    Held(Box<Effect>, Alarm),
+    Held(#[serde(with = "snapshot::effect")] Box<Effect>, Alarm),
     /// A person's decision.
     #[serde(rename = "q")]
-    Asking(Box<Effect>),
+    Asking(#[serde(with = "snapshot::effect")] Box<Effect>),
+    /// An event, or the end of the wait for it.
+    #[serde(rename = "e")]
+    Listening(Listening),
+    /// The other branches that can still come here.
+    #[serde(rename = "m")]
+    Merging {
+        /// Branches that have come.
+        #[serde(rename = "n")]
+        arrived: u32,
+    },
+    /// The loop's items.
+    #[serde(rename = "i")]
+    Looping(Box<Looping>),
+    /// The end of the run that this one has started.
+    #[serde(rename = "c")]
+    Following(Following),
+}
+
+/// A wait for another run's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Following {
+    #[serde(rename = "r")]
+    pub run_id: RunId,
+    /// When the store is asked, should the news be lost.
+    #[serde(rename = "a")]
+    pub alarm: Alarm,
+    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
+    pub asked: u32,
 }
 
 /// A timer that is set.
@@ -149,37 +233,63 @@ pub(super) struct Alarm(
 impl TokenState {
     pub(super) const fn effect(&self) -> Option<&Effect> {
         match self {
-            Self::Pausing(_) => None,
             Self::Acting(effect)
             | Self::LookingUp(effect)
             | Self::Retrying(effect, _)
             | Self::Held(effect, _)
             | Self::Asking(effect) => Some(effect),
+            Self::Pausing(_)
+            | Self::Listening(_)
+            | Self::Merging { .. }
+            | Self::Looping(_)
+            | Self::Following(_) => None,
+        }
+    }
+
+    pub(super) const fn effect_mut(&mut self) -> Option<&mut Effect> {
+        match self {
+            Self::Acting(effect)
+            | Self::LookingUp(effect)
+            | Self::Retrying(effect, _)
+            | Self::Held(effect, _)
+            | Self::Asking(effect) => Some(effect),
+            Self::Pausing(_)
+            | Self::Listening(_)
+            | Self::Merging { .. }
+            | Self::Looping(_)
+            | Self::Following(_) => None,
         }
     }
 
     pub(super) const fn alarm(&self) -> Option<Alarm> {
         match self {
             Self::Pausing(alarm) | Self::Retrying(_, alarm) | Self::Held(_, alarm) => Some(*alarm),
-            Self::Acting(_) | Self::LookingUp(_) | Self::Asking(_) => None,
+            Self::Listening(listening) => Some(listening.alarm),
+            Self::Following(following) => Some(following.alarm),
+            Self::Looping(looping) => looping.alarm,
+            Self::Acting(_) | Self::LookingUp(_) | Self::Asking(_) | Self::Merging { .. } => None,
         }
     }
 
-    /// Whether an answer is on its way.
+    /// Whether an effect's answer is on its way.
     pub(super) const fn is_in_flight(&self) -> bool {
         matches!(self, Self::Acting(_) | Self::LookingUp(_))
     }
-}
 
-/// Why bytes are not a run.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    #[error("the snapshot is empty")]
-    Empty,
-    #[error("snapshot format {0} is not known to this version")]
-    Format(u8),
-    #[error("the snapshot cannot be read")]
-    Broken(#[source] serde_json::Error),
+    /// Whether something is on its way that is lost with the process: what recovery takes up.
+    const fn is_moving(&self) -> bool {
+        match self {
+            Self::Acting(_) | Self::LookingUp(_) => true,
+            Self::Listening(listening) => listening.looking_since.is_some(),
+            Self::Pausing(_)
+            | Self::Retrying(..)
+            | Self::Held(..)
+            | Self::Asking(_)
+            | Self::Merging { .. }
+            | Self::Looping(_)
+            | Self::Following(_) => false,
+        }
+    }
 }
 
 impl Run {
@@ -187,28 +297,41 @@ impl Run {
     #[must_use]
     pub fn new(seed: RunSeed) -> Self {
         Self {
-            id: seed.id,
-            account_id: seed.account_id,
-            workflow_id: seed.workflow_id,
+            ids: Ids {
+                run: seed.id,
+                account: seed.account_id,
+                workflow: seed.workflow_id,
+                lead: seed.lead_id,
+                call: seed.call_id,
+                ..Ids::default()
+            },
             version: seed.version,
-            lead_id: seed.lead_id,
-            call_id: seed.call_id,
             started_at: seed.started_at,
             trigger: seed.trigger,
             phase: Phase::New,
+            begin_at: None,
             tokens: BTreeMap::new(),
+            frames: BTreeMap::new(),
             outputs: BTreeMap::new(),
             visits: BTreeMap::new(),
             counters: Counters::default(),
+            heard: Vec::new(),
+            signals: Vec::new(),
         }
+    }
+
+    /// The same run, started by another one. `depth` counts the runs above it.
+    #[must_use]
+    pub const fn child_of(mut self, parent: RunId, depth: u8) -> Self {
+        self.ids.parent = Some(parent);
+        self.ids.depth = depth;
+        self
     }
 
     /// The run as bytes to store.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = vec![SNAPSHOT_FORMAT];
-        serde_json::to_writer(&mut bytes, self).expect("a run has only text keys and a Vec takes every byte");
-        bytes
+        snapshot::write(self)
     }
 
     /// Reads what [`Run::snapshot`] wrote.
@@ -216,26 +339,22 @@ impl Run {
     /// # Errors
     /// [`SnapshotError`] for bytes of an unknown format or broken ones.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        match bytes.split_first() {
-            None => Err(SnapshotError::Empty),
-            Some((&SNAPSHOT_FORMAT, body)) => serde_json::from_slice(body).map_err(SnapshotError::Broken),
-            Some((&format, _)) => Err(SnapshotError::Format(format)),
-        }
+        snapshot::read(bytes)
     }
 
     #[must_use]
     pub const fn id(&self) -> RunId {
-        self.id
+        self.ids.run
     }
 
     #[must_use]
     pub const fn account_id(&self) -> AccountId {
-        self.account_id
+        self.ids.account
     }
 
     #[must_use]
     pub const fn workflow_id(&self) -> WorkflowId {
-        self.workflow_id
+        self.ids.workflow
     }
 
     #[must_use]
@@ -245,17 +364,35 @@ impl Run {
 
     #[must_use]
     pub const fn lead_id(&self) -> Option<LeadId> {
-        self.lead_id
+        self.ids.lead
     }
 
     #[must_use]
     pub const fn call_id(&self) -> Option<CallId> {
-        self.call_id
+        self.ids.call
+    }
+
+    /// The run that has started this one.
+    #[must_use]
+    pub const fn parent(&self) -> Option<RunId> {
+        self.ids.parent
+    }
+
+    /// The run that this one takes up again.
+    #[must_use]
+    pub const fn retry_of(&self) -> Option<RunId> {
+        self.ids.retry_of
     }
 
     #[must_use]
     pub const fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// What started the run, as expressions see it.
+    #[must_use]
+    pub const fn trigger(&self) -> &Value {
+        &self.trigger
     }
 
     /// What started the run, `call.no_answer`.
@@ -275,7 +412,7 @@ impl Run {
             Phase::New | Phase::Ending(_) => RunStatus::Running,
             Phase::Active => {
                 let mut states = self.tokens.values().map(|token| &token.state);
-                if states.clone().any(TokenState::is_in_flight) {
+                if states.clone().any(TokenState::is_moving) {
                     RunStatus::Running
                 } else if states.any(|state| matches!(state, TokenState::Asking(_))) {
                     RunStatus::Stuck
@@ -286,7 +423,7 @@ impl Run {
         }
     }
 
-    /// Why the run failed, was cancelled or is stuck, for a person.
+    /// Why the run failed, was cancelled or is stuck, for a person; for a completed one, what cut it short.
     #[must_use]
     pub fn error(&self) -> Option<String> {
         match &self.phase {
@@ -320,26 +457,5 @@ impl Run {
             .filter(|token| token.state.is_in_flight())
             .filter_map(|token| token.state.effect())
             .collect()
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// Serde for a moment as a bare number: a snapshot is read by nobody but us.
-mod millis {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::domain::time::Timestamp;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-    pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(moment.as_unix_millis())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        u64::deserialize(deserializer).map(Timestamp::from_unix_millis)
     }
 }

@@ -4,12 +4,22 @@
 //! only its trigger and its steps' outputs. A field that is not known is absent, so that reading it is an error: a null or
 //! an empty name must not end up in a message.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use minijinja::{
+    Value,
+    value::{Enumerator, Object, merge_maps},
+};
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::domain::{call::Call, ids::AccountId, lead::Lead, time::Timestamp};
+use super::snapshot::Kept;
+use crate::domain::{
+    call::Call,
+    ids::{AccountId, LeadId},
+    lead::Lead,
+    time::Timestamp,
+};
 
 /// The names an expression may start with.
 pub const ROOTS: &[&str] = &["trigger", "lead", "call", "steps", "account", "now"];
@@ -109,8 +119,81 @@ impl Scope {
         Self(minijinja::Value::from(minijinja::value::Serde(&roots)))
     }
 
+    /// The scope of a run.
+    pub(super) fn of(world: &World, trigger: &Json, outputs: &BTreeMap<String, Kept>) -> Self {
+        let scope = Self::new(world, trigger, &BTreeMap::new());
+        let steps = Value::from_object(Steps(outputs.clone()));
+        Self(merge_maps([scope.0, named("steps", steps)]))
+    }
+
+    /// The scope of a loop's item, within that of the loop.
+    pub(super) fn in_frame(
+        &self,
+        item: &Kept,
+        index: u32,
+        outputs: &BTreeMap<String, Kept>,
+        lead: Option<&Lead>,
+    ) -> Self {
+        let outer = self.0.get_attr("steps").unwrap_or_default();
+        let steps = merge_maps([outer, Value::from_object(Steps(outputs.clone()))]);
+        let mut inner = BTreeMap::from([
+            ("item", shared(item)),
+            ("index", Value::from(index)),
+            ("steps", steps),
+        ]);
+        if let Some(lead) = lead {
+            inner.insert("lead", Value::from(minijinja::value::Serde(&lead_facts(lead))));
+        }
+        Self(merge_maps([self.0.clone(), Value::from(inner)]))
+    }
+
+    /// The scope with one more name in it.
+    #[must_use]
+    pub fn with(&self, name: &'static str, value: &Json) -> Self {
+        let value = Value::from(minijinja::value::Serde(value));
+        Self(merge_maps([self.0.clone(), named(name, value)]))
+    }
+
     pub(super) const fn value(&self) -> &minijinja::Value {
         &self.0
+    }
+}
+
+/// What a loop's item that is a lead tells of it, as a lead.
+pub(super) fn lead_of_item(id: LeadId, account_id: AccountId, item: &Json, now: Timestamp) -> Option<Lead> {
+    let mut facts = json!({"name": "", "score": 0, "stage": "", "opted_out": false, "fields": {},
+        "created_at": now, "updated_at": now});
+    let known = item.as_object()?.iter().filter(|(name, value)| {
+        LEAD_FIELDS.contains(&name.as_str()) && *name != "first_name" && !value.is_null()
+    });
+    let facts_map = facts.as_object_mut()?;
+    facts_map.extend(known.map(|(name, value)| (name.clone(), value.clone())));
+    facts_map.insert("id".to_owned(), json!(id));
+    facts_map.insert("account_id".to_owned(), json!(account_id));
+    serde_json::from_value(facts).ok()
+}
+
+/// A map of one name.
+fn named(name: &'static str, value: Value) -> Value {
+    Value::from(BTreeMap::from([(name, value)]))
+}
+
+fn shared(value: &Kept) -> Value {
+    Value::from(minijinja::value::Serde(&*value.0))
+}
+
+/// `steps`: each output is made ready only when an expression reads it, because a list of thousands costs milliseconds.
+#[derive(Debug)]
+struct Steps(BTreeMap<String, Kept>);
+
+impl Object for Steps {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let output = self.0.get(key.as_str()?)?;
+        Some(named("output", shared(output)))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(Value::from).collect())
     }
 }
 

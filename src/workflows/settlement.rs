@@ -44,7 +44,8 @@ pub const fn settlement(request: &Request) -> Settlement {
         | Request::RaiseAlert { .. }
         | Request::EditLead { .. }
         | Request::FindLeads { .. }
-        | Request::WebhookRequest { .. } => Settlement::Repeat,
+        | Request::WebhookRequest { .. }
+        | Request::RunWorkflow { .. } => Settlement::Repeat,
     }
 }
 

@@ -73,6 +73,12 @@ pub fn step(plan: &Plan, run: &mut Run, input: Input, world: &World) -> Outcome 
             finding,
         } => mover.find(&key, attempt, finding),
         Input::TimerFired { timer } => mover.ring(timer),
+        Input::LookedBack { wait, observations } => mover.looked_back(wait, &observations),
+        Input::RunEnded {
+            run_id,
+            status,
+            reason,
+        } => mover.run_ended(run_id, status, reason.as_deref()),
         Input::Decided { key, choice } => mover.decide(&key, choice),
         Input::Cancelled { reason } => mover.cancel(reason),
         Input::Recovered => mover.recover(),

@@ -58,6 +58,8 @@ impl Transition {
                 | Command::Act(_)
                 | Command::LookUp(_)
                 | Command::Listen { .. }
+                | Command::LookBack { .. }
+                | Command::AskRun { .. }
                 | Command::Finish { .. } => {}
             }
         }

@@ -117,6 +117,9 @@ fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
             "leave them out or widen them",
         ));
     }
+    for (at, kind) in settings.goal.iter().enumerate() {
+        problems.extend(trigger::check_event(&format!("settings.goal[{at}]"), kind));
+    }
     for (at, kind) in settings.exit_on.iter().enumerate() {
         problems.extend(trigger::check_event(&format!("settings.exit_on[{at}]"), kind));
     }

@@ -19,3 +19,4 @@ mod simulate;
 mod twilio_doors;
 mod twilio_media;
 mod twilio_oracle;
+mod workflow_nodes;

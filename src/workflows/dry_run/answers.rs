@@ -78,6 +78,7 @@ pub(super) fn sample_output(effect: &Effect, request: &Value, lead: Option<&Lead
         "place_call" => json!({"status": "completed", "duration_s": 60}),
         "create_task" => json!({"task_id": effect.task_id()}),
         "raise_alert" => json!({"alert_id": effect.alert_id()}),
+        "run_workflow" => json!({"run_id": effect.child_id()}),
         "webhook_request" => json!({"status": 200, "body": {}}),
         "find_leads" => {
             let leads: Vec<Value> = lead.map(found).into_iter().collect();

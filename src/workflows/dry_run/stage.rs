@@ -149,6 +149,16 @@ impl<'a> Stage<'a> {
                 Command::ClearTimer { timer } => {
                     self.timers.remove(&timer);
                 }
+                // A trial has no past, and the runs it starts come to their end at once.
+                Command::LookBack { wait, .. } => self.answers.push_back(Input::LookedBack {
+                    wait,
+                    observations: Vec::new(),
+                }),
+                Command::AskRun { run_id } => self.answers.push_back(Input::RunEnded {
+                    run_id,
+                    status: RunStatus::Completed,
+                    reason: None,
+                }),
                 Command::Listen { .. } | Command::Finish { .. } => (),
             }
         }
@@ -157,7 +167,9 @@ impl<'a> Stage<'a> {
     /// Keeps the waits, and lets the events happen that wait for the run to come to a node.
     fn note(&mut self, line: &JournalEntry) {
         let wait = match &line.entry {
-            Entry::NodeWaiting { node, until, .. } => Some((node, "wait".to_owned(), *until)),
+            Entry::NodeWaiting { node, until, .. } => {
+                Some((node, "wait".to_owned(), until.unwrap_or(line.at)))
+            }
             Entry::Held {
                 node, until, reason, ..
             } => Some((node, reason.clone(), *until)),
@@ -173,6 +185,10 @@ impl<'a> Stage<'a> {
             if event.once_at.as_ref() == Some(node) {
                 self.due_events.insert(place, line.at.plus(event.after));
             }
+        }
+        // A loop's items and a merge's branches are no wait of their own.
+        if until == line.at {
+            return;
         }
         self.waits.push(SkippedWait {
             node: node.clone(),

@@ -1,15 +1,16 @@
 //! What every node kind gives the core: its schema, its checks, its ports, and what it does when a run comes by.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::source::Source;
+use super::source::{Filter, Source};
 use crate::{
     domain::{
-        ids::{LeadId, RunId, WorkflowId},
+        ids::{CallId, LeadId, RunId, WorkflowId},
         lead::Lead,
+        observation::{EventType, Observation},
         run::RunStatus,
         time::Timestamp,
     },
@@ -78,6 +79,18 @@ pub trait Node: fmt::Debug + Send + Sync {
     fn in_doubt(&self) -> InDoubt {
         InDoubt::default()
     }
+    /// The events the node waits for, when it does.
+    fn awaited(&self) -> Option<Awaited<'_>> {
+        None
+    }
+    /// How the node works through its items, when it is a loop.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
+    /// How branches meet here, when they do.
+    fn merge(&self) -> Option<MergeMode> {
+        None
+    }
     /// Whether time surely passes here: what makes a cycle through it harmless.
     fn takes_time(&self) -> bool {
         false
@@ -103,8 +116,14 @@ pub struct Scene<'a> {
 pub struct RunFacts<'a> {
     pub id: RunId,
     pub workflow_id: WorkflowId,
-    /// The lead that effects made here are about.
+    /// The lead that effects made here are about: in a loop over leads the item's, else the run's.
     pub lead_id: Option<LeadId>,
+    /// The lead the run is about.
+    pub own_lead_id: Option<LeadId>,
+    pub call_id: Option<CallId>,
+    pub started_at: Timestamp,
+    /// How many runs have started one another down to this one.
+    pub depth: u8,
     /// The node.
     pub node: &'a str,
 }
@@ -137,11 +156,61 @@ pub enum Action {
     Wait { until: Timestamp },
     /// By `ok` once the effect is carried out.
     Act(Request),
+    /// By `event` once one of the awaited events comes, by `timeout` when none does in time.
+    Listen(Wait),
+    /// By `item` once for each of these, by `ok` after the last.
+    Each(Vec<Value>),
+    /// By `ok` when the branches that meet here have come.
+    Merge(MergeMode),
     /// The run ends here, whatever else is under way.
     Stop {
         status: RunStatus,
         reason: Option<String>,
     },
+}
+
+/// A wait for an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// When it has lasted its time.
+    pub until: Timestamp,
+    /// How far back an event may lie; `None` for not before the wait.
+    pub since: Option<Timestamp>,
+}
+
+/// The events a node waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct Awaited<'a> {
+    pub events: &'a [EventType],
+    pub filter: Option<&'a Filter>,
+}
+
+impl Awaited<'_> {
+    /// Whether an event is of an awaited type.
+    #[must_use]
+    pub fn names(&self, observation: &Observation) -> bool {
+        self.events.contains(&observation.kind)
+    }
+}
+
+/// How a loop works through its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Items under way at once.
+    pub concurrency: u32,
+    /// Least time between the starts of two items.
+    pub throttle: Duration,
+}
+
+/// Which branches a merge waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeMode {
+    /// Every one that can still come.
+    #[default]
+    All,
+    /// The first.
+    Any,
 }
 
 /// Why a node cannot do its part.

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::{
     alert::Alert, assign_lead::AssignLead, condition::ConditionKind, create_task::CreateTask, delay::Delay,
-    find_leads::FindLeads, kind::NodeKind, score_lead::ScoreLead, send_sms::SendSms,
-    slack_message::SlackMessage, split::SplitKind, stop::Stop, switch::SwitchKind, update_lead::UpdateLead,
-    webhook::Webhook,
+    find_leads::FindLeads, for_each::ForEach, kind::NodeKind, merge::Merge, run_workflow::RunWorkflow,
+    score_lead::ScoreLead, send_sms::SendSms, slack_message::SlackMessage, split::SplitKind, stop::Stop,
+    switch::SwitchKind, update_lead::UpdateLead, wait_for::WaitFor, webhook::Webhook,
 };
 use crate::workflows::definition::Audience;
 
@@ -22,10 +22,14 @@ static KINDS: &[&dyn NodeKind] = &[
     &AssignLead,
     &FindLeads,
     &Webhook,
+    &RunWorkflow,
     &Delay,
+    &WaitFor,
     &ConditionKind,
     &SwitchKind,
     &SplitKind,
+    &ForEach,
+    &Merge,
     &Stop,
 ];
 

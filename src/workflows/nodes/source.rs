@@ -1,6 +1,7 @@
 //! Expressions as params hold them: read as text, rendered when a run comes by.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::kind::{NodeError, Scene};
 use crate::workflows::{
@@ -117,7 +118,7 @@ impl ValueExpression {
     ///
     /// # Errors
     /// What the expression lacks.
-    pub fn value(&self, scene: &Scene<'_>) -> Result<serde_json::Value, ExpressionError> {
+    pub fn value(&self, scene: &Scene<'_>) -> Result<Value, ExpressionError> {
         expression::value(&self.0, scene.scope)
     }
 

@@ -155,6 +155,10 @@ mod tests {
             id: RunId::derived(START, &[&run.to_be_bytes()]),
             workflow_id: WorkflowId::derived(Timestamp::default(), &[b"w"]),
             lead_id: Some(LeadId::derived(START, &[&lead.to_be_bytes()])),
+            own_lead_id: None,
+            call_id: None,
+            started_at: START,
+            depth: 0,
             node: "ab",
         }
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::story::{START, Story};
 use crate::{
     domain::{
-        ids::ObservationId,
+        ids::{ObservationId, RunId, WorkflowId},
         observation::{EventType, Observation},
         run::{EffectState, RunStatus},
     },
@@ -34,7 +34,7 @@ const ATTEMPTS: u32 = 3;
 /// second way in.
 fn definitions() -> impl Strategy<Value = Value> {
     let node = (
-        0_u8..7,
+        0_u8..19,
         any::<u8>(),
         any::<u8>(),
         any::<u8>(),
@@ -48,7 +48,9 @@ fn definitions() -> impl Strategy<Value = Value> {
                 let mut edge = |parent: u8, port: u8| {
                     let parent = usize::from(parent) % at;
                     let ports = ports_of(nodes[parent]["type"].as_str().expect("a type"));
-                    let port = ports[usize::from(port) % ports.len()];
+                    let Some(port) = ports.get(usize::from(port) % ports.len().max(1)) else {
+                        return;
+                    };
                     let edge = json!({"from": format!("n{parent}"), "port": port, "to": format!("n{at}")});
                     if !edges.contains(&edge) {
                         edges.push(edge);
@@ -57,6 +59,10 @@ fn definitions() -> impl Strategy<Value = Value> {
                 edge(parent, port);
                 if let Some((parent, port)) = second {
                     edge(parent, port);
+                }
+                // What hangs on a `stop` alone would never be reached.
+                if nodes[usize::from(parent) % at]["type"] == "stop" {
+                    edges.push(json!({"from": "trigger", "to": format!("n{at}")}));
                 }
             }
             nodes.push(node_of(at, kind, params));
@@ -69,7 +75,12 @@ fn definitions() -> impl Strategy<Value = Value> {
 fn ports_of(kind: &str) -> &'static [&'static str] {
     match kind {
         "condition" => &["true", "false"],
-        "delay" => &["ok"],
+        "delay" | "merge" => &["ok"],
+        "switch" => &["a", "b", "default"],
+        "split" => &["a", "b"],
+        "wait_for" => &["event", "timeout"],
+        "for_each" => &["item", "ok"],
+        "stop" => &[],
         _ => &["ok", "error"],
     }
 }
@@ -99,7 +110,28 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
             json!({"channel": "#c", "text": "{{ trigger.excerpt }}", "in_doubt": in_doubt}),
         ),
         4 => ("create_task", json!({"title": "{{ now }}", "due_in": "1h"})),
-        5 => (
+        5 | 6 => loop_of(params),
+        7 => (
+            "switch",
+            json!({"value": "lead.stage", "cases": [{"port": "a", "equals": if odd { "new" } else { "old" }},
+                {"port": "b", "if": if params % 3 == 0 { "lead.email == 'x'" } else { "true" }}]}),
+        ),
+        8 => (
+            "split",
+            json!({"variants": {"a": 1, "b": params}, "by": if odd { "lead" } else { "run" }}),
+        ),
+        9 | 10 => wait_of(params),
+        11 => ("merge", json!({"mode": "all"})),
+        12 => ("merge", json!({"mode": if odd { "any" } else { "all" }})),
+        13 if params % 4 == 0 => (
+            "stop",
+            json!({"status": if odd { "failed" } else { "completed" }}),
+        ),
+        14 => (
+            "run_workflow",
+            json!({"workflow": WorkflowId::derived(START, &[b"other"]), "wait": odd, "data": {"n": "{{ now }}"}}),
+        ),
+        15 => (
             "alert",
             json!({"title": if odd { "{{ lead.email }}" } else { "look" }}),
         ),
@@ -110,6 +142,25 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
     };
     json!({"id": format!("n{at}"), "type": kind, "params": params, "on_error": if at.is_multiple_of(2) { "continue" } else { "fail" },
         "retry": {"max_attempts": ATTEMPTS, "initial_interval": "1s"}})
+}
+
+fn loop_of(params: u8) -> (&'static str, Value) {
+    let items = ["[]", "['a', 'b']", "trigger.data.leads", "lead.email"][usize::from(params) % 4];
+    let throttle = if params % 3 == 0 { "10s" } else { "0s" };
+    (
+        "for_each",
+        json!({"items": items, "concurrency": params % 2 + 1, "throttle": throttle}),
+    )
+}
+
+fn wait_of(params: u8) -> (&'static str, Value) {
+    let look_back = ["run", "none", "1h"][usize::from(params) % 3];
+    let mut node = json!({"event": ["sms.received", "signal.go"], "timeout": format!("{}m", u32::from(params) + 1),
+        "look_back": look_back});
+    if params % 5 == 0 {
+        node["filter"] = json!("event.data.n > 50");
+    }
+    ("wait_for", node)
 }
 
 /// What is kept along a sequence to check it by.
@@ -123,6 +174,8 @@ struct Watch {
     timers: BTreeMap<u64, crate::domain::time::Timestamp>,
     open: Vec<Effect>,
     looking_up: Vec<Effect>,
+    looking_back: Vec<u32>,
+    asked_runs: Vec<RunId>,
     trace: Vec<u8>,
 }
 
@@ -136,6 +189,8 @@ impl Watch {
             timers: BTreeMap::new(),
             open: Vec::new(),
             looking_up: Vec::new(),
+            looking_back: Vec::new(),
+            asked_runs: Vec::new(),
             trace: Vec::new(),
         };
         watch.give(Input::Started);
@@ -170,18 +225,16 @@ impl Watch {
             input.clone(),
             &self.story.world,
         );
-        // A process may end twice: what the first recovery claimed anew is in doubt again after the second.
-        if input == Input::Recovered {
+        // What the first recovery claimed anew is in doubt after a second: only then may that one change the run.
+        let claims = |transition: &Transition| {
+            let mut commands = transition.commands.iter();
+            commands.any(|command| matches!(command, Command::Act(_)))
+        };
+        if input == Input::Recovered && claims(&given) {
             return given;
         }
         assert!(!repeated.changed, "{input:?} changed the run twice");
-        assert!(
-            !repeated
-                .commands
-                .iter()
-                .any(|command| matches!(command, Command::Act(_))),
-            "{input:?} acted twice"
-        );
+        assert!(!claims(&repeated), "{input:?} acted twice");
         given
     }
 
@@ -190,6 +243,8 @@ impl Watch {
             match command {
                 Command::Act(effect) => self.check_effect(effect, given),
                 Command::LookUp(effect) => self.looking_up.push((**effect).clone()),
+                Command::LookBack { wait, .. } => self.looking_back.push(*wait),
+                Command::AskRun { run_id } => self.asked_runs.push(*run_id),
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => {}
                 Command::Finish { status, .. } => assert!(status.is_terminal()),
             }
@@ -297,7 +352,43 @@ impl Watch {
                 });
             }
             21 if how < 40 => {
-                self.give(opted_out(&self.story));
+                let event = opted_out(&self.story);
+                self.give(Input::Observed(Box::new(event)));
+            }
+            22 | 23 => {
+                let event = happened(&self.story, which, how);
+                self.give(Input::Observed(Box::new(event)));
+            }
+            24 => {
+                let Some(wait) = self
+                    .looking_back
+                    .get(usize::from(which) % self.looking_back.len().max(1))
+                else {
+                    return;
+                };
+                let observations = (0..how % 3).map(|at| happened(&self.story, which, how.wrapping_add(at)));
+                let (wait, observations) = (*wait, observations.collect());
+                self.give(Input::LookedBack { wait, observations });
+            }
+            25 => {
+                let Some(run_id) = self
+                    .asked_runs
+                    .get(usize::from(which) % self.asked_runs.len().max(1))
+                else {
+                    return;
+                };
+                let status = [
+                    RunStatus::Completed,
+                    RunStatus::Failed,
+                    RunStatus::Waiting,
+                    RunStatus::Cancelled,
+                ];
+                let (run_id, status) = (*run_id, status[usize::from(how) % 4]);
+                self.give(Input::RunEnded {
+                    run_id,
+                    status,
+                    reason: None,
+                });
             }
             _ => {
                 self.give(Input::Started);
@@ -317,12 +408,23 @@ impl Watch {
 
     /// Answers everything and lets time pass: the run has to end.
     fn drain(&mut self) {
-        for _ in 0..2_000 {
+        for _ in 0..20_000 {
             if self.story.run.has_ended() {
                 return;
             }
             if let Some(effect) = self.story.run.in_flight().first().map(|effect| (*effect).clone()) {
                 self.give(done(&effect));
+            } else if let Some(wait) = self.looking_back.pop() {
+                self.give(Input::LookedBack {
+                    wait,
+                    observations: Vec::new(),
+                });
+            } else if let Some(run_id) = self.asked_runs.pop() {
+                self.give(Input::RunEnded {
+                    run_id,
+                    status: RunStatus::Completed,
+                    reason: None,
+                });
             } else if let Some((timer, due)) =
                 self.timers.first_key_value().map(|(timer, due)| (*timer, *due))
             {
@@ -387,8 +489,27 @@ fn done(effect: &Effect) -> Input {
     }
 }
 
-fn opted_out(story: &Story) -> Input {
-    Input::Observed(Box::new(Observation {
+/// A text message or a signal; some are the same ones.
+fn happened(story: &Story, which: u8, how: u8) -> Observation {
+    let kind = if which.is_multiple_of(2) {
+        "sms.received"
+    } else {
+        "signal.go"
+    };
+    Observation {
+        id: ObservationId::derived(START, &[kind.as_bytes(), &[how % 16]]),
+        kind: EventType::new(kind),
+        data: if how % 7 == 0 {
+            json!({})
+        } else {
+            json!({"n": how})
+        },
+        ..opted_out(story)
+    }
+}
+
+fn opted_out(story: &Story) -> Observation {
+    Observation {
         id: ObservationId::derived(START, &[b"out"]),
         account_id: story.run.account_id(),
         kind: EventType::LEAD_OPTED_OUT,
@@ -397,11 +518,11 @@ fn opted_out(story: &Story) -> Input {
         call_id: None,
         caused_by: None,
         data: json!({}),
-    }))
+    }
 }
 
 fn inputs() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
-    prop::collection::vec((0_u8..23, any::<u8>(), any::<u8>()), 0..60)
+    prop::collection::vec((0_u8..28, any::<u8>(), any::<u8>()), 0..60)
 }
 
 /// Replaces, removes or adds something somewhere in a JSON value.

@@ -557,3 +557,61 @@ fn journal_lines_read_back_as_they_were_written_and_count_up() {
     let lines = stored.iter().map(|(at, line)| (*at, line.as_str()));
     assert_eq!(history::steps_of(lines).expect("our own lines"), story.steps());
 }
+
+#[test]
+fn a_second_crash_doubts_only_what_the_first_recovery_claimed_anew() {
+    // The claim is lost beyond repeating; the failure takes its way to a task, which is claimed by the recovery itself.
+    let mut definition = single(
+        "webhook",
+        &json!({"url": "https://example.com"}),
+        &json!({"retry": {"max_attempts": 1}}),
+    );
+    let task = json!({"id": "task", "type": "create_task", "params": {"title": "Look"}});
+    definition["nodes"].as_array_mut().expect("a list").push(task);
+    let way = json!({"from": "one", "port": "error", "to": "task"});
+    definition["edges"].as_array_mut().expect("a list").push(way);
+    let mut story = Story::new(&definition);
+    let mut given = story.give(Input::Started);
+    for _ in 0..crate::workflows::settlement::IN_DOUBT_ATTEMPTS_MIN {
+        assert_eq!(acts(&given)[0].node, "one");
+        given = story.give(Input::Recovered);
+        let Some((timer, due)) = given.timers_set.first().copied() else {
+            break;
+        };
+        assert!(
+            !story.give(Input::Recovered).changed,
+            "nothing was claimed in between"
+        );
+        story.world.now = due;
+        given = story.give(Input::TimerFired { timer });
+    }
+    assert_eq!(acts(&given)[0].node, "task", "claimed while recovering");
+    let again = story.give(Input::Recovered);
+    assert!(again.changed && again.effects.iter().all(|record| record.effect.node == "task"));
+    assert!(!story.give(Input::Recovered).changed);
+}
+
+#[test]
+fn a_goal_completes_the_run_wherever_it_waits() {
+    let mut definition = single("delay", &json!({"for": "3d"}), &json!({}));
+    definition["settings"] = json!({"goal": "payment.received"});
+    let mut story = Story::new(&definition);
+    story.give(Input::Started);
+    let paid = Observation {
+        id: ObservationId::derived(START, &[b"paid"]),
+        account_id: story.run.account_id(),
+        kind: EventType::PAYMENT_RECEIVED,
+        at: story.world.now,
+        lead_id: story.run.lead_id(),
+        call_id: None,
+        caused_by: None,
+        data: json!({}),
+    };
+    let ended = story.give(Input::Observed(Box::new(paid)));
+    assert_eq!(ended.run.status(), RunStatus::Completed);
+    assert_eq!(
+        ended.run.error().as_deref(),
+        Some("goal reached: payment.received")
+    );
+    assert!(ended.run.timers().is_empty());
+}

@@ -44,7 +44,7 @@ impl Story {
             version: 1,
             lead_id: Some(lead.id),
             call_id: None,
-            trigger: json!({"type": "call.no_answer", "data": {"tries": 3}, "excerpt": "refund", "score": -0.9}),
+            trigger: json!({"type": "call.no_answer", "data": {"tries": 3, "leads": [{"id": LeadId::derived(START, &[b"other"]), "name": "Grace Hopper", "phone": "+14155550199"}]}, "excerpt": "refund", "score": -0.9}),
             started_at: START,
         };
         let account = AccountFacts {

@@ -1,0 +1,141 @@
+//! What a run asks about other runs and about the past: children it starts, their ends, events before a wait.
+//!
+//! In: commands whose append is on disk. Out: one input for the run, always, unless the store does not answer: then the run
+//! asks again by its own timer or at recovery.
+
+use serde_json::json;
+
+use super::{
+    effects::Reply,
+    runs::{RunError, RunsHandle},
+};
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId, RunId},
+        observation::{EventType, Observation},
+        run::RunStatus,
+        time::Timestamp,
+    },
+    store::{Store, StoreError, StoreResult},
+    workflows::{Effect, Failure, FailureKind, Input},
+};
+
+/// Most facts the store gives at once.
+const PAGE: usize = 1_000;
+/// Pages read for one look-back. What lies behind them is not found, and a warning says so.
+const PAGES_MAX: usize = 20;
+/// Times a read is tried before it is left to the run's next question.
+const READS_MAX: u32 = 5;
+/// Wait before a read is tried again.
+const READ_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Which part of a lead's past is wanted.
+#[derive(Debug, Clone)]
+pub struct Past {
+    pub account_id: AccountId,
+    pub lead_id: LeadId,
+    pub events: Vec<EventType>,
+    pub since: Timestamp,
+}
+
+/// Starts the run that `effect` asks for, once for its key.
+pub fn start(runs: RunsHandle, effect: Effect, reply: Reply) {
+    tokio::spawn(async move {
+        let (key, attempt) = (effect.key.clone(), effect.attempt);
+        let input = match runs.start_child(&effect).await {
+            Ok(run_id) => Input::EffectDone {
+                key,
+                attempt,
+                provider_id: Some(run_id.to_string()),
+                output: json!({"run_id": run_id}),
+            },
+            Err(error) => Input::EffectFailed {
+                key,
+                attempt,
+                failure: failure_of(&error),
+            },
+        };
+        reply(input);
+    });
+}
+
+fn failure_of(error: &RunError) -> Failure {
+    let (kind, code) = match error {
+        RunError::Store(StoreError::Missing { .. }) => (FailureKind::Permanent, "workflow_missing"),
+        RunError::NotPublished(_) => (FailureKind::Permanent, "workflow_not_published"),
+        RunError::Disabled(_) => (FailureKind::Permanent, "workflow_disabled"),
+        RunError::Broken { .. } => (FailureKind::Permanent, "workflow_broken"),
+        // The start is repeated under the same id, so trying again is harmless.
+        _ => (FailureKind::Temporary, "store_unavailable"),
+    };
+    Failure {
+        kind,
+        code: code.to_owned(),
+        message: error.to_string(),
+        retry_after: None,
+    }
+}
+
+/// Finds what happened to a lead before a wait.
+pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
+    tokio::spawn(async move {
+        for _ in 0..READS_MAX {
+            match read_past(&store, &past).await {
+                Ok(observations) => return reply(Input::LookedBack { wait, observations }),
+                Err(error) => {
+                    tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again")
+                }
+            }
+            tokio::time::sleep(READ_AGAIN).await;
+        }
+        tracing::error!(lead_id = %past.lead_id, "a wait could not look back: it is asked again at recovery");
+    });
+}
+
+async fn read_past(store: &Store, past: &Past) -> StoreResult<Vec<Observation>> {
+    let mut found: Vec<Observation> = Vec::new();
+    let mut from = past.since;
+    for _ in 0..PAGES_MAX {
+        let page = store
+            .observations
+            .of_lead_since(past.account_id, past.lead_id, from)
+            .await?;
+        let (count, last) = (page.len(), page.last().map(|observation| observation.at));
+        let awaited = page
+            .into_iter()
+            .filter(|observation| past.events.contains(&observation.kind));
+        for observation in awaited {
+            if !found.iter().any(|known| known.id == observation.id) {
+                found.push(observation);
+            }
+        }
+        match last.filter(|last| count >= PAGE && *last > from) {
+            Some(last) => from = last,
+            None => return Ok(found),
+        }
+    }
+    tracing::warn!(lead_id = %past.lead_id, "a lead has more facts than a wait looks back on");
+    Ok(found)
+}
+
+/// Finds out whether a run has ended.
+pub fn ask_run(store: Store, account_id: AccountId, run_id: RunId, reply: Reply) {
+    tokio::spawn(async move {
+        match store.runs.head(account_id, run_id).await {
+            Ok(head) if head.status.is_terminal() => reply(Input::RunEnded {
+                run_id,
+                status: head.status,
+                reason: head.error,
+            }),
+            Ok(_) => {}
+            Err(StoreError::Missing { .. }) => reply(Input::RunEnded {
+                run_id,
+                status: RunStatus::Failed,
+                reason: Some("it is not in the store any more".to_owned()),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, %run_id, "a run's end could not be asked for: the timer asks again")
+            }
+        }
+    });
+}

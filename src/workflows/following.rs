@@ -1,0 +1,116 @@
+//! Runs that this run has started and waits for.
+//!
+//! The shell brings the news of a run's end directly. Should it be lost, with the process or on the way, a timer asks the
+//! store, seldomer the longer it takes.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{
+    definition::PORT_OK,
+    effect::{Command, Effect, Request},
+    journal::Entry,
+    mover::Mover,
+    run::{Alarm, Following, Token, TokenState},
+};
+use crate::domain::{ids::RunId, run::RunStatus};
+
+/// First wait before the store is asked; each further one is twice as long.
+const ASK_FIRST: Duration = Duration::from_secs(60);
+/// Longest wait between two questions.
+const ASK_MAX: Duration = Duration::from_secs(3_600);
+
+impl Mover<'_> {
+    /// The run that an effect has started is waited for, if the node asks for it. Returns whether it is.
+    pub(super) fn follows(&mut self, token: &Token, effect: &Effect) -> bool {
+        let Request::RunWorkflow { wait: true, .. } = effect.request else {
+            return false;
+        };
+        if !self.is_live(token.way.frame) {
+            return false;
+        }
+        let run_id = effect.child_id();
+        self.note(Entry::Following {
+            node: token.node.clone(),
+            visit: token.visit,
+            run_id,
+        });
+        let alarm = self.set_timer(self.world.now.plus(ASK_FIRST));
+        let following = Following {
+            run_id,
+            alarm,
+            asked: 0,
+        };
+        self.place(
+            &token.node,
+            token.visit,
+            token.way.clone(),
+            TokenState::Following(following),
+        );
+        // It may have ended before this run heard that it began.
+        self.order(Command::AskRun { run_id });
+        true
+    }
+
+    /// No news so far: the store is asked.
+    pub(super) fn ask_run(&mut self, token: Token, following: &Following) {
+        let asked = following.asked + 1;
+        let wait = ASK_FIRST.saturating_mul(1 << asked.min(6)).min(ASK_MAX);
+        let alarm = self.set_timer(self.world.now.plus(wait));
+        let run_id = following.run_id;
+        self.order(Command::AskRun { run_id });
+        let following = Following { run_id, alarm, asked };
+        self.place(
+            &token.node,
+            token.visit,
+            token.way,
+            TokenState::Following(following),
+        );
+    }
+
+    /// Asks the store once more about the run that a token waits for.
+    pub(super) fn ask_again(&mut self, number: u32) {
+        let Some(token) = self.run.tokens.get(&number) else {
+            return;
+        };
+        if let TokenState::Following(Following { run_id, .. }) = token.state {
+            self.repeat_order(Command::AskRun { run_id });
+        }
+    }
+
+    /// A run has ended: the token that waits for it goes on.
+    pub(super) fn run_ended(&mut self, run_id: RunId, status: RunStatus, reason: Option<&str>) {
+        let number = self
+            .run
+            .tokens
+            .iter()
+            .find_map(|(number, token)| match &token.state {
+                TokenState::Following(following) if following.run_id == run_id => Some(*number),
+                _ => None,
+            });
+        let Some(token) = number
+            .filter(|_| status.is_terminal())
+            .and_then(|number| self.take(number))
+        else {
+            return;
+        };
+        if let Some(Alarm(timer, _)) = token.state.alarm() {
+            self.order(Command::ClearTimer { timer });
+        }
+        let reason = reason.unwrap_or("no reason was given");
+        match status {
+            RunStatus::Failed => {
+                let message = format!("the run it started has failed: {reason}");
+                self.fail_token(&token, "child_failed", &message);
+            }
+            RunStatus::Cancelled => {
+                let message = format!("the run it started was cancelled: {reason}");
+                self.fail_token(&token, "child_cancelled", &message);
+            }
+            RunStatus::Running | RunStatus::Waiting | RunStatus::Stuck | RunStatus::Completed => {
+                self.leave(&token, PORT_OK, json!({"run_id": run_id, "status": status}), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Waits, loops, merges and runs that start runs, over the wire.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually::eventually,
+    server::{Options, Server},
+};
+
+fn task(id: &str, title: &str) -> Value {
+    json!({"id": id, "type": "create_task", "params": {"title": title}})
+}
+
+fn workflow(name: &str, nodes: &Value, edges: &Value) -> Value {
+    json!({"name": name, "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges})
+}
+
+async fn published(server: &Server, workflow: &Value) -> String {
+    let created = server.post("/api/workflows", workflow).await;
+    let id = created["id"].as_str().expect("an id").to_owned();
+    server
+        .post(&format!("/api/workflows/{id}/publish"), &json!({}))
+        .await;
+    id
+}
+
+async fn started(server: &Server, workflow: &str, lead_id: &Value) -> String {
+    let path = format!("/api/workflows/{workflow}/execute");
+    let run = server.post(&path, &json!({"lead_id": lead_id})).await;
+    run["run_id"].as_str().expect("an id").to_owned()
+}
+
+async fn until_status(server: &Server, run: &str, status: &str) -> Value {
+    eventually(&format!("run {run} is {status}"), async || {
+        let found = server.get(&format!("/api/runs/{run}")).await;
+        (found["status"] == status).then_some(found)
+    })
+    .await
+}
+
+async fn titles(server: &Server) -> Vec<String> {
+    let tasks = server.items("/api/tasks").await;
+    let mut titles: Vec<String> = tasks
+        .iter()
+        .map(|task| task["title"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    titles.sort();
+    titles
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_starts_another_waits_for_its_end_then_loops_and_merges() {
+    let server = Server::start(Options::serve()).await;
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann Lee", "phone": "+14155550102"}))
+        .await;
+    let child = workflow(
+        "Child",
+        &json!([task(
+            "look",
+            "Look after {{ lead.first_name }} for {{ trigger.data.why }}"
+        )]),
+        &json!([{"from": "trigger", "to": "look"}]),
+    );
+    let child = published(&server, &child).await;
+    let parent = workflow(
+        "Parent",
+        &json!([
+            {"id": "child", "type": "run_workflow", "params": {"workflow": child, "data": {"why": "love"}, "wait": true}},
+            {"id": "each", "type": "for_each", "params": {"items": "['a', 'b', 'c']", "concurrency": 2}},
+            task("one", "Item {{ index }} is {{ item }}"),
+            task("beside", "Beside"),
+            {"id": "meet", "type": "merge"},
+            task("last", "{{ steps.each.output.count }} items, {{ steps.meet.output.branches }} branches, {{ steps.child.output.status }}")]),
+        &json!([
+            {"from": "trigger", "to": "child"}, {"from": "child", "to": "each"}, {"from": "child", "to": "beside"},
+            {"from": "each", "port": "item", "to": "one"}, {"from": "each", "to": "meet"}, {"from": "beside", "to": "meet"},
+            {"from": "meet", "to": "last"}]),
+    );
+    let parent = published(&server, &parent).await;
+    let run = started(&server, &parent, &lead["id"]).await;
+    let ended = until_status(&server, &run, "completed").await;
+    assert_eq!(
+        titles(&server).await,
+        [
+            "3 items, 2 branches, completed",
+            "Beside",
+            "Item 0 is a",
+            "Item 1 is b",
+            "Item 2 is c",
+            "Look after Ann for love"
+        ],
+        "{ended}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_before_its_wait_is_found_also_after_a_crash() {
+    let mut server = Server::start(Options::serve()).await;
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann Lee", "phone": "+14155550102"}))
+        .await;
+    let definition = workflow(
+        "Wait",
+        &json!([
+            {"id": "first", "type": "wait_for", "params": {"event": "shop.go"}},
+            {"id": "second", "type": "wait_for", "params": {"event": "shop.paid", "filter": "event.data.amount > 10"}},
+            task("done", "{{ steps.second.output.data.amount }} paid")]),
+        &json!([{"from": "trigger", "to": "first"}, {"from": "first", "port": "event", "to": "second"},
+            {"from": "second", "port": "event", "to": "done"}]),
+    );
+    let definition = published(&server, &definition).await;
+    let run = started(&server, &definition, &lead["id"]).await;
+    until_status(&server, &run, "waiting").await;
+    let event = async |server: &Server, kind: &str, data: Value| {
+        let event = json!({"type": kind, "subject": {"lead_id": lead["id"]}, "data": data});
+        let answer = server.request(Method::POST, "/api/events", Some(&event)).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+    };
+    event(&server, "shop.paid", json!({"amount": 5})).await;
+    event(&server, "shop.paid", json!({"amount": 50})).await;
+    server.kill9().await;
+    server.start_again().await;
+    assert_eq!(
+        server
+            .request(Method::GET, &format!("/api/runs/{run}"), None)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    event(&server, "shop.go", json!({})).await;
+    until_status(&server, &run, "completed").await;
+    assert_eq!(titles(&server).await, ["50 paid"]);
+}
