@@ -493,6 +493,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_broken_off_sets_nothing_off_until_it_ends() {
+        let mut mood = CallMood::default();
+        assert_eq!(alerts(&hear(&mut mood, 0, "bad line again")), Vec::<&str>::new());
+        assert_eq!(
+            alerts(&hear(&mut mood, 1, "bad and I know you can't...")),
+            Vec::<&str>::new()
+        );
+        assert_eq!(alerts(&hear(&mut mood, 2, "bad answers from you people")), ["fired"]);
+        for (text, broken_off) in [("I know you…", true), ("I know you... ", true), ("I know. You.", false)] {
+            assert_eq!(is_unfinished(text), broken_off, "{text}");
+        }
+    }
+
+    #[test]
     fn a_provisional_firing_is_confirmed_by_its_final_once() {
         let mut mood = CallMood::default();
         assert_eq!(

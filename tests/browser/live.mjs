@@ -1,7 +1,7 @@
 // Drives the live view in a real browser: first administrator, sign-in, a run with its message, an alert acknowledged by
 // keyboard, a server that goes away and comes back. Fails on any console error, outside request or accessibility violation.
 //
-//   npm install && PATCHCORD_PROGRAM=../../target/debug/patchcord CHROMIUM=/usr/bin/chromium node live.mjs
+//   scripts/browser-test starts it with what it needs.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
