@@ -118,6 +118,7 @@ fn bench_dry_run(criterion: &mut Criterion, world: &World) -> anyhow::Result<()>
         trigger: trigger(),
         world: world.clone(),
         script: Script::default(),
+        rules: None,
         inputs_max: INPUTS_MAX,
     };
     let run = dry_run(&plan, &trial);
@@ -193,19 +194,12 @@ fn seed(trigger: serde_json::Value, with_call: bool) -> RunSeed {
 
 fn world() -> anyhow::Result<World> {
     let account_id = AccountId::derived(START, &[b"account"]);
+    let id = LeadId::derived(START, &[b"lead"]);
     let lead = Lead {
-        id: LeadId::derived(START, &[b"lead"]),
-        account_id,
         name: "Ada Lovelace".to_owned(),
         phone: Some("+14155550100".parse()?),
-        email: None,
         score: 90,
-        stage: "new".to_owned(),
-        timezone: None,
-        opted_out: false,
-        fields: std::collections::BTreeMap::new(),
-        created_at: START,
-        updated_at: START,
+        ..Lead::nameless(id, account_id, START)
     };
     let account = AccountFacts {
         id: account_id,

@@ -119,6 +119,7 @@ impl App {
             settings: Arc::new(settings.server.clone()),
             twilio: Arc::new(settings.twilio.clone()),
             gate: Gate::new(store.clone()),
+            gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
             twilio_account: Arc::default(),
             metrics,

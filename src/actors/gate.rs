@@ -26,7 +26,9 @@ use crate::{
         Effect,
         definition::{Audience, QuietHours, TimeOfDay},
         effect::{Errand, Recipient},
-        gate_rules::{FullCap, GateFacts, GateRules, Pass, Refusal, Verdict, WhenCapped, judge, judge_full},
+        gate_rules::{
+            FullCap, GateFacts, GateRules, Pass, Refusal, Verdict, WhenCapped, is_heard, judge, judge_full,
+        },
     },
 };
 
@@ -326,15 +328,12 @@ impl Gate {
             .observations
             .of_lead_since(account, lead.id, Timestamp::from_unix_millis(within))
             .await?;
-        Ok(facts.iter().rev().find(|fact| is_heard(fact)).map(|fact| fact.at))
+        let heard = facts
+            .iter()
+            .rev()
+            .find(|fact| is_heard(fact.kind.as_str(), &fact.data));
+        Ok(heard.map(|fact| fact.at))
     }
-}
-
-/// Whether the person themselves did it: wrote, or called.
-fn is_heard(fact: &Observation) -> bool {
-    let is_call = fact.kind.as_str().starts_with("call.");
-    let is_inbound = fact.data.get("direction").and_then(Value::as_str) == Some("inbound");
-    fact.kind == EventType::SMS_RECEIVED || fact.kind == EventType::SURVEY_ANSWERED || (is_call && is_inbound)
 }
 
 /// What the effect counts as; `None` for what goes by no channel.

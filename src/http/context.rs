@@ -9,6 +9,7 @@ use crate::{
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
     integrations::twilio::TwilioSettings,
     store::Store,
+    workflows::gate_rules::GateRules,
 };
 
 /// The parts of the server that doors use.
@@ -28,6 +29,8 @@ pub struct Context {
     pub twilio_account: Arc<std::sync::OnceLock<AccountId>>,
     /// Decides who comes in. `gate.setup.open()` draws the token for the first admin, `gate.sign_in` a session.
     pub gate: Gate,
+    /// What may reach a person, and when: for dry runs.
+    pub gate_rules: Arc<GateRules>,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Whether a speech model is loaded, for `/healthz`.
     pub speech_model: Arc<str>,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     dry_run::{DryOutcome, DryRun, Script, ScriptedEvent, Trial, dry_run},
     enrolment::{Admission, Earlier, admit},
+    gate_rules::GateRules,
     plan::Plan,
     scope::World,
     trigger,
@@ -113,10 +114,11 @@ pub fn backtest(
     workflow_id: WorkflowId,
     published: Option<&Plan>,
     edited: &Plan,
+    rules: Option<&GateRules>,
     cases: &[Case],
 ) -> Backtest {
-    let mut before = published.map(|plan| Player::new(workflow_id, plan));
-    let mut after = Player::new(workflow_id, edited);
+    let mut before = published.map(|plan| Player::new(workflow_id, plan, rules));
+    let mut after = Player::new(workflow_id, edited, rules);
     let mut result = Backtest::default();
     for case in cases.iter().take(CASES_MAX) {
         let nothing = || Outcome {
@@ -164,15 +166,17 @@ fn verdict(published: &Outcome, edited: &Outcome) -> Verdict {
 struct Player<'a> {
     workflow_id: WorkflowId,
     plan: &'a Plan,
+    rules: Option<&'a GateRules>,
     runs: BTreeMap<LeadId, Vec<(RunId, Timestamp)>>,
 }
 
 impl<'a> Player<'a> {
-    const fn new(workflow_id: WorkflowId, plan: &'a Plan) -> Self {
+    const fn new(workflow_id: WorkflowId, plan: &'a Plan, rules: Option<&'a GateRules>) -> Self {
         let runs = BTreeMap::new();
         Self {
             workflow_id,
             plan,
+            rules,
             runs,
         }
     }
@@ -201,6 +205,7 @@ impl<'a> Player<'a> {
                     .map(|fact| happened(observation, fact))
                     .collect(),
             },
+            rules: self.rules.cloned(),
             inputs_max: INPUTS_MAX,
         };
         let run = dry_run(self.plan, &trial);

@@ -2,7 +2,8 @@
 //!
 //! In: a plan, what starts it, the lead, and what the world is supposed to answer. Out: the path, every message as it would
 //! read, the waits that were skipped, and the cost. It is the same `transition` that moves real runs; effects are answered from
-//! the script instead of by providers, timers ring as soon as nothing else happens.
+//! the script instead of by providers, timers ring as soon as nothing else happens. The gate's rules hold; what is counted over
+//! several runs (caps, rates) is not known here.
 
 mod answers;
 mod stage;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 pub use answers::{Answer, ScriptedFailure};
 
-use super::{definition::span, history::Step, plan::Plan, scope::World};
+use super::{definition::span, gate_rules::GateRules, history::Step, plan::Plan, scope::World};
 use crate::domain::{
     ids::{CallId, RunId, WorkflowId},
     observation::EventType,
@@ -40,6 +41,8 @@ pub struct Trial {
     /// Account, lead and call; `now` is when the run begins.
     pub world: World,
     pub script: Script,
+    /// The gate's rules; none where whoever tries out wants to see every message at once.
+    pub rules: Option<GateRules>,
     /// Inputs the run may take: at most [`INPUTS_MAX`].
     pub inputs_max: usize,
 }
@@ -127,7 +130,7 @@ pub struct DryEffect {
 pub enum DryOutcome {
     /// It would be carried out.
     Done,
-    /// The script lets it fail.
+    /// It fails, as the script says or because it cannot be done.
     Failed,
     /// Nobody could say whether it was carried out.
     Unknown,

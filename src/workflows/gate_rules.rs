@@ -154,6 +154,13 @@ pub fn judge(facts: &GateFacts<'_>, rules: &GateRules) -> Verdict {
     })
 }
 
+/// Whether a fact of this kind is something the person did: wrote, answered, or called.
+#[must_use]
+pub fn is_heard(kind: &str, data: &Value) -> bool {
+    let is_inbound = data.get("direction").and_then(Value::as_str) == Some("inbound");
+    matches!(kind, "sms.received" | "survey.answered") || (kind.starts_with("call.") && is_inbound)
+}
+
 /// Judges an effect that a cap leaves no room for.
 #[must_use]
 pub fn judge_full(full: &FullCap, rules: &GateRules) -> Verdict {

@@ -1,5 +1,7 @@
 //! Backtests: what an edited workflow would have sent for what really happened, beside the published one.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,7 +97,9 @@ pub async fn backtest_workflow(
     let _turn = AT_ONCE.try_acquire().map_err(|_| ApiError::Busy)?;
     let event = edited.definition().trigger.kind.clone();
     let cases = cases(&context, caller.account_id, &event, limit).await?;
-    let result = tokio::task::spawn_blocking(move || backtest(id, published.as_ref(), &edited, &cases))
+    let rules = Arc::clone(&context.gate_rules);
+    let played = move || backtest(id, published.as_ref(), &edited, Some(&rules), &cases);
+    let result = tokio::task::spawn_blocking(played)
         .await
         .map_err(|error| ApiError::Internal(Box::new(error)))?;
     Ok(Json(BacktestView {

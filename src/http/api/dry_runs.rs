@@ -27,6 +27,7 @@ use crate::{
         AccountFacts, Definition, Plan, World,
         clockwork::{Clock, clock_of},
         dry_run::{DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
+        gate_rules::GateRules,
         samples, trigger,
     },
 };
@@ -55,6 +56,8 @@ pub struct DryRunOrder {
     /// When it begins; now when left out.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
+    /// Whether the gate's rules hold (opt-out, consent, quiet hours); true when left out.
+    gate: Option<bool>,
     /// How the effects of a node are answered, and what happens meanwhile.
     script: Script,
 }
@@ -136,6 +139,10 @@ pub async fn dry_run_workflow(
         trigger: trigger::value_of(&scene.observation),
         world: scene.world,
         script: order.script,
+        rules: order
+            .gate
+            .unwrap_or(true)
+            .then(|| GateRules::clone(&context.gate_rules)),
         inputs_max: INPUTS_MAX,
     };
     // Bounded, but it may take a while: not on a thread that serves others.

@@ -11,9 +11,11 @@ use super::{
 use crate::{
     domain::{ids::ObservationId, observation::Observation, run::RunStatus, time::Timestamp, tokens::Tokens},
     workflows::{
-        effect::{Command, Effect, Request},
+        definition::Audience,
+        effect::{Command, Effect, Errand, Recipient, Request},
+        gate_rules::{GateFacts, Refusal, Verdict, is_heard, judge},
         history,
-        input::{Failure, Finding, Input},
+        input::{Failure, FailureKind, Finding, Input},
         journal::{Entry, JournalEntry},
         plan::Plan,
         prices,
@@ -38,6 +40,8 @@ pub(super) struct Stage<'a> {
     answers: VecDeque<Input>,
     /// Events whose time is known, and those that wait for the run to come to a node: by place in the script.
     due_events: BTreeMap<usize, Timestamp>,
+    /// When the person last wrote or called.
+    last_heard: Option<Timestamp>,
     inputs: usize,
 }
 
@@ -65,6 +69,8 @@ impl<'a> Stage<'a> {
             .filter(|(_, event)| event.once_at.is_none())
             .map(|(place, event)| (place, world.now.plus(event.after)))
             .collect();
+        let kind = trial.trigger["type"].as_str().unwrap_or_default();
+        let last_heard = is_heard(kind, &trial.trigger["data"]).then_some(world.now);
         Self {
             plan,
             trial,
@@ -77,6 +83,7 @@ impl<'a> Stage<'a> {
             timers: BTreeMap::new(),
             answers: VecDeque::new(),
             due_events,
+            last_heard,
             inputs: 0,
         }
     }
@@ -96,6 +103,10 @@ impl<'a> Stage<'a> {
                 Some((at, Next::Happen(place))) => {
                     self.world.now = self.world.now.max(at);
                     self.due_events.remove(&place);
+                    let event = &self.trial.script.events[place];
+                    if is_heard(event.kind.as_str(), &event.data) {
+                        self.last_heard = Some(self.world.now);
+                    }
                     self.give(self.observation(place));
                 }
                 None => break,
@@ -198,9 +209,72 @@ impl<'a> Stage<'a> {
         });
     }
 
+    /// Asks the gate as a real effect would. Returns whether it may go; else the run has its answer.
+    fn passes(&mut self, effect: &Effect, request: &Value) -> bool {
+        let errand = effect.request.errand();
+        let Some(rules) = &self.trial.rules else {
+            return true;
+        };
+        if effect.audience == Audience::Staff || errand == Errand::House {
+            return true;
+        }
+        let facts = GateFacts {
+            now: self.world.now,
+            channel: errand.channel(),
+            lead: self
+                .world
+                .lead
+                .as_ref()
+                .filter(|lead| effect.lead_id == Some(lead.id)),
+            to: match errand.recipient() {
+                Some(Recipient::Phone(number)) => Some(number),
+                Some(Recipient::Email(_)) | None => None,
+            },
+            window: effect.window.as_deref(),
+            last_heard: self.last_heard,
+        };
+        let (key, attempt) = (effect.key.clone(), effect.attempt);
+        let (outcome, reason, answer) = match judge(&facts, rules) {
+            Verdict::Go(pass) => {
+                let gate = pass.shown(None);
+                self.answers.push_back(Input::Judged { key, attempt, gate });
+                return true;
+            }
+            Verdict::Hold { until, reason } => {
+                let held = Input::EffectHeld {
+                    key,
+                    attempt,
+                    until,
+                    reason: reason.clone(),
+                };
+                (DryOutcome::Held, reason, held)
+            }
+            Verdict::Refuse(Refusal { code, message }) => {
+                let failure = Failure {
+                    kind: FailureKind::Permanent,
+                    code: code.to_owned(),
+                    message: message.clone(),
+                    retry_after: None,
+                };
+                let refused = Input::EffectFailed {
+                    key,
+                    attempt,
+                    failure,
+                };
+                (DryOutcome::Refused, message, refused)
+            }
+        };
+        self.show(effect, request.clone(), (outcome, Some(reason)), Tokens::ZERO);
+        self.answers.push_back(answer);
+        false
+    }
+
     /// Answers an effect by the script, or with a sample.
     fn act(&mut self, effect: &Effect) {
         let request = serde_json::to_value(&effect.request).unwrap_or_default();
+        if !self.passes(effect, &request) {
+            return;
+        }
         let (key, attempt) = (effect.key.clone(), effect.attempt);
         let failure = match self.trial.script.answers.get(&effect.node) {
             Some(Answer::Unknown) => {

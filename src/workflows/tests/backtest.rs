@@ -67,12 +67,8 @@ fn plan(filter: &str, text: &str, settings: &Value) -> Plan {
 }
 
 fn compare(published: Option<&Plan>, edited: &Plan, cases: &[Case]) -> Backtest {
-    backtest(
-        WorkflowId::derived(START, &[b"workflow"]),
-        published,
-        edited,
-        cases,
-    )
+    let workflow_id = WorkflowId::derived(START, &[b"workflow"]);
+    backtest(workflow_id, published, edited, None, cases)
 }
 
 #[test]

@@ -13,14 +13,20 @@ use crate::{
     },
     workflows::{
         AccountFacts, Plan, World,
+        calendar::zone,
         dry_run::{DryOutcome, DryRun, INPUTS_MAX, Script, Trial, dry_run},
+        gate_rules::{GateRules, WhenCapped},
     },
 };
 
 fn play(definition: &Value, script: Value) -> DryRun {
+    play_with(definition, script, |_| ())
+}
+
+fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial)) -> DryRun {
     let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
     let account_id = AccountId::derived(START, &[b"account"]);
-    let trial = Trial {
+    let mut trial = Trial {
         workflow_id: WorkflowId::derived(START, &[b"workflow"]),
         version: 1,
         run_id: RunId::derived(START, &[b"run"]),
@@ -36,8 +42,10 @@ fn play(definition: &Value, script: Value) -> DryRun {
             call: None,
         },
         script: serde_json::from_value::<Script>(script).expect("a script"),
+        rules: None,
         inputs_max: INPUTS_MAX,
     };
+    change(&mut trial);
     dry_run(&plan, &trial)
 }
 
@@ -140,4 +148,62 @@ fn an_endless_workflow_is_cut_and_says_so() {
         "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "pause"}]});
     let run = play(&definition, json!({}));
     assert!(run.error.is_some_and(|error| error.contains("goes no further")));
+}
+
+/// The rules of a gate that is quiet from nine to eight.
+fn rules() -> GateRules {
+    let quiet = serde_json::from_value(json!(["21:00", "08:00"])).expect("quiet hours");
+    GateRules {
+        quiet_hours: Some(quiet),
+        zone: zone("America/New_York").expect("a zone"),
+        require_consent: false,
+        reply_within: Duration::ZERO,
+        caps_replies: true,
+        when_capped: WhenCapped::Refuse,
+    }
+}
+
+#[test]
+fn quiet_hours_hold_a_message_until_the_morning_and_the_run_goes_on_from_there() {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "hello", "type": "send_sms", "params": {"body": "Hi"}}],
+        "edges": [{"from": "trigger", "to": "hello"}]});
+    let late = |trial: &mut Trial| {
+        trial.world.now = "2026-11-24T03:30:00Z".parse().expect("half past ten in New York");
+        if let Some(lead) = &mut trial.world.lead {
+            lead.timezone = Some("America/New_York".to_owned());
+        }
+        trial.rules = Some(rules());
+    };
+    let run = play_with(&definition, json!({}), late);
+    assert_eq!(run.status, RunStatus::Completed);
+    let outcomes: Vec<_> = run.effects.iter().map(|effect| effect.outcome).collect();
+    assert_eq!(outcomes, [DryOutcome::Held, DryOutcome::Done]);
+    assert_eq!(
+        run.effects[1].at.to_string(),
+        "2026-11-24T13:00:00.000Z",
+        "eight in New York"
+    );
+    assert_eq!(run.waits.len(), 1);
+    assert!(run.path[0].effect.is_some());
+}
+
+#[test]
+fn the_gate_refuses_what_the_person_does_not_want_and_the_error_port_is_taken() {
+    let run = play_with(&thirty_days(), json!({}), |trial| {
+        trial.rules = Some(rules());
+        if let Some(lead) = &mut trial.world.lead {
+            lead.opted_out = true;
+        }
+    });
+    let outcomes: Vec<_> = run
+        .effects
+        .iter()
+        .map(|effect| (effect.node.as_str(), effect.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("hello", DryOutcome::Refused), ("task", DryOutcome::Done)]
+    );
+    assert_eq!(run.tokens, Tokens::from_thousandths(500));
 }

@@ -88,6 +88,7 @@ impl Played {
             trigger: trigger::value_of(&observation),
             world,
             script: serde_json::from_value::<Script>(self.script).expect("a script"),
+            rules: None,
             inputs_max: INPUTS_MAX,
         };
         dry_run(&plan, &trial)
