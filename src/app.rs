@@ -101,6 +101,8 @@ impl App {
             is_live,
             twilio: settings.twilio.clone(),
             slack: settings.slack.clone(),
+            email: settings.email.clone(),
+            sendgrid: settings.sendgrid.clone(),
             security: settings.security.clone(),
             public_url: settings.server.public_url.clone(),
             master_key: master_key.clone(),

@@ -16,7 +16,7 @@ use crate::{
     },
     domain::secret::Secret,
     http::HttpSettings,
-    integrations::{SecuritySettings, SlackSettings, twilio::TwilioSettings},
+    integrations::{EmailSettings, SecuritySettings, SendgridSettings, SlackSettings, twilio::TwilioSettings},
 };
 
 /// The defaults, with every key explained.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     pub twilio: TwilioSettings,
     pub slack: SlackSettings,
+    pub email: EmailSettings,
+    pub sendgrid: SendgridSettings,
     pub asr: AsrSettings,
     pub calls: CallsSettings,
     pub effects: EffectsSettings,

@@ -14,6 +14,21 @@ pub fn normal(text: &str) -> Option<String> {
     (is_plain && is_formed && email.chars().count() <= ADDRESS_CHARS_MAX).then_some(email)
 }
 
+/// Reads addresses separated by commas into their normal form.
+///
+/// # Errors
+/// The first part that is no address; an empty text when there is none at all.
+pub fn normal_list(text: &str) -> Result<Vec<String>, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let addresses: Vec<String> = parts
+        .map(|part| normal(part).ok_or_else(|| part.to_owned()))
+        .collect::<Result<_, _>>()?;
+    if addresses.is_empty() {
+        return Err(String::new());
+    }
+    Ok(addresses)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

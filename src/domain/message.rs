@@ -12,8 +12,16 @@ use super::{
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     Sms,
+    Email,
     Slack,
     Webhook,
+    Zapier,
+    /// An entry in a calendar, as the outbox records it.
+    Calendar,
+    /// A row of a sheet, as the outbox records it.
+    Sheet,
+    /// A credit or a coupon, as the outbox records it.
+    Stripe,
 }
 
 /// Which way a message went.
@@ -48,9 +56,9 @@ pub struct Message {
     pub account_id: AccountId,
     pub channel: Channel,
     pub direction: Direction,
-    /// The sender: a phone number, a bot, or empty.
+    /// The sender: a phone number, an e-mail address, a bot, or empty.
     pub from: String,
-    /// The receiver: a phone number, a channel or a URL.
+    /// The receiver: a phone number, e-mail addresses, a channel, a URL, a document, a customer.
     pub to: String,
     pub body: String,
     pub status: MessageStatus,

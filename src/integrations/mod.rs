@@ -12,16 +12,19 @@ pub mod port;
 pub mod probe;
 pub mod routing;
 
+pub mod email;
 pub mod lead_records;
 pub mod outbox;
 pub mod records;
 pub mod slack;
 pub mod twilio;
+pub mod unconnected;
 pub mod webhook;
 pub mod webhook_signature;
 
 #[cfg(test)]
 mod tests;
 
+pub use email::{EmailSettings, SendgridSettings};
 pub use routing::{Parts, call_probe, effect_port};
 pub use settings::{SecuritySettings, SlackSettings};

@@ -59,30 +59,14 @@ fn output(effect: &Effect) -> serde_json::Value {
 /// no sender.
 #[must_use]
 pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<Message> {
-    let (channel, from, to, body) = match &effect.request {
-        Request::SendSms {
-            to,
-            body,
-            from: sender,
-        } => {
-            let from = sender.as_ref().map_or(from, |sender| sender.as_str());
-            (Channel::Sms, from, to.as_str(), body.clone())
-        }
-        Request::SlackMessage { channel, text } => (Channel::Slack, from, channel.as_str(), text.clone()),
-        Request::WebhookRequest { url, body, .. } => (Channel::Webhook, from, url.as_str(), body.to_string()),
-        Request::CreateTask { .. }
-        | Request::RaiseAlert { .. }
-        | Request::EditLead { .. }
-        | Request::FindLeads { .. }
-        | Request::RunWorkflow { .. } => return None,
-    };
+    let (channel, sender, to, body) = form_of(&effect.request)?;
     Some(Message {
         id: effect.message_id(),
         account_id: effect.account_id,
         channel,
         direction: Direction::Outbound,
-        from: from.to_owned(),
-        to: to.to_owned(),
+        from: sender.unwrap_or_else(|| from.to_owned()),
+        to,
         body,
         status,
         provider_id: None,
@@ -91,5 +75,43 @@ pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<
         run_id: Some(effect.run_id),
         created_at: effect.planned_at,
         updated_at: effect.planned_at,
+    })
+}
+
+/// Channel, sender where the request names one, receiver and text of what a request sends.
+fn form_of(request: &Request) -> Option<(Channel, Option<String>, String, String)> {
+    Some(match request {
+        Request::SendSms { to, body, from } => {
+            let from = from.as_ref().map(|from| from.as_str().to_owned());
+            (Channel::Sms, from, to.as_str().to_owned(), body.clone())
+        }
+        Request::SendEmail(email) => {
+            let body = format!("{}\n\n{}", email.subject, email.text);
+            (Channel::Email, None, email.to.join(", "), body)
+        }
+        Request::SlackMessage { channel, text } => (Channel::Slack, None, channel.clone(), text.clone()),
+        Request::WebhookRequest { url, body, .. } => (Channel::Webhook, None, url.clone(), body.to_string()),
+        Request::ZapierHook { url, body } => (Channel::Zapier, None, url.clone(), body.to_string()),
+        Request::CalendarEvent(event) => {
+            let calendar = event.calendar.clone().unwrap_or_else(|| "primary".to_owned());
+            (Channel::Calendar, None, calendar, json!(event).to_string())
+        }
+        Request::SheetRow(row) => {
+            let cells = json!(row.cells).to_string();
+            (Channel::Sheet, None, row.spreadsheet.clone(), cells)
+        }
+        Request::StripeCredit(credit) => {
+            let body = json!(credit).to_string();
+            (Channel::Stripe, None, credit.customer.clone(), body)
+        }
+        Request::StripeCoupon(coupon) => {
+            let body = json!(coupon).to_string();
+            (Channel::Stripe, None, coupon.name.clone(), body)
+        }
+        Request::CreateTask { .. }
+        | Request::RaiseAlert { .. }
+        | Request::EditLead { .. }
+        | Request::FindLeads { .. }
+        | Request::RunWorkflow { .. } => return None,
     })
 }

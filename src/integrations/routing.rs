@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 
 use super::{
-    SecuritySettings, SlackSettings,
+    EmailSettings, SecuritySettings, SendgridSettings, SlackSettings,
     address_guard::{AllowList, AllowListError},
     client::{ClientError, HttpClient},
+    email::{self, Email},
     lead_records::LeadRecords,
     outbox::Outbox,
     port::{EffectOutcome, EffectPort},
@@ -15,6 +16,7 @@ use super::{
     records::Records,
     slack::{self, Slack},
     twilio::{TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
+    unconnected::Unconnected,
     webhook::Webhooks,
 };
 use crate::{
@@ -30,6 +32,8 @@ pub struct Parts {
     pub is_live: bool,
     pub twilio: TwilioSettings,
     pub slack: SlackSettings,
+    pub email: EmailSettings,
+    pub sendgrid: SendgridSettings,
     pub security: SecuritySettings,
     /// Where providers reach this server, without a slash at its end.
     pub public_url: String,
@@ -45,6 +49,8 @@ pub enum SetupError {
     Twilio(#[from] rest::BaseError),
     #[error(transparent)]
     Slack(#[from] slack::BaseError),
+    #[error(transparent)]
+    Email(#[from] email::SetupError),
 }
 
 impl From<AllowListError> for SetupError {
@@ -86,6 +92,12 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
     let house = House::new(&parts.store);
     let http = HttpClient::new(parts.security.allow_private_targets.parse()?)?;
     let rest = TwilioRest::new(http.clone(), &parts.twilio)?;
+    let email: Arc<dyn EffectPort> = Arc::new(Email::new(
+        http.clone(),
+        parts.store.clone(),
+        &parts.email,
+        &parts.sendgrid,
+    )?);
     let sms: Arc<dyn EffectPort> = Arc::new(TwilioSms::new(
         rest,
         parts.store,
@@ -101,7 +113,11 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
     Ok(each(|provider| match provider {
         Provider::Sms => Arc::clone(&sms),
         Provider::Slack => Arc::clone(&slack),
-        Provider::Webhook => Arc::clone(&webhooks),
+        Provider::Webhook | Provider::Zapier => Arc::clone(&webhooks),
+        Provider::Email => Arc::clone(&email),
+        Provider::Calendar => unconnected("Google Calendar", "google_calendar"),
+        Provider::Sheets => unconnected("Google Sheets", "google_sheets"),
+        Provider::Stripe => unconnected("Stripe", "stripe"),
         // Runs are started by the runs themselves; what comes here is refused.
         Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
@@ -113,11 +129,22 @@ fn nothing_leaves(store: &Store) -> Ports {
     let house = House::new(store);
     let outbox: Arc<dyn EffectPort> = Arc::new(Outbox { store: store.clone() });
     each(|provider| match provider {
-        Provider::Sms | Provider::Slack | Provider::Webhook => Arc::clone(&outbox),
+        Provider::Sms
+        | Provider::Email
+        | Provider::Slack
+        | Provider::Webhook
+        | Provider::Zapier
+        | Provider::Calendar
+        | Provider::Sheets
+        | Provider::Stripe => Arc::clone(&outbox),
         // Runs are started by the runs themselves; what comes here is refused.
         Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
     })
+}
+
+fn unconnected(name: &'static str, service: &'static str) -> Arc<dyn EffectPort> {
+    Arc::new(Unconnected { name, service })
 }
 
 fn each(port_of: impl Fn(Provider) -> Arc<dyn EffectPort>) -> Ports {

@@ -1,4 +1,4 @@
-//! Requests to addresses that users give: webhooks.
+//! Requests to addresses that users give: webhooks, and Zapier's hooks.
 //!
 //! Every attempt carries the same `Idempotency-Key` and is signed, so the receiver can drop a repeat and trust the sender. What
 //! is in doubt is simply sent again by the run.
@@ -45,14 +45,16 @@ pub struct Webhooks {
 #[async_trait]
 impl EffectPort for Webhooks {
     async fn execute(&self, effect: &Effect) -> EffectOutcome {
-        let Request::WebhookRequest {
-            method,
-            url,
-            headers,
-            body,
-        } = &effect.request
-        else {
-            return EffectOutcome::permanent("no_webhook", "only webhooks are sent here");
+        let none = BTreeMap::new();
+        let (method, url, headers, body) = match &effect.request {
+            Request::WebhookRequest {
+                method,
+                url,
+                headers,
+                body,
+            } => (*method, url, headers, body),
+            Request::ZapierHook { url, body } => (HttpMethod::Post, url, &none, body),
+            _ => return EffectOutcome::permanent("no_webhook", "only webhooks are sent here"),
         };
         let Ok(url) = Url::parse(url) else {
             return EffectOutcome::permanent("bad_url", format!("`{url}` is not an address"));
@@ -63,7 +65,7 @@ impl EffectPort for Webhooks {
                 return EffectOutcome::permanent("bad_header", format!("the header `{name}` cannot be set"));
             }
         };
-        let request = match self.http.given(verb(*method), url) {
+        let request = match self.http.given(verb(method), url) {
             Ok(request) => request.headers(headers),
             Err(refused) => return EffectOutcome::permanent("private_address", refused.to_string()),
         };

@@ -111,7 +111,7 @@ impl<'a> Mover<'a> {
                 self.replace(&token, TokenState::LookingUp(Box::new(effect)));
             }
             (Next::Resend, Some(at)) => self.retry_at(&token, effect, at),
-            (Next::Resend | Next::GiveUp | Next::Done | Next::Ask, _) => {
+            (Next::Resend | Next::GiveUp | Next::Done | Next::Ask | Next::Skip, _) => {
                 self.give_up_or_ask(&token, effect, planned, message);
             }
         }
@@ -141,6 +141,7 @@ impl<'a> Mover<'a> {
                 match next {
                     Next::Resend if resend => self.again(&token, effect, 0),
                     Next::Ask => self.ask(&token, effect, "it was looked up and not found".to_owned()),
+                    Next::Skip => self.leave(&token, PORT_OK, json!({"skipped": true}), None),
                     Next::Resend | Next::GiveUp | Next::Done | Next::LookUp => {
                         self.fail_token(&token, "not_carried_out", "it was looked up and not found");
                     }

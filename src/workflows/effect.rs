@@ -4,10 +4,14 @@
 //! first byte is sent and can settle it after a crash without the run. Its key is derived from run, node, visit and
 //! ordinal: a repeated step computes the same one, and a further attempt keeps it.
 
+mod wanted;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use wanted::{CalendarEvent, Cells, Coupon, CouponLife, Credit, Discount, EmailMessage, SheetRow};
 
 use super::definition::{Audience, QuietHours};
 use crate::domain::{
@@ -133,6 +137,7 @@ pub enum Request {
         /// The words, score and rule that led to it.
         evidence: Value,
     },
+    SendEmail(EmailMessage),
     /// Changes the lead.
     EditLead { edit: LeadEdit },
     /// Lists the leads that are like this, oldest first.
@@ -154,6 +159,15 @@ pub enum Request {
         /// How many runs have started one another down to it.
         depth: u8,
     },
+    /// A post to one of Zapier's hooks.
+    ZapierHook {
+        url: String,
+        body: Value,
+    },
+    CalendarEvent(CalendarEvent),
+    SheetRow(SheetRow),
+    StripeCredit(Credit),
+    StripeCoupon(Coupon),
 }
 
 /// Where a request goes: what the gate, the rates and the circuit breakers ask about it.
@@ -253,24 +267,34 @@ impl HttpMethod {
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
     Sms,
+    Email,
     Slack,
     Task,
     Alert,
     Lead,
     Webhook,
     Workflow,
+    Zapier,
+    Calendar,
+    Sheets,
+    Stripe,
 }
 
 impl Provider {
     /// Every provider there is.
     pub const ALL: &'static [Self] = &[
         Self::Sms,
+        Self::Email,
         Self::Slack,
         Self::Task,
         Self::Alert,
         Self::Lead,
         Self::Webhook,
         Self::Workflow,
+        Self::Zapier,
+        Self::Calendar,
+        Self::Sheets,
+        Self::Stripe,
     ];
 }
 
@@ -278,12 +302,17 @@ impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sms => "sms",
+            Self::Email => "email",
             Self::Slack => "slack",
             Self::Task => "task",
             Self::Alert => "alert",
             Self::Lead => "lead",
             Self::Webhook => "webhook",
             Self::Workflow => "workflow",
+            Self::Zapier => "zapier",
+            Self::Calendar => "calendar",
+            Self::Sheets => "sheets",
+            Self::Stripe => "stripe",
         })
     }
 }
@@ -298,6 +327,8 @@ pub enum InDoubt {
     Ask,
     /// It counts as failed and is not sent again.
     Drop,
+    /// The run goes on as if it had been sent, and it is not sent again.
+    Skip,
 }
 
 impl Effect {
@@ -318,12 +349,17 @@ impl Effect {
     pub const fn provider(&self) -> Provider {
         match self.request {
             Request::SendSms { .. } => Provider::Sms,
+            Request::SendEmail(_) => Provider::Email,
             Request::SlackMessage { .. } => Provider::Slack,
             Request::CreateTask { .. } => Provider::Task,
             Request::RaiseAlert { .. } => Provider::Alert,
             Request::EditLead { .. } | Request::FindLeads { .. } => Provider::Lead,
             Request::WebhookRequest { .. } => Provider::Webhook,
             Request::RunWorkflow { .. } => Provider::Workflow,
+            Request::ZapierHook { .. } => Provider::Zapier,
+            Request::CalendarEvent(_) => Provider::Calendar,
+            Request::SheetRow(_) => Provider::Sheets,
+            Request::StripeCredit(_) | Request::StripeCoupon(_) => Provider::Stripe,
         }
     }
 

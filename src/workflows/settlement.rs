@@ -29,6 +29,8 @@ pub enum Next {
     GiveUp,
     /// A person decides.
     Ask,
+    /// The run goes on as if it had been carried out.
+    Skip,
 }
 
 /// Fewest attempts an effect in doubt gets, whatever the node's retry policy says: a policy of one attempt speaks of
@@ -39,13 +41,21 @@ pub const IN_DOUBT_ATTEMPTS_MIN: u32 = 3;
 #[must_use]
 pub const fn settlement(request: &Request) -> Settlement {
     match request {
-        Request::SendSms { .. } | Request::SlackMessage { .. } => Settlement::LookUp,
+        Request::SendSms { .. }
+        | Request::SendEmail(_)
+        | Request::SlackMessage { .. }
+        | Request::SheetRow(_) => Settlement::LookUp,
         Request::CreateTask { .. }
         | Request::RaiseAlert { .. }
         | Request::EditLead { .. }
         | Request::FindLeads { .. }
         | Request::WebhookRequest { .. }
-        | Request::RunWorkflow { .. } => Settlement::Repeat,
+        | Request::RunWorkflow { .. }
+        | Request::ZapierHook { .. }
+        // An event's id and Stripe's keys are derived from the effect's key.
+        | Request::CalendarEvent(_)
+        | Request::StripeCredit(_)
+        | Request::StripeCoupon(_) => Settlement::Repeat,
     }
 }
 
@@ -66,6 +76,7 @@ pub fn after_look_up(effect: &Effect, finding: &Finding, retry: &RetryPolicy) ->
         (Finding::Present { .. }, _) => Next::Done,
         (Finding::Absent, InDoubt::Resend) if may_resend(effect, retry) => Next::Resend,
         (Finding::Absent, InDoubt::Resend | InDoubt::Drop) => Next::GiveUp,
+        (Finding::Absent, InDoubt::Skip) => Next::Skip,
         (Finding::Absent, InDoubt::Ask) | (Finding::CannotTell { .. }, _) => Next::Ask,
     }
 }

@@ -29,13 +29,18 @@ use crate::{
     },
     integrations::{
         client::HttpClient,
+        email::{EmailProvider, EmailSettings, SendgridSettings},
         twilio::{Routing, TwilioRest, TwilioSettings, TwilioSms},
     },
     store::{
         Store,
         sqlite::{self, SqliteGuard},
     },
-    workflows::{Effect, Request, definition::Audience, effect::InDoubt},
+    workflows::{
+        Effect, Request,
+        definition::Audience,
+        effect::{EmailMessage, InDoubt},
+    },
 };
 
 /// One request as it arrived.
@@ -285,4 +290,34 @@ pub(super) fn taken(sid: &str, body: &str, date_created: &str) -> Value {
         "sid": sid, "status": "queued", "body": body, "num_segments": "1", "date_created": date_created,
         "date_sent": null, "error_code": null, "from": "+14155550100", "to": "+14155550199",
     })
+}
+
+/// E-mail that is not set up.
+pub(super) fn no_email() -> EmailSettings {
+    EmailSettings {
+        provider: EmailProvider::Auto,
+        smtp_url: Secret::new(String::new()),
+        smtp_ca_file: String::new(),
+        from: "Acme <hello@acme.example>".to_owned(),
+    }
+}
+
+pub(super) fn no_sendgrid() -> SendgridSettings {
+    SendgridSettings {
+        api_key: Secret::new(String::new()),
+        api_base: "https://api.sendgrid.com".to_owned(),
+    }
+}
+
+/// An e-mail to Ann.
+pub(super) fn email(node: &str, to: &str) -> Effect {
+    let message = EmailMessage {
+        to: vec![to.to_owned()],
+        cc: Vec::new(),
+        reply_to: Some("desk@acme.example".to_owned()),
+        subject: "Grüße from Acme".to_owned(),
+        text: "Hello Ann\n.\nBye".to_owned(),
+        html: Some("<p>Hello Ann</p>".to_owned()),
+    };
+    effect(node, Request::SendEmail(message))
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::fake::{Fake, Kept, account, effect, kept, planned_at, sms, twilio_settings};
+use super::fake::{
+    Fake, Kept, account, effect, email, kept, no_email, no_sendgrid, planned_at, sms, twilio_settings,
+};
 use crate::{
     domain::{alert::Severity, message::MessageStatus, secret::Secret, task::Priority},
     integrations::{
@@ -10,12 +12,19 @@ use crate::{
         port::{EffectOutcome, EffectPort},
     },
     store::PageRequest,
-    workflows::{Effect, Finding, Request, effect::HttpMethod},
+    workflows::{
+        Effect, FailureKind, Finding, Request,
+        effect::{CalendarEvent, Cells, Coupon, CouponLife, Credit, Discount, HttpMethod, SheetRow},
+    },
 };
 
 /// The way out when nothing may leave; every provider's address is a server that would notice.
 fn outbox(kept: &Kept, fake: &Fake) -> std::sync::Arc<dyn EffectPort> {
-    let parts = Parts {
+    effect_port(parts(kept, fake)).expect("nothing is wrong with it")
+}
+
+fn parts(kept: &Kept, fake: &Fake) -> Parts {
+    Parts {
         store: kept.store.clone(),
         is_live: false,
         twilio: twilio_settings(&fake.base),
@@ -23,17 +32,18 @@ fn outbox(kept: &Kept, fake: &Fake) -> std::sync::Arc<dyn EffectPort> {
             api_base: fake.base.clone(),
             bot_token: Secret::new("xoxb-1".to_owned()),
         },
+        email: no_email(),
+        sendgrid: no_sendgrid(),
         security: SecuritySettings {
             master_key: Secret::new(String::new()),
             allow_private_targets: "127.0.0.1".to_owned(),
         },
         public_url: "https://calls.example.com".to_owned(),
         master_key: Secret::new("00".repeat(32)),
-    };
-    effect_port(parts).expect("nothing is wrong with it")
+    }
 }
 
-fn everything(fake: &Fake) -> [Effect; 5] {
+fn everything(fake: &Fake) -> Vec<Effect> {
     let task = Request::CreateTask {
         title: "Call Ann".to_owned(),
         notes: String::new(),
@@ -56,13 +66,84 @@ fn everything(fake: &Fake) -> [Effect; 5] {
         channel: "#managers".to_owned(),
         text: "Help!".to_owned(),
     };
-    [
+    let mut all = connected();
+    all.extend([
         sms("a"),
+        email("m", "ann@example.com"),
+        effect(
+            "z",
+            Request::ZapierHook {
+                url: fake.base.clone(),
+                body: json!({"a": 1}),
+            },
+        ),
         effect("b", slack),
         effect("c", hook),
         effect("d", task),
         effect("e", alert),
+    ]);
+    all
+}
+
+/// What needs a service that somebody has to connect first.
+fn connected() -> Vec<Effect> {
+    let entry = CalendarEvent {
+        calendar: None,
+        title: "Visit".to_owned(),
+        starts_at: planned_at(),
+        ends_at: planned_at().plus(std::time::Duration::from_secs(1_800)),
+        description: String::new(),
+        location: String::new(),
+        attendees: Vec::new(),
+    };
+    let row = SheetRow {
+        spreadsheet: "1aB".to_owned(),
+        sheet: None,
+        cells: Cells::InOrder(vec![json!("Ann"), json!(5)]),
+    };
+    let credit = Credit {
+        customer: "ann@example.com".to_owned(),
+        amount: 5_000,
+        currency: "usd".to_owned(),
+        reason: String::new(),
+    };
+    let coupon = Coupon {
+        discount: Discount::Percent(10.0),
+        lasts: CouponLife::Once,
+        name: "10 % off".to_owned(),
+        redemptions_max: Some(1),
+        redeem_by: None,
+    };
+    vec![
+        effect("f", Request::CalendarEvent(entry)),
+        effect("g", Request::SheetRow(row)),
+        effect("h", Request::StripeCredit(credit)),
+        effect("i", Request::StripeCoupon(coupon)),
     ]
+}
+
+#[tokio::test]
+async fn a_service_that_nobody_connected_fails_for_good_and_says_what_to_connect() {
+    let (kept, fake) = (kept(), Fake::with([]).await);
+    let port = effect_port(Parts {
+        is_live: true,
+        ..parts(&kept, &fake)
+    })
+    .expect("nothing is wrong with it");
+    let services = ["google_calendar", "google_sheets", "stripe", "stripe"];
+    for (effect, service) in connected().iter().zip(services) {
+        let EffectOutcome::Rejected(failure) = port.execute(effect).await else {
+            panic!("nothing is connected")
+        };
+        assert_eq!(
+            (failure.kind, failure.code.as_str()),
+            (FailureKind::Permanent, "not_connected")
+        );
+        let place = format!("/api/integrations/{service}/connect");
+        assert!(failure.message.contains(&place), "{}", failure.message);
+        assert_eq!(port.settle(effect).await, Finding::Absent);
+    }
+    assert!(fake.asked().is_empty());
 }
 
 #[tokio::test]
@@ -86,7 +167,7 @@ async fn the_outbox_records_everything_once_and_sends_nothing() {
         .await
         .expect("read")
         .items;
-    assert_eq!(messages.len(), 3);
+    assert_eq!(messages.len(), 9);
     assert!(
         messages
             .iter()
@@ -124,6 +205,8 @@ fn a_wrong_setting_is_named() {
             api_base: "https://slack.com/api".to_owned(),
             bot_token: Secret::new(String::new()),
         },
+        email: no_email(),
+        sendgrid: no_sendgrid(),
         security: SecuritySettings {
             master_key: Secret::new(String::new()),
             allow_private_targets: allowed.to_owned(),

@@ -1,6 +1,10 @@
 //! Webhooks: what is sent, what answers mean, and addresses that are never called.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -209,4 +213,66 @@ async fn a_long_answer_is_cut() {
         panic!("{outcome:?}")
     };
     assert_eq!(output["body"].as_str().map(str::len), Some(256 * 1024));
+}
+
+/// Asks the standard's own library; `None`, saying so, where it cannot be had.
+fn judged(questions: &Value) -> Option<Vec<Value>> {
+    let mut child = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/webhook-oracle"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the script is in the repository");
+    let mut input = child.stdin.take().expect("it is piped");
+    let written = input.write_all(questions.to_string().as_bytes());
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    if output.status.code() == Some(77) {
+        eprintln!("skipped: the library of Standard Webhooks cannot be had on this machine");
+        return None;
+    }
+    assert!(
+        output.status.success() && written.is_ok(),
+        "scripts/webhook-oracle failed"
+    );
+    Some(serde_json::from_slice(&output.stdout).expect("a list"))
+}
+
+#[tokio::test]
+async fn the_standards_own_library_takes_our_signatures() {
+    let fake = Fake::with([answer(200, ""), answer(200, ""), answer(200, "")]).await;
+    let hook = Request::ZapierHook {
+        url: fake.base.clone(),
+        body: json!({"name": "Zoë"}),
+    };
+    let effects = [
+        post(&fake.base, json!({"text": "Grüße, \"Ann\""})),
+        post(&fake.base, Value::Null),
+        effect("zap", hook),
+    ];
+    for effect in &effects {
+        let outcome = sender(http()).execute(effect).await;
+        assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{outcome:?}");
+    }
+    let asked = fake.asked();
+    assert_eq!(asked[2].header("idempotency-key"), effects[2].key);
+    let secret = SigningSecret::of_account(&key(), account()).to_text();
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let mut questions: Vec<Value> = asked
+        .iter()
+        .map(|request| {
+            let headers: BTreeMap<_, _> = names
+                .into_iter()
+                .map(|name| (name, request.header(name)))
+                .collect();
+            json!({"secret": secret.expose(), "body": request.body, "headers": headers})
+        })
+        .collect();
+    let mut forged = questions[0].clone();
+    forged["body"] = json!("{}");
+    questions.push(forged);
+    let Some(answers) = judged(&json!(questions)) else {
+        return;
+    };
+    assert_eq!(answers[..3], [json!(true), json!(true), json!(true)]);
+    assert_ne!(answers[3], json!(true), "a forged body is refused");
 }

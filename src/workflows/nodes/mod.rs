@@ -2,6 +2,7 @@
 
 mod alert;
 mod assign_lead;
+mod calendar_event;
 mod condition;
 mod create_task;
 mod delay;
@@ -12,16 +13,21 @@ mod merge;
 mod registry;
 mod run_workflow;
 mod score_lead;
+mod send_email;
 mod send_sms;
+mod sheet_row;
 mod slack_message;
 mod source;
 mod split;
 mod stop;
+mod stripe_coupon;
+mod stripe_credit;
 mod switch;
 mod update_lead;
 mod values;
 mod wait_for;
 mod webhook;
+mod zapier;
 
 pub use find_leads::FOUND_MAX;
 pub use kind::{Action, Awaited, Entered, MergeMode, Node, NodeError, NodeKind, Pace, RunFacts, Scene, Wait};

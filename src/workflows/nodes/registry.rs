@@ -4,16 +4,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    alert::Alert, assign_lead::AssignLead, condition::ConditionKind, create_task::CreateTask, delay::Delay,
-    find_leads::FindLeads, for_each::ForEach, kind::NodeKind, merge::Merge, run_workflow::RunWorkflow,
-    score_lead::ScoreLead, send_sms::SendSms, slack_message::SlackMessage, split::SplitKind, stop::Stop,
-    switch::SwitchKind, update_lead::UpdateLead, wait_for::WaitFor, webhook::Webhook,
+    alert::Alert, assign_lead::AssignLead, calendar_event::CalendarEvent, condition::ConditionKind,
+    create_task::CreateTask, delay::Delay, find_leads::FindLeads, for_each::ForEach, kind::NodeKind,
+    merge::Merge, run_workflow::RunWorkflow, score_lead::ScoreLead, send_email::SendEmail, send_sms::SendSms,
+    sheet_row::SheetRow, slack_message::SlackMessage, split::SplitKind, stop::Stop,
+    stripe_coupon::StripeCoupon, stripe_credit::StripeCredit, switch::SwitchKind, update_lead::UpdateLead,
+    wait_for::WaitFor, webhook::Webhook, zapier::Zapier,
 };
 use crate::workflows::definition::Audience;
 
 /// Every kind, in the order a palette shows them.
 static KINDS: &[&dyn NodeKind] = &[
     &SendSms,
+    &SendEmail,
     &SlackMessage,
     &CreateTask,
     &Alert,
@@ -22,6 +25,11 @@ static KINDS: &[&dyn NodeKind] = &[
     &AssignLead,
     &FindLeads,
     &Webhook,
+    &Zapier,
+    &CalendarEvent,
+    &SheetRow,
+    &StripeCredit,
+    &StripeCoupon,
     &RunWorkflow,
     &Delay,
     &WaitFor,

@@ -1,5 +1,6 @@
 //! Tests of the core as a whole.
 
+mod acting_nodes;
 mod automations;
 mod backtest;
 mod calendar;
