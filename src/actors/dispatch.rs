@@ -58,7 +58,7 @@ impl Place {
                 };
                 (kind, from.map_or(sender, PhoneNumber::as_str))
             }
-            Errand::Service => (LaneKind::Service, ""),
+            Errand::Mail { .. } | Errand::Service => (LaneKind::Service, ""),
             Errand::Server { url } => (LaneKind::Server, host_of(url)),
             Errand::House => (LaneKind::House, ""),
         };

@@ -180,6 +180,8 @@ pub enum Errand<'a> {
         /// The number it is sent by, when the workflow names one.
         from: Option<&'a PhoneNumber>,
     },
+    /// To a person's mailbox; the first, where there are several.
+    Mail { to: &'a str },
     /// To people by a service that has no address of theirs in it.
     Service,
     /// To somebody's own server.
@@ -205,8 +207,15 @@ impl Request {
                 to,
                 from: from.as_ref(),
             },
-            Self::SlackMessage { .. } => Errand::Service,
-            Self::WebhookRequest { url, .. } => Errand::Server { url },
+            Self::SendEmail(email) => Errand::Mail {
+                to: email.to.first().map_or("", String::as_str),
+            },
+            Self::SlackMessage { .. }
+            | Self::CalendarEvent(_)
+            | Self::SheetRow(_)
+            | Self::StripeCredit(_)
+            | Self::StripeCoupon(_) => Errand::Service,
+            Self::WebhookRequest { url, .. } | Self::ZapierHook { url, .. } => Errand::Server { url },
             Self::CreateTask { .. }
             | Self::RaiseAlert { .. }
             | Self::EditLead { .. }
@@ -222,6 +231,7 @@ impl<'a> Errand<'a> {
     pub const fn channel(self) -> Option<ContactChannel> {
         match self {
             Self::Phone { channel, .. } => Some(channel),
+            Self::Mail { .. } => Some(ContactChannel::Email),
             Self::Service | Self::Server { .. } | Self::House => None,
         }
     }
@@ -231,6 +241,7 @@ impl<'a> Errand<'a> {
     pub const fn recipient(self) -> Option<Recipient<'a>> {
         match self {
             Self::Phone { to, .. } => Some(Recipient::Phone(to)),
+            Self::Mail { to } => Some(Recipient::Email(to)),
             Self::Service | Self::Server { .. } | Self::House => None,
         }
     }
