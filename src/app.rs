@@ -249,6 +249,27 @@ fn limits_of(settings: &Settings) -> Limits {
     }
 }
 
+/// Starts the effects behind their gate. `leads` is set once the leads have been started.
+async fn start_effects(
+    settings: &Settings,
+    store: &Store,
+    bus: &LocalBus,
+    port: Arc<dyn EffectPort>,
+    leads: &Arc<OnceLock<LeadsHandle>>,
+    root: &ActorRef<()>,
+) -> anyhow::Result<EffectsHandle> {
+    let kind = EffectsKind {
+        port,
+        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
+        limits: limits_of(settings),
+        sender: settings.twilio.from_number.clone(),
+        store: store.clone(),
+        bus: bus.clone(),
+        leads: Arc::clone(leads),
+    };
+    Ok(EffectsHandle::start(kind, root.get_cell()).await?)
+}
+
 async fn start_actors(
     settings: &Settings,
     store: &Store,
@@ -261,16 +282,7 @@ async fn start_actors(
     let timers = TimersHandle::start(root.get_cell()).await?;
     let leads_later = Arc::new(OnceLock::new());
     let facts_later = Arc::new(OnceLock::new());
-    let effects_kind = EffectsKind {
-        port,
-        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
-        limits: limits_of(settings),
-        sender: settings.twilio.from_number.clone(),
-        store: store.clone(),
-        bus: bus.clone(),
-        leads: Arc::clone(&facts_later),
-    };
-    let effects = EffectsHandle::start(effects_kind, root.get_cell()).await?;
+    let effects = start_effects(settings, store, bus, port, &facts_later, root).await?;
     let runs_later = Arc::new(OnceLock::new());
     let run_kind = RunKind {
         store: store.clone(),

@@ -9,6 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::{
     appending::world,
     leads::Subject,
+    loop_guard::{loop_closed_by, tell_cut},
     plans::Plans,
     residents::{Desk, Resident},
     runs::{RunError, RunsHandle, TriggeredStart, triggered_run_id},
@@ -193,6 +194,11 @@ impl LeadActor {
         if self.exists(observation, run_id).await? {
             return Ok(Routed::Wholly);
         }
+        if let Some(chain) = loop_closed_by(&self.kind.store, observation, row).await? {
+            tell_cut(&self.kind.store, &self.kind.bus, observation, row, &chain).await?;
+            tracing::warn!(workflow_id = %row.id, observation = %observation.id, "a loop was cut: no run was started");
+            return Ok(Routed::Wholly);
+        }
         match self.admission(observation, row, &plan).await? {
             Admission::Start => (),
             Admission::StartAfter(_) => return Ok(Routed::InPart),
@@ -277,6 +283,18 @@ impl LeadActor {
         Ok(())
     }
 
+    /// Whether a fact has not led to all it leads to. It may have been taken up before its message came; to route it again, on what
+    /// the lead has become meanwhile, could start what it never meant.
+    async fn is_unrouted(&self, observation: &Observation) -> Result<bool, RunError> {
+        let unrouted = self
+            .kind
+            .store
+            .observations
+            .unrouted_of(observation.account_id, observation.lead_id)
+            .await?;
+        Ok(unrouted.iter().any(|known| known.id == observation.id))
+    }
+
     /// Takes up what was kept but not wholly routed, oldest first.
     async fn take_up(&self, subject: Subject) -> Result<(), RunError> {
         let (account_id, lead_id) = match subject {
@@ -321,7 +339,11 @@ impl Actor for LeadActor {
     ) -> Result<(), ActorProcessingErr> {
         state.handled += 1;
         match message {
-            LeadMsg::Observed(observation) => self.route(&observation).await?,
+            LeadMsg::Observed(observation) => {
+                if self.is_unrouted(&observation).await? {
+                    self.route(&observation).await?;
+                }
+            }
             LeadMsg::Due(observation, workflow_id, reply) => {
                 let is_settled = self.start_due(&observation, workflow_id).await?;
                 // Nobody waits any more when the schedules gave up: they ask again.

@@ -16,6 +16,7 @@ mod kinship;
 mod lanes;
 pub mod lead;
 pub mod leads;
+mod loop_guard;
 mod pace;
 pub mod plans;
 pub mod residents;

@@ -107,6 +107,13 @@ pub trait RunStore: Send + Sync {
     async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead>;
     async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>>;
     async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>>;
+    /// Where the run's messages and calls to leads stand, for its page.
+    async fn contact_tally(
+        &self,
+        account_id: AccountId,
+        id: RunId,
+        now: Timestamp,
+    ) -> StoreResult<ContactTally>;
     async fn list(
         &self,
         account_id: AccountId,
@@ -123,6 +130,18 @@ pub trait RunStore: Send + Sync {
     async fn unparked(&self) -> StoreResult<Vec<RunId>>;
     /// Success and failure counts of a workflow's runs, for its history.
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts>;
+}
+
+/// How many of a run's effects for leads stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContactTally {
+    pub sent: u64,
+    pub held: u64,
+    pub refused: u64,
+    pub waiting: u64,
+    pub unknown: u64,
+    /// Sent within the minute before the question.
+    pub sent_last_minute: u64,
 }
 
 /// How a workflow's runs went.

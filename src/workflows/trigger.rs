@@ -10,13 +10,16 @@ use super::{
     scope::{Scope, World},
 };
 use crate::domain::{
-    ids::LeadId,
+    ids::{LeadId, RunId},
     observation::{EventType, Observation},
     time::Timestamp,
 };
 
 /// Evidence in an observation's data that is reached without `data.` too.
 const EVIDENCE: &[&str] = &["excerpt", "score"];
+
+/// Where a run's trigger keeps the run that led to it.
+const CAUSED_BY: &str = "caused_by";
 
 /// What a type of trigger takes besides `type` and `filter`.
 struct Takes {
@@ -60,6 +63,9 @@ pub fn value_of(observation: &Observation) -> Value {
     if let Some(lead_id) = observation.lead_id {
         value.insert("lead_id".to_owned(), json!(lead_id));
     }
+    if let Some(run_id) = observation.caused_by {
+        value.insert(CAUSED_BY.to_owned(), json!(run_id));
+    }
     for name in EVIDENCE {
         if let Some(evidence) = observation.data.get(*name).filter(|evidence| !evidence.is_null()) {
             value.insert((*name).to_owned(), evidence.clone());
@@ -67,6 +73,12 @@ pub fn value_of(observation: &Observation) -> Value {
     }
     value.insert("data".to_owned(), observation.data.clone());
     Value::Object(value)
+}
+
+/// Returns the run that led to the fact behind `trigger`, when one did.
+#[must_use]
+pub fn cause_of(trigger: &Value) -> Option<RunId> {
+    trigger.get(CAUSED_BY)?.as_str()?.parse().ok()
 }
 
 /// Returns what `trigger` is for a run that a person or the API starts with `data`.

@@ -15,6 +15,7 @@ pub mod me;
 pub mod messages;
 pub mod migrations;
 pub mod routes;
+pub mod run_progress;
 pub mod runs;
 pub mod tasks;
 pub mod tickets;

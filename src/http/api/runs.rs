@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use super::run_progress::{RunProgress, progress_of};
 use crate::{
     domain::{
         ids::{CallId, LeadId, RunId, WorkflowId},
@@ -97,6 +98,8 @@ pub struct RunView {
     tokens: Tokens,
     /// Moves to another version, oldest first.
     version_moves: Vec<VersionMove>,
+    /// How far its messages and calls to leads have come; null when it makes none.
+    progress: Option<RunProgress>,
 }
 
 /// One step with what it cost.
@@ -270,10 +273,12 @@ async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<R
             step,
         })
         .collect();
+    let progress = progress_of(context.store.runs.as_ref(), caller.account_id, id).await?;
     Ok(Json(RunView {
         summary: head.into(),
         tokens: steps.iter().map(|step| step.tokens).sum::<Tokens>() + prices::RUN,
         steps,
         version_moves: history::version_moves(&journal),
+        progress,
     }))
 }

@@ -25,6 +25,9 @@ use crate::{
     store::Recorded,
 };
 
+/// Longest text that may be one of the carriers' words.
+const WORD_CHARS_MAX: usize = 12;
+
 /// What a message asks of us beyond being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keyword {
@@ -45,8 +48,13 @@ impl Keyword {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let word = text.trim().trim_end_matches(['.', '!']).to_ascii_uppercase();
-        match word.as_str() {
+        let whole = text.trim_matches(|c: char| !c.is_alphanumeric());
+        if whole.chars().count() > WORD_CHARS_MAX {
+            return None;
+        }
+        // `opt-out`, `STOP ALL`: people write one word as two.
+        let word: String = whole.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        match word.to_ascii_uppercase().as_str() {
             "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => {
                 Some(Self::Stop)
             }
@@ -265,12 +273,26 @@ mod tests {
             "quit",
             "revoke",
             "OptOut",
+            "“STOP”",
+            "opt-out",
+            "Stop all!!",
+            "stop \u{1f6d1}",
         ] {
             assert_eq!(Keyword::read(word), Some(Keyword::Stop), "{word:?}");
         }
         assert_eq!(Keyword::read("start"), Some(Keyword::Start));
+        assert_eq!(Keyword::read("Un-stop"), Some(Keyword::Start));
         assert_eq!(Keyword::read("Help!"), Some(Keyword::Help));
-        for text in ["", "please stop by at noon", "yes", "stop it now", "ok"] {
+        for text in [
+            "",
+            "...",
+            "can cel led",
+            "e.n.d",
+            "please stop by at noon",
+            "yes",
+            "stop it now",
+            "ok",
+        ] {
             assert_eq!(Keyword::read(text), None, "{text:?}");
         }
     }

@@ -3,7 +3,7 @@
 use super::samples::{account_id, at, effect, lead, lead_id, line, next, run, run_id, workflow_id};
 use crate::store::{
     PageRequest, Recorded, Store, StoreError,
-    runs::{EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
+    runs::{ContactTally, EffectRow, EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
 };
 
 pub(crate) async fn a_run_is_created_once(store: &Store) {
@@ -343,4 +343,45 @@ pub(crate) async fn tallies_follow_the_runs(store: &Store) {
             .expect("read"),
         RunCounts::default()
     );
+}
+
+pub(crate) async fn the_contacts_of_a_run_are_counted_by_where_they_stand(store: &Store) {
+    let mut first = run(account_id(1), workflow_id(1), 1);
+    let contact = |key: &str, state, error: Option<&str>, seconds| EffectRow {
+        request: r#"{"audience":"lead"}"#.to_owned(),
+        error: error.map(str::to_owned),
+        at: at(seconds),
+        ..effect(&first, key, state)
+    };
+    let effects = vec![
+        contact("a", EffectState::Confirmed, None, 10),
+        contact("b", EffectState::Confirmed, None, 100),
+        contact("c", EffectState::Absent, Some("quiet hours"), 100),
+        contact("d", EffectState::Absent, None, 100),
+        contact("e", EffectState::Rejected, Some("opted_out"), 100),
+        contact("f", EffectState::Unknown, None, 100),
+        contact("g", EffectState::Claimed, None, 100),
+        EffectRow {
+            request: r#"{"audience":"staff"}"#.to_owned(),
+            ..contact("h", EffectState::Confirmed, None, 100)
+        },
+    ];
+    first.effects = effects;
+    store.runs.create(first).await.expect("written");
+    let tally = store
+        .runs
+        .contact_tally(account_id(1), run_id(1), at(120))
+        .await
+        .expect("read");
+    let expected = ContactTally {
+        sent: 2,
+        held: 1,
+        refused: 1,
+        waiting: 2,
+        unknown: 1,
+        sent_last_minute: 1,
+    };
+    assert_eq!(tally, expected);
+    let foreign = store.runs.contact_tally(account_id(2), run_id(1), at(120)).await;
+    assert!(matches!(foreign, Err(StoreError::Missing { .. })), "{foreign:?}");
 }

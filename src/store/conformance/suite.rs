@@ -45,6 +45,7 @@ macro_rules! suite {
             runs::lists_filter_by_workflow_lead_and_status;
             runs::runs_are_found_by_who_they_are_about_and_when;
             runs::enrolment_sees_active_and_earlier_runs;
+            runs::the_contacts_of_a_run_are_counted_by_where_they_stand;
             runs::tallies_follow_the_runs;
             schedules::how_far_a_workflow_came_never_goes_back_until_it_is_forgotten;
             schedules::workflows_by_the_clock_are_found_in_every_account_while_they_are_live;

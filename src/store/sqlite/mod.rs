@@ -19,6 +19,7 @@ mod writer;
 mod accounts;
 mod alerts;
 mod calls;
+mod contact_tally;
 mod contacts;
 mod lead_edits;
 mod leads;

@@ -5,15 +5,19 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     columns::{Count, missing},
+    contact_tally::contact_tally,
     cursor::{List, Window},
     database::Sqlite,
     journal_rows, run_list,
 };
 use crate::{
-    domain::ids::{AccountId, LeadId, RunId, WorkflowId},
+    domain::{
+        ids::{AccountId, LeadId, RunId, WorkflowId},
+        time::Timestamp,
+    },
     store::{
         Page, PageRequest, Recorded, RunStore, StoreError, StoreResult,
-        runs::{EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus, TimerRow},
+        runs::{ContactTally, EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus, TimerRow},
     },
 };
 
@@ -73,6 +77,19 @@ impl RunStore for Sqlite {
         self.read(move |db| {
             check_owner(db, account_id, id)?;
             effects_of(db, id)
+        })
+        .await
+    }
+
+    async fn contact_tally(
+        &self,
+        account_id: AccountId,
+        id: RunId,
+        now: Timestamp,
+    ) -> StoreResult<ContactTally> {
+        self.read(move |db| {
+            check_owner(db, account_id, id)?;
+            contact_tally(db, id, now)
         })
         .await
     }
