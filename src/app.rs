@@ -311,6 +311,7 @@ async fn start_actors(
     let _ = facts_later.set(leads.clone());
     let call_kind = CallKind {
         store: store.clone(),
+        plans: plans.clone(),
         bus: bus.clone(),
         leads: leads.clone(),
         asr,

@@ -5,6 +5,7 @@
 //! Restarts: its parent makes it anew and tells it to recover; it folds the facts in the store and goes on. Doing so twice
 //! is harmless: observations and alerts have ids derived from the call.
 
+mod watched;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ use super::{
     call_news::CallNews,
     hearing::Heard,
     leads::LeadsHandle,
+    plans::Plans,
     residents::{Desk, Resident},
     scoring::ScoringHandle,
     stuck::{self, Stuck},
@@ -38,6 +40,8 @@ use crate::{
     store::{Store, StoreError, StoreResult, calls::IncomingFact},
 };
 
+pub(super) use watched::SILENCE;
+
 /// A call within its account.
 pub type CallKey = (AccountId, CallId);
 
@@ -55,6 +59,10 @@ pub enum CallMsg {
         heard: Heard,
     },
     Scored(Box<ScoreAnswer>),
+    /// Nobody spoke for a while after this moment of the call.
+    Quiet {
+        since_ms: u64,
+    },
     /// Time to see whether the call still lives.
     Watch,
     /// What the provider says about a call nothing was heard of.
@@ -68,6 +76,7 @@ pub struct CallKind {
     pub store: Store,
     pub bus: LocalBus,
     pub leads: LeadsHandle,
+    pub plans: Plans,
     pub asr: AsrHandle,
     pub scoring: ScoringHandle,
     pub probe: Arc<dyn CallProbe>,
@@ -102,11 +111,16 @@ struct Loaded {
     stream_began: Option<Timestamp>,
     last_sign: Instant,
     watch: Option<JoinHandle<()>>,
+    /// Up to where somebody spoke.
+    words_until_ms: u64,
+    /// Waits for silence.
+    quiet: Option<JoinHandle<()>>,
 }
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        for task in [self.watch.take(), self.listening.take()].into_iter().flatten() {
+        let tasks = [self.watch.take(), self.listening.take(), self.quiet.take()];
+        for task in tasks.into_iter().flatten() {
             task.abort();
         }
     }
@@ -203,6 +217,8 @@ impl CallActor {
             stream_began: None,
             last_sign: Instant::now(),
             watch: None,
+            words_until_ms: 0,
+            quiet: None,
         }))
     }
 
@@ -309,6 +325,7 @@ impl CallActor {
                 let changes = loaded.mood.scored(*answer);
                 self.take_mood(state.key, loaded, changes).await
             }
+            CallMsg::Quiet { since_ms } => self.take_quiet(state.key, loaded, since_ms).await,
             CallMsg::Watch => {
                 self.watch(state, loaded);
                 Ok(())

@@ -4,9 +4,12 @@
 
 use serde_json::json;
 
-use super::{call::CallKey, leads::LeadsHandle};
+use super::{
+    call::{CallKey, SILENCE},
+    leads::LeadsHandle,
+};
 use crate::{
-    analysis::Evidence,
+    analysis::{Evidence, keywords::KeywordHit},
     bus::{live::LiveFact, local::LocalBus},
     clock,
     domain::{
@@ -161,6 +164,58 @@ impl CallNews<'_> {
             .map(drop)
     }
 
+    /// Says that a word was said that workflows watch for: once a call, word and side.
+    pub async fn keyword_said(
+        &self,
+        call: &Call,
+        utterance: &Utterance,
+        hit: &KeywordHit,
+    ) -> StoreResult<()> {
+        let kind = EventType::CALL_KEYWORD;
+        let speaker = utterance.speaker.as_str();
+        let word = hit.keyword.to_lowercase();
+        let id = ObservationId::derived(
+            Timestamp::default(),
+            &[
+                kind.as_str().as_bytes(),
+                call.id.as_bytes(),
+                word.as_bytes(),
+                speaker.as_bytes(),
+            ],
+        );
+        let found = json!({
+            "keyword": hit.keyword,
+            "excerpt": hit.excerpt,
+            "speaker": speaker,
+            "start_ms": utterance.start_ms,
+            "end_ms": utterance.end_ms,
+        });
+        let data = with(facts_of(call), found);
+        self.leads
+            .observe(observation(call, kind, id, clock::now(), data))
+            .await
+            .map(drop)
+    }
+
+    /// Says that nobody speaks any more: once for each such stretch.
+    pub async fn fell_silent(&self, call: &Call, since_ms: u64) -> StoreResult<()> {
+        let kind = EventType::CALL_SILENCE;
+        let id = ObservationId::derived(
+            Timestamp::default(),
+            &[
+                kind.as_str().as_bytes(),
+                call.id.as_bytes(),
+                &since_ms.to_be_bytes(),
+            ],
+        );
+        let quiet = json!({"seconds": SILENCE.as_secs(), "since_ms": since_ms});
+        let data = with(facts_of(call), quiet);
+        self.leads
+            .observe(observation(call, kind, id, clock::now(), data))
+            .await
+            .map(drop)
+    }
+
     async fn raise(&self, call: &Call, evidence: &Evidence, id: AlertId, at: Timestamp) -> StoreResult<()> {
         let alert = Alert {
             id,
@@ -214,6 +269,14 @@ fn facts_of(call: &Call) -> serde_json::Value {
         "duration_s": call.duration_s,
         "answered_by": call.answered_by,
     })
+}
+
+/// `facts` with the fields of `more`.
+fn with(mut facts: serde_json::Value, more: serde_json::Value) -> serde_json::Value {
+    if let (Some(facts), serde_json::Value::Object(more)) = (facts.as_object_mut(), more) {
+        facts.extend(more);
+    }
+    facts
 }
 
 fn observation(

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    dev, model, serve, simulate, transcribe,
+    dev, model, script_runner, serve, simulate, transcribe,
 };
 use crate::{config::ConfigError, http};
 
@@ -45,6 +45,9 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Print the OpenAPI 3.1 document.
     Openapi,
+    /// Run scripts for the server; not for people.
+    #[command(hide = true)]
+    ScriptRunner,
     /// Print shell completions.
     Completions { shell: clap_complete::Shell },
 }
@@ -84,6 +87,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             println!("{}", http::openapi::document().to_pretty_json()?);
             Ok(())
         }
+        Command::ScriptRunner => script_runner::run(),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

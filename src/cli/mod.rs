@@ -5,6 +5,7 @@ pub mod args;
 pub mod demo;
 pub mod dev;
 pub mod model;
+pub mod script_runner;
 pub mod serve;
 pub mod simulate;
 pub mod transcribe;

@@ -16,6 +16,7 @@ pub mod email;
 pub mod lead_records;
 pub mod outbox;
 pub mod records;
+pub mod script;
 pub mod slack;
 pub mod twilio;
 pub mod unconnected;

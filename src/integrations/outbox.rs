@@ -112,6 +112,7 @@ fn form_of(request: &Request) -> Option<(Channel, Option<String>, String, String
         | Request::RaiseAlert { .. }
         | Request::EditLead { .. }
         | Request::FindLeads { .. }
+        | Request::RunScript { .. }
         | Request::RunWorkflow { .. } => return None,
     })
 }

@@ -14,6 +14,7 @@ use super::{
     port::{EffectOutcome, EffectPort},
     probe::{CallProbe, NoProvider},
     records::Records,
+    script::runners::ScriptRunners,
     slack::{self, Slack},
     twilio::{TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
     unconnected::Unconnected,
@@ -121,6 +122,7 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         // Runs are started by the runs themselves; what comes here is refused.
         Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
+        Provider::Script => Arc::clone(&house.scripts),
     }))
 }
 
@@ -140,6 +142,7 @@ fn nothing_leaves(store: &Store) -> Ports {
         // Runs are started by the runs themselves; what comes here is refused.
         Provider::Task | Provider::Alert | Provider::Workflow => Arc::clone(&house.records),
         Provider::Lead => Arc::clone(&house.leads),
+        Provider::Script => Arc::clone(&house.scripts),
     })
 }
 
@@ -158,6 +161,7 @@ fn each(port_of: impl Fn(Provider) -> Arc<dyn EffectPort>) -> Ports {
 struct House {
     records: Arc<dyn EffectPort>,
     leads: Arc<dyn EffectPort>,
+    scripts: Arc<dyn EffectPort>,
 }
 
 impl House {
@@ -165,6 +169,7 @@ impl House {
         Self {
             records: Arc::new(Records { store: store.clone() }),
             leads: Arc::new(LeadRecords { store: store.clone() }),
+            scripts: Arc::new(ScriptRunners::of_this_program()),
         }
     }
 }

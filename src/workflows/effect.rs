@@ -142,6 +142,13 @@ pub enum Request {
     EditLead { edit: LeadEdit },
     /// Lists the leads that are like this, oldest first.
     FindLeads { filter: LeadFilter, limit: u32 },
+    /// Runs the account's JavaScript. Nothing outside comes of it.
+    RunScript {
+        code: String,
+        /// What the script sees, by name.
+        input: Value,
+        timeout_ms: u64,
+    },
     WebhookRequest {
         method: HttpMethod,
         url: String,
@@ -220,6 +227,7 @@ impl Request {
             | Self::RaiseAlert { .. }
             | Self::EditLead { .. }
             | Self::FindLeads { .. }
+            | Self::RunScript { .. }
             | Self::RunWorkflow { .. } => Errand::House,
         }
     }
@@ -283,6 +291,7 @@ pub enum Provider {
     Task,
     Alert,
     Lead,
+    Script,
     Webhook,
     Workflow,
     Zapier,
@@ -300,6 +309,7 @@ impl Provider {
         Self::Task,
         Self::Alert,
         Self::Lead,
+        Self::Script,
         Self::Webhook,
         Self::Workflow,
         Self::Zapier,
@@ -318,6 +328,7 @@ impl fmt::Display for Provider {
             Self::Task => "task",
             Self::Alert => "alert",
             Self::Lead => "lead",
+            Self::Script => "script",
             Self::Webhook => "webhook",
             Self::Workflow => "workflow",
             Self::Zapier => "zapier",
@@ -365,6 +376,7 @@ impl Effect {
             Request::CreateTask { .. } => Provider::Task,
             Request::RaiseAlert { .. } => Provider::Alert,
             Request::EditLead { .. } | Request::FindLeads { .. } => Provider::Lead,
+            Request::RunScript { .. } => Provider::Script,
             Request::WebhookRequest { .. } => Provider::Webhook,
             Request::RunWorkflow { .. } => Provider::Workflow,
             Request::ZapierHook { .. } => Provider::Zapier,

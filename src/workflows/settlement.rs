@@ -49,6 +49,7 @@ pub const fn settlement(request: &Request) -> Settlement {
         | Request::RaiseAlert { .. }
         | Request::EditLead { .. }
         | Request::FindLeads { .. }
+        | Request::RunScript { .. }
         | Request::WebhookRequest { .. }
         | Request::RunWorkflow { .. }
         | Request::ZapierHook { .. }

@@ -28,11 +28,24 @@ struct Takes {
     optional: &'static [&'static str],
 }
 
+/// Most words a trigger watches for.
+const KEYWORDS_MAX: usize = 100;
+/// Longest of them.
+const KEYWORD_CHARS_MAX: usize = 100;
+/// Who may be watched; the first when it is not said.
+const SPEAKERS: &[&str] = &["customer", "agent", ANYBODY];
+const ANYBODY: &str = "any";
+
 const TAKES: &[Takes] = &[
     Takes {
         kind: EventType::WEBHOOK,
         required: &["name"],
         optional: &[],
+    },
+    Takes {
+        kind: EventType::CALL_KEYWORD,
+        required: &[],
+        optional: &["keywords", "speaker"],
     },
     Takes {
         kind: EventType::SCHEDULE,
@@ -95,6 +108,81 @@ pub fn manual_value(lead_id: Option<LeadId>, data: Value, at: Timestamp) -> Valu
     Value::Object(value)
 }
 
+/// The words a `call.keyword` trigger watches for, and who must say them.
+pub struct Watch<'a> {
+    pub keywords: Vec<&'a str>,
+    speaker: &'a str,
+}
+
+impl Watch<'_> {
+    /// Whether what `speaker` (`customer`, `agent`) says counts.
+    #[must_use]
+    pub fn is_about(&self, speaker: &str) -> bool {
+        self.speaker == ANYBODY || self.speaker == speaker
+    }
+
+    fn heard_in(&self, observation: &Observation) -> bool {
+        let text = |name: &str| observation.data.get(name).and_then(Value::as_str);
+        let said = text("keyword").unwrap_or_default().to_lowercase();
+        let is_watched = self
+            .keywords
+            .iter()
+            .any(|keyword| keyword.trim().to_lowercase() == said);
+        is_watched && text("speaker").is_none_or(|speaker| self.is_about(speaker))
+    }
+}
+
+/// Returns what a `call.keyword` trigger watches for; `None` for other triggers.
+#[must_use]
+pub fn watch_of(trigger: &TriggerDefinition) -> Option<Watch<'_>> {
+    if trigger.kind != EventType::CALL_KEYWORD {
+        return None;
+    }
+    let keywords = trigger.params.get("keywords").and_then(Value::as_array);
+    Some(Watch {
+        keywords: keywords.into_iter().flatten().filter_map(Value::as_str).collect(),
+        speaker: trigger
+            .params
+            .get("speaker")
+            .and_then(Value::as_str)
+            .unwrap_or(SPEAKERS[0]),
+    })
+}
+
+fn check_watch(trigger: &TriggerDefinition) -> Option<Problem> {
+    let watch = watch_of(trigger)?;
+    let is_word =
+        |word: &&str| word.chars().any(char::is_alphanumeric) && word.chars().count() <= KEYWORD_CHARS_MAX;
+    let written = trigger
+        .params
+        .get("keywords")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    let is_fine = (1..=KEYWORDS_MAX).contains(&written)
+        && watch.keywords.len() == written
+        && watch.keywords.iter().all(is_word);
+    if !is_fine {
+        let message = format!("`call.keyword` watches for 1 to {KEYWORDS_MAX} words or phrases");
+        let fix = "add them like \"keywords\": [\"cancel\", \"speak to a lawyer\"]";
+        return Some(Problem::new("trigger.keywords", "bad_keywords", message, fix));
+    }
+    let fits = |speaker: &Value| {
+        speaker
+            .as_str()
+            .is_some_and(|speaker| SPEAKERS.contains(&speaker))
+    };
+    let message = "`speaker` is who must say it";
+    let is_known = trigger.params.get("speaker").is_none_or(fits);
+    (!is_known).then(|| {
+        Problem::new(
+            "trigger.speaker",
+            "bad_speaker",
+            message,
+            "use customer, agent or any",
+        )
+    })
+}
+
 /// Whether a fact starts the workflow: its type fits, its params fit, and the filter holds.
 ///
 /// # Errors
@@ -107,9 +195,10 @@ pub fn matches(
 ) -> Result<bool, ExpressionError> {
     let named =
         trigger.kind != EventType::WEBHOOK || trigger.params.get("name") == observation.data.get("name");
+    let heard = watch_of(trigger).is_none_or(|watch| watch.heard_in(observation));
     // A trigger with a wait starts when it is over, never from the fact it waits after.
     let in_time = clockwork::wait_of(trigger).is_none_or(|wait| wait.is_over_in(observation));
-    if trigger.kind != observation.kind || !named || !in_time {
+    if trigger.kind != observation.kind || !named || !heard || !in_time {
         return Ok(false);
     }
     match &trigger.filter {
@@ -118,6 +207,27 @@ pub fn matches(
             let scope = Scope::new(world, &value_of(observation), &std::collections::BTreeMap::new());
             evaluate(filter, &scope)
         }
+    }
+}
+
+/// Gives a sample fact what the trigger's own params ask for: its name, its wait, one of its words.
+pub fn fit(trigger: &TriggerDefinition, data: &mut Map<String, Value>) {
+    if let Some(name) = trigger
+        .params
+        .get("name")
+        .filter(|_| trigger.kind == EventType::WEBHOOK)
+    {
+        data.insert("name".to_owned(), name.clone());
+    }
+    if let Some(after) = trigger
+        .params
+        .get("after")
+        .filter(|_| clockwork::wait_of(trigger).is_some())
+    {
+        data.insert("after".to_owned(), after.clone());
+    }
+    if let Some(keyword) = watch_of(trigger).and_then(|watch| watch.keywords.first().copied()) {
+        data.insert("keyword".to_owned(), json!(keyword));
     }
 }
 
@@ -162,6 +272,7 @@ pub(super) fn check(trigger: &TriggerDefinition, problems: &mut Vec<Problem>) {
     }
     if problems.len() == before {
         clockwork::check(trigger, problems);
+        problems.extend(check_watch(trigger));
     }
 }
 
@@ -187,4 +298,89 @@ pub(super) fn check_event(path: &str, kind: &EventType) -> Option<Problem> {
     });
     let own = family.is_some() && !of_ours && !a_slip && well_formed;
     (!own).then(|| Problem::unknown(path, "unknown_event", "event", name, &known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AccountId, ObservationId};
+
+    fn trigger(value: Value) -> TriggerDefinition {
+        serde_json::from_value(value).expect("the shape of a trigger")
+    }
+
+    fn problems(value: Value) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        check(&trigger(value), &mut problems);
+        problems
+            .into_iter()
+            .map(|problem| (problem.path, problem.code))
+            .collect()
+    }
+
+    fn said(keyword: &str, speaker: &str) -> Observation {
+        Observation {
+            id: ObservationId::from_bytes([1; 16]),
+            account_id: AccountId::from_bytes([1; 16]),
+            kind: EventType::CALL_KEYWORD,
+            at: Timestamp::default(),
+            lead_id: None,
+            call_id: None,
+            caused_by: None,
+            data: json!({"keyword": keyword, "speaker": speaker}),
+        }
+    }
+
+    #[test]
+    fn a_watched_word_counts_from_who_is_watched() {
+        let watched = trigger(json!({"type": "call.keyword", "keywords": ["Cancel", "a lawyer"]}));
+        let watch = watch_of(&watched).expect("a watch");
+        assert!(watch.heard_in(&said("cancel", "customer")));
+        assert!(!watch.heard_in(&said("cancel", "agent")));
+        assert!(!watch.heard_in(&said("refund", "customer")));
+        let anybody = trigger(json!({"type": "call.keyword", "keywords": ["refund"], "speaker": "any"}));
+        assert!(watch_of(&anybody).is_some_and(|watch| watch.heard_in(&said("refund", "agent"))));
+    }
+
+    #[test]
+    fn a_trigger_without_words_or_with_a_strange_speaker_is_refused() {
+        let found = |path: &str, code: &str| vec![(path.to_owned(), code.to_owned())];
+        for keywords in [json!([]), json!(["?"]), json!([1]), json!("cancel"), Value::Null] {
+            let problems = problems(json!({"type": "call.keyword", "keywords": keywords}));
+            assert_eq!(problems, found("trigger.keywords", "bad_keywords"));
+        }
+        let strange = json!({"type": "call.keyword", "keywords": ["a"], "speaker": "caller"});
+        assert_eq!(problems(strange), found("trigger.speaker", "bad_speaker"));
+        assert_eq!(
+            problems(json!({"type": "call.keyword", "keywords": ["cancel"]})),
+            []
+        );
+    }
+
+    #[test]
+    fn a_sample_fits_the_trigger_it_was_made_for() {
+        for written in [
+            json!({"type": "call.keyword", "keywords": ["refund"]}),
+            json!({"type": "quote.unpaid", "after": "24h"}),
+            json!({"type": "purchase.completed", "after": "7d"}),
+            json!({"type": "webhook", "name": "order"}),
+        ] {
+            let trigger = trigger(written);
+            let mut data = Map::new();
+            fit(&trigger, &mut data);
+            let in_time = clockwork::wait_of(&trigger).is_none_or(|wait| {
+                wait.is_over_in(&Observation {
+                    data: Value::Object(data.clone()),
+                    ..said("", "")
+                })
+            });
+            let heard = watch_of(&trigger).is_none_or(|watch| {
+                watch.heard_in(&Observation {
+                    data: Value::Object(data.clone()),
+                    ..said("", "")
+                })
+            });
+            assert!(in_time && heard, "{data:?}");
+        }
+    }
 }

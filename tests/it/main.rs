@@ -16,6 +16,7 @@ mod crash_storm;
 mod gate;
 mod house;
 mod integrations_twilio;
+mod scripts;
 mod simulate;
 mod twilio_doors;
 mod twilio_media;

@@ -61,6 +61,7 @@ impl CallActor {
                 end_ms,
             } => {
                 let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
+                self.words_until(state, loaded, end_ms);
                 if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
                     self.score(state, request);
                 }
@@ -89,6 +90,8 @@ impl CallActor {
                     sentiment: None,
                 };
                 loaded.next_ordinal += 1;
+                self.words_until(state, loaded, utterance.end_ms);
+                self.take_keywords(state.key, loaded, &utterance).await?;
                 self.take_final(state, loaded, utterance).await?;
             }
             Heard::Gap {
@@ -101,6 +104,7 @@ impl CallActor {
                 start_ms,
                 end_ms,
             } => {
+                self.words_until(state, loaded, base_ms + end_ms);
                 let fact = LiveFact::TranscriptShed {
                     call_id,
                     speaker,
@@ -116,6 +120,9 @@ impl CallActor {
 
     async fn take_end(&self, key: CallKey, loaded: &mut Loaded) -> StoreResult<()> {
         loaded.listening = None;
+        if let Some(quiet) = loaded.quiet.take() {
+            quiet.abort();
+        }
         let changes = loaded.mood.ended();
         self.take_mood(key, loaded, changes).await
     }

@@ -223,14 +223,7 @@ async fn scene(
         observation = after.observation(&observation, &[]).unwrap_or(observation);
     }
     if let Some(data) = observation.data.as_object_mut() {
-        if let Some(name) = definition
-            .trigger
-            .params
-            .get("name")
-            .filter(|_| kind == EventType::WEBHOOK)
-        {
-            data.insert("name".to_owned(), name.clone());
-        }
+        trigger::fit(&definition.trigger, data);
         data.extend(order.data.clone());
     }
     let account = context.store.accounts.account(account_id).await?;

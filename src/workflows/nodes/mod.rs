@@ -13,6 +13,7 @@ mod merge;
 mod registry;
 mod run_workflow;
 mod score_lead;
+mod script;
 mod send_email;
 mod send_sms;
 mod sheet_row;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{
     alert::Alert, assign_lead::AssignLead, calendar_event::CalendarEvent, condition::ConditionKind,
     create_task::CreateTask, delay::Delay, find_leads::FindLeads, for_each::ForEach, kind::NodeKind,
-    merge::Merge, run_workflow::RunWorkflow, score_lead::ScoreLead, send_email::SendEmail, send_sms::SendSms,
-    sheet_row::SheetRow, slack_message::SlackMessage, split::SplitKind, stop::Stop,
+    merge::Merge, run_workflow::RunWorkflow, score_lead::ScoreLead, script::Script, send_email::SendEmail,
+    send_sms::SendSms, sheet_row::SheetRow, slack_message::SlackMessage, split::SplitKind, stop::Stop,
     stripe_coupon::StripeCoupon, stripe_credit::StripeCredit, switch::SwitchKind, update_lead::UpdateLead,
     wait_for::WaitFor, webhook::Webhook, zapier::Zapier,
 };
@@ -31,6 +31,7 @@ static KINDS: &[&dyn NodeKind] = &[
     &StripeCredit,
     &StripeCoupon,
     &RunWorkflow,
+    &Script,
     &Delay,
     &WaitFor,
     &ConditionKind,
