@@ -137,6 +137,7 @@ fn transition(id: RunId, number: u64) -> RunAppend {
             version: 1,
             lead_id: None,
             call_id: None,
+            retry_of: None,
             trigger: "call.no_answer".to_owned(),
             status: RunStatus::Running,
             revision: 1,

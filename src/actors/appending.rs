@@ -96,6 +96,7 @@ fn head_of(run: &Run, revision: u64, now: Timestamp) -> RunHead {
         version: run.version(),
         lead_id: run.lead_id(),
         call_id: run.call_id(),
+        retry_of: run.retry_of(),
         trigger: run.trigger_type().to_owned(),
         status,
         revision,

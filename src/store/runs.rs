@@ -20,6 +20,8 @@ pub struct RunHead {
     pub version: u32,
     pub lead_id: Option<LeadId>,
     pub call_id: Option<CallId>,
+    /// The run that this one takes up again.
+    pub retry_of: Option<RunId>,
     /// What started it, `call.no_answer`.
     pub trigger: String,
     pub status: RunStatus,
@@ -94,6 +96,8 @@ pub struct RunFilter {
     pub from: Option<Timestamp>,
     /// Started before then.
     pub until: Option<Timestamp>,
+    /// Runs that take this one up again.
+    pub retry_of: Option<RunId>,
 }
 
 #[async_trait]

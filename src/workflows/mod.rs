@@ -17,6 +17,7 @@ pub mod problem;
 mod regions;
 mod schemas;
 pub mod scope;
+pub mod templates;
 pub mod trigger;
 pub mod validate;
 mod variables;

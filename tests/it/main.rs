@@ -9,6 +9,7 @@ mod api_accounts;
 mod api_automations;
 mod api_dry_runs;
 mod api_live;
+mod api_reruns;
 mod api_resources;
 mod api_versions;
 mod crash;

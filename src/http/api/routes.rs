@@ -3,8 +3,8 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    alerts, auth, automations, backtests, calls, copies, dry_runs, events, keys, leads, me, messages, migrations, runs,
-    tasks, tickets, users, versions, workflows,
+    alerts, auth, automations, backtests, calls, copies, dry_runs, events, keys, leads, me, messages,
+    migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
 };
 use crate::http::context::Context;
 
@@ -61,6 +61,8 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(migrations::migrate))
         .routes(routes!(automations::list_automations))
         .routes(routes!(automations::switch_automation))
+        .routes(routes!(templates::list))
+        .routes(routes!(templates::use_template))
         .routes(routes!(copies::clone))
         .routes(routes!(copies::export))
         .routes(routes!(copies::import))
@@ -72,4 +74,6 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(runs::get))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::decide))
+        .routes(routes!(reruns::retry))
+        .routes(routes!(reruns::signal))
 }

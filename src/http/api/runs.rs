@@ -71,6 +71,8 @@ pub struct RunSummary {
     version: u32,
     lead_id: Option<LeadId>,
     call_id: Option<CallId>,
+    /// The run that this one takes up again.
+    retry_of: Option<RunId>,
     /// What started it.
     #[schema(example = "call.no_answer")]
     trigger: String,
@@ -96,6 +98,8 @@ pub struct RunView {
     /// What the run has cost so far.
     #[schema(value_type = String, example = "1.5")]
     tokens: Tokens,
+    /// Runs that take this one up again, newest first.
+    retried_as: Vec<RunId>,
     /// Moves to another version, oldest first.
     version_moves: Vec<VersionMove>,
     /// How far its messages and calls to leads have come; null when it makes none.
@@ -131,6 +135,7 @@ impl From<RunHead> for RunSummary {
             version,
             lead_id,
             call_id,
+            retry_of,
             trigger,
             status,
             revision: _,
@@ -145,6 +150,7 @@ impl From<RunHead> for RunSummary {
             version,
             lead_id,
             call_id,
+            retry_of,
             trigger,
             status,
             started_at,
@@ -192,6 +198,7 @@ pub async fn list(
         text: q,
         from,
         until: to,
+        retry_of: None,
     };
     let page = context.store.runs.list(caller.account_id, filter, page).await?;
     Ok(Json(Paged::of(page, RunSummary::from)))
@@ -254,7 +261,11 @@ pub async fn decide(
     show(&context, &caller, id).await
 }
 
-async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<RunView>> {
+/// The run as its page shows it.
+///
+/// # Errors
+/// When the account has no such run.
+pub async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<RunView>> {
     let head = context.store.runs.head(caller.account_id, id).await?;
     let journal = context.store.runs.journal(caller.account_id, id).await?;
     let journal = journal
@@ -266,6 +277,12 @@ async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<R
         })
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let retries = RunFilter {
+        retry_of: Some(id),
+        ..RunFilter::default()
+    };
+    let page = PageQuery::default().request()?;
+    let retries = context.store.runs.list(caller.account_id, retries, page).await?;
     let steps: Vec<StepView> = history::steps(&journal)
         .into_iter()
         .map(|step| StepView {
@@ -278,6 +295,7 @@ async fn show(context: &Context, caller: &Caller, id: RunId) -> ApiResult<Json<R
         summary: head.into(),
         tokens: steps.iter().map(|step| step.tokens).sum::<Tokens>() + prices::RUN,
         steps,
+        retried_as: retries.items.into_iter().map(|head| head.id).collect(),
         version_moves: history::version_moves(&journal),
         progress,
     }))

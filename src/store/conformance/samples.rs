@@ -138,6 +138,7 @@ pub(crate) fn run(account: AccountId, workflow: WorkflowId, number: u64) -> RunA
             version: 1,
             lead_id: None,
             call_id: None,
+            retry_of: None,
             trigger: "call.no_answer".to_owned(),
             status: RunStatus::Running,
             revision: 1,

@@ -11,8 +11,8 @@ mod cursor;
 mod database;
 mod journal_rows;
 mod queue;
-mod remembered;
 mod readers;
+mod remembered;
 mod schema;
 mod writer;
 

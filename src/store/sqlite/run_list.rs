@@ -36,6 +36,10 @@ pub(super) fn list(
         sql.push_str(" AND lead = :lead");
         params.push((":lead", lead));
     }
+    if let Some(retried) = &filter.retry_of {
+        sql.push_str(" AND retry_of = :retried");
+        params.push((":retried", retried));
+    }
     if let Some(status) = &filter.status {
         sql.push_str(" AND status = :status");
         params.push((":status", status));

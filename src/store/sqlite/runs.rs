@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-pub(super) const HEAD: &str = "id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at, ended_at, error";
+pub(super) const HEAD: &str = "id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at, ended_at, error, retry_of";
 
 #[async_trait]
 impl RunStore for Sqlite {
@@ -181,8 +181,8 @@ pub(super) fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorde
     let inserted = db
         .prepare_cached(
             "INSERT INTO runs (id, account, workflow, version, lead, call, trigger, status, revision, started_at, updated_at,
-                ended_at, error, snapshot)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO NOTHING",
+                ended_at, error, snapshot, retry_of)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             run.id,
@@ -199,6 +199,7 @@ pub(super) fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorde
             run.ended_at,
             run.error,
             append.snapshot,
+            run.retry_of,
         ])?;
     if inserted == 0 {
         return Ok(Recorded::Duplicate);
@@ -357,6 +358,7 @@ pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<RunHead> {
         version: row.get("version")?,
         lead_id: row.get("lead")?,
         call_id: row.get("call")?,
+        retry_of: row.get("retry_of")?,
         trigger: row.get("trigger")?,
         status: row.get("status")?,
         revision: row.get::<_, Count>("revision")?.0,

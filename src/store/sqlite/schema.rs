@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK];
+const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +162,12 @@ CREATE INDEX observations_awaited ON observations (account, at, id)
 CREATE INDEX leads_by_birthday ON leads (account, substr(json_extract(body, '$.fields.birthday'), -5), id)
     WHERE json_extract(body, '$.fields.birthday') IS NOT NULL;
 "#;
+
+/// Which run takes which up again.
+const RETRIES: &str = "
+ALTER TABLE runs ADD COLUMN retry_of BLOB;
+CREATE INDEX runs_by_retry ON runs (retry_of, started_at, id) WHERE retry_of IS NOT NULL;
+";
 
 #[cfg(test)]
 mod tests {

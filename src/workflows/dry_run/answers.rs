@@ -80,6 +80,8 @@ pub(super) fn sample_output(effect: &Effect, request: &Value, lead: Option<&Lead
         "raise_alert" => json!({"alert_id": effect.alert_id()}),
         "run_workflow" => json!({"run_id": effect.child_id()}),
         "webhook_request" => json!({"status": 200, "body": {}}),
+        "calendar_event" => json!({"id": "sample"}),
+        "stripe_coupon" | "stripe_credit" => json!({"id": "SAMPLE"}),
         "find_leads" => {
             let leads: Vec<Value> = lead.map(found).into_iter().collect();
             json!({"count": leads.len(), "leads": leads})

@@ -372,8 +372,7 @@ impl<'a> Stage<'a> {
         let first = |names: &[&str]| {
             names
                 .iter()
-                .find_map(|name| request.get(*name).and_then(Value::as_str))
-                .map(str::to_owned)
+                .find_map(|name| request.get(*name).and_then(in_words))
         };
         self.tokens = self.tokens + tokens;
         self.effects.push(DryEffect {
@@ -410,5 +409,17 @@ impl<'a> Stage<'a> {
             waits: self.waits,
             tokens: self.tokens,
         }
+    }
+}
+
+/// A text, or several with commas.
+fn in_words(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(texts) => {
+            let texts: Option<Vec<&str>> = texts.iter().map(Value::as_str).collect();
+            texts.map(|texts| texts.join(", "))
+        }
+        _ => None,
     }
 }

@@ -13,4 +13,5 @@ mod played;
 mod properties;
 mod step;
 pub(in crate::workflows) mod story;
+mod templates;
 mod validation;
