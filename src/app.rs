@@ -39,7 +39,7 @@ use crate::{
     bus::local::LocalBus,
     clock,
     config::Settings,
-    http::{self, Context, auth::Gate},
+    http::{self, Context, auth::Gate, context::Parts as ContextParts},
     integrations::{Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe},
     store::{Store, sqlite::SqliteGuard},
 };
@@ -111,7 +111,7 @@ impl App {
         let senses = Senses { asr, port, probe };
         let actors = start_actors(&settings, &store, &bus, senses, &root).await?;
         let (stopping, stop) = watch::channel(false);
-        let context = Context {
+        let context = Context::from(ContextParts {
             store: store.clone(),
             bus,
             calls: actors.calls,
@@ -128,7 +128,7 @@ impl App {
             speech_model: speech_model.into(),
             started_at: clock::now(),
             stopping: stop,
-        };
+        });
         Ok(Self {
             context,
             store,

@@ -7,7 +7,7 @@
 use super::{
     appending::world,
     lead::LeadKind,
-    runs::{FirstStep, RunError, TriggeredStart},
+    runs::{FirstStep, RunError, TriggeredStart, triggered_run_id},
 };
 use crate::{
     domain::observation::Observation,
@@ -42,18 +42,28 @@ pub async fn take_in(kind: &LeadKind, observation: Observation) -> Result<Record
         .into_iter()
         .map(|step| (step.append, step.created))
         .unzip();
-    let run_ids = created.iter().map(|transition| transition.run.id()).collect();
-    let recorded = kind.store.observations.record_routed(observation, appends).await;
-    match &recorded {
+    let (account_id, id) = (observation.account_id, observation.id);
+    match kind.store.observations.record_routed(observation, appends).await {
         Ok(Recorded::Fresh) => {
             for transition in created {
                 kind.runs.created(transition);
             }
+            Ok(Recorded::Fresh)
         }
-        // It may have been kept by an earlier try whose outcome nobody heard of, or by this one.
-        Ok(Recorded::Duplicate) | Err(_) => kind.runs.look_after(run_ids),
+        Ok(Recorded::Duplicate) => {
+            // An earlier try may have kept it without hearing so. Its runs are named after the fact as it was kept.
+            let kept = kind.store.observations.get(account_id, id).await?;
+            let workflows = created.iter().map(|transition| transition.run.workflow_id());
+            let runs = workflows.map(|workflow_id| triggered_run_id(&kept, workflow_id));
+            kind.runs.look_after(runs.collect());
+            Ok(Recorded::Duplicate)
+        }
+        Err(error) => {
+            kind.runs
+                .look_after(created.iter().map(|transition| transition.run.id()).collect());
+            Err(error.into())
+        }
     }
-    Ok(recorded?)
 }
 
 /// The first step of the run that a workflow makes of the fact; `None` when its trigger does not match.

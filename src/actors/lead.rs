@@ -283,16 +283,26 @@ impl LeadActor {
         Ok(())
     }
 
-    /// Whether a fact has not led to all it leads to. It may have been taken up before its message came; to route it again, on what
+    /// Brings a fact on its way, behind those before it that still wait: their run may have ended a moment ago, and a newer
+    /// fact must not overtake them. One that was taken up before its message came is left alone: to route it again, on what
     /// the lead has become meanwhile, could start what it never meant.
-    async fn is_unrouted(&self, observation: &Observation) -> Result<bool, RunError> {
+    async fn route_in_turn(&self, subject: Subject, observation: &Observation) -> Result<(), RunError> {
+        let place = |fact: &Observation| (fact.at, fact.id);
+        let (account_id, lead_id) = (observation.account_id, observation.lead_id);
         let unrouted = self
             .kind
             .store
             .observations
-            .unrouted_of(observation.account_id, observation.lead_id)
+            .unrouted_of(account_id, lead_id)
             .await?;
-        Ok(unrouted.iter().any(|known| known.id == observation.id))
+        if !unrouted.iter().any(|known| known.id == observation.id) {
+            return Ok(());
+        }
+        if unrouted.iter().any(|earlier| place(earlier) < place(observation)) {
+            self.take_up(subject).await
+        } else {
+            self.route(observation).await
+        }
     }
 
     /// Takes up what was kept but not wholly routed, oldest first.
@@ -339,11 +349,7 @@ impl Actor for LeadActor {
     ) -> Result<(), ActorProcessingErr> {
         state.handled += 1;
         match message {
-            LeadMsg::Observed(observation) => {
-                if self.is_unrouted(&observation).await? {
-                    self.route(&observation).await?;
-                }
-            }
+            LeadMsg::Observed(observation) => self.route_in_turn(state.subject, &observation).await?,
             LeadMsg::Due(observation, workflow_id, reply) => {
                 let is_settled = self.start_due(&observation, workflow_id).await?;
                 // Nobody waits any more when the schedules gave up: they ask again.

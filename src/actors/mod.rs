@@ -26,6 +26,8 @@ pub mod runs;
 pub mod schedules;
 pub mod scoring;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 mod stuck;
 mod timer_entry;
 pub mod timers;

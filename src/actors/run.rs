@@ -250,6 +250,9 @@ impl RunActor {
 
     /// Shows people what the transition did.
     fn tell(&self, plan: &Plan, moved: &Transition) {
+        if !self.kind.bus.was_watched() {
+            return;
+        }
         let (run, now) = (&moved.run, clock::now());
         for line in &moved.journal {
             let Some((node, status)) = line.entry.step() else {
@@ -320,6 +323,11 @@ impl RunActor {
         };
         self.kind.bus.publish(run.account_id(), clock::now(), fact);
         metrics::counter!("patchcord_runs_ended_total", "status" => status.as_str()).increment(1);
+        self.tell_of_end(run, status);
+    }
+
+    /// Lets those go on who wait for this run's end: the run that started it, and starts that stand behind it.
+    fn tell_of_end(&self, run: &Run, status: RunStatus) {
         if let (Some(runs), Some(parent)) = (self.kind.runs.get(), run.parent()) {
             runs.tell_end(parent, run.id(), status, run.error());
         }
@@ -342,6 +350,10 @@ impl RunActor {
             .into_iter()
             .map(|(timer, due)| TimerRow { due, run_id, timer });
         self.kind.timers.arm(timers.collect());
+        if loaded.run.has_ended() {
+            // The actor before this one may have failed between the last append and telling so.
+            self.tell_of_end(&loaded.run, loaded.run.status());
+        }
         self.take(state, Input::Recovered).await?;
         Ok(())
     }

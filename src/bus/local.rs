@@ -5,7 +5,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::broadcast;
@@ -22,6 +25,7 @@ pub struct LocalBus {
     /// Tells this process's cursors from an earlier one's.
     epoch: u64,
     ring: Arc<Mutex<Ring>>,
+    was_watched: Arc<AtomicBool>,
     sender: broadcast::Sender<Arc<LiveMessage>>,
 }
 
@@ -64,6 +68,7 @@ impl LocalBus {
         Self {
             epoch,
             ring: Arc::new(Mutex::new(ring)),
+            was_watched: Arc::default(),
             sender,
         }
     }
@@ -91,9 +96,17 @@ impl LocalBus {
         let _ = self.sender.send(message);
     }
 
+    /// Whether anybody has ever watched: before that nobody holds a place in the stream, and what costs much to say need not
+    /// be said.
+    #[must_use]
+    pub fn was_watched(&self) -> bool {
+        self.was_watched.load(Ordering::Relaxed)
+    }
+
     /// Opens a subscription for one account, with what it missed since `since`.
     #[must_use]
     pub fn subscribe(&self, account_id: AccountId, since: Option<&str>) -> Subscription {
+        self.was_watched.store(true, Ordering::Relaxed);
         let ring = self
             .ring
             .lock()

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::{
     app::App,
+    clock,
     config::{self, Settings},
     domain::secret::Secret,
     http::auth::session::{self, NewPerson},
@@ -35,6 +36,11 @@ pub fn run(config: Option<&Path>) -> anyhow::Result<()> {
 /// # Errors
 /// Those of `work`, and when no threads can be made.
 pub(super) fn with_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        clock::MAY_BE_AHEAD || std::env::var_os(clock::AHEAD).is_none(),
+        "{}: only a test build sets its clock ahead; take it out of the environment",
+        clock::AHEAD
+    );
     telemetry::init_logs()?;
     // Chosen once for the process: every TLS connection uses it. An error means that it was chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,6 +1,6 @@
 //! What every handler may reach. Cheap to clone.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use super::{auth::Gate, settings::HttpSettings};
 use crate::{
@@ -12,9 +12,26 @@ use crate::{
     workflows::gate_rules::GateRules,
 };
 
-/// The parts of the server that doors use.
+/// What every handler may reach. Every request clones it several times.
 #[derive(Clone)]
-pub struct Context {
+pub struct Context(Arc<Parts>);
+
+impl From<Parts> for Context {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Context {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The parts of the server that doors use.
+pub struct Parts {
     pub store: Store,
     pub bus: LocalBus,
     pub calls: CallsHandle,

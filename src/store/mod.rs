@@ -19,7 +19,7 @@ pub mod workflows;
 #[cfg(test)]
 mod conformance;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 pub use accounts::AccountStore;
 pub use alerts::AlertStore;
@@ -84,9 +84,26 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// Every aggregate of one store. Cheap to clone.
+/// One store. Cheap to clone: everything holds it, and every request clones it.
 #[derive(Clone)]
-pub struct Store {
+pub struct Store(Arc<Aggregates>);
+
+impl From<Aggregates> for Store {
+    fn from(aggregates: Aggregates) -> Self {
+        Self(Arc::new(aggregates))
+    }
+}
+
+impl Deref for Store {
+    type Target = Aggregates;
+
+    fn deref(&self) -> &Aggregates {
+        &self.0
+    }
+}
+
+/// Every aggregate of one store.
+pub struct Aggregates {
     pub accounts: Arc<dyn AccountStore>,
     pub workflows: Arc<dyn WorkflowStore>,
     pub runs: Arc<dyn RunStore>,

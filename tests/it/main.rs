@@ -13,6 +13,7 @@ mod api_reruns;
 mod api_resources;
 mod api_versions;
 mod crash;
+mod crash_days;
 mod crash_storm;
 mod gate;
 mod house;

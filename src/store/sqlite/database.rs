@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::ids::AccountId,
-    store::{Store, StoreError, StoreResult, accounts::Account, workflows::WorkflowRow},
+    store::{Aggregates, Store, StoreError, StoreResult, accounts::Account, workflows::WorkflowRow},
 };
 
 /// How long a connection waits for another process (a backup, a command-line tool) that holds a lock.
@@ -44,15 +44,34 @@ pub(super) struct Sqlite {
     pub(super) accounts_read: Remembered<AccountId, Account>,
     /// By account and type of trigger.
     pub(super) triggered_read: Remembered<(AccountId, String), Vec<WorkflowRow>>,
+    /// Does the work itself instead of the threads.
+    #[cfg(test)]
+    inline: Option<Arc<super::inline::Inline>>,
 }
 
 impl Sqlite {
+    fn new() -> Self {
+        Self {
+            writes: Queue::new(WRITES_QUEUED_MAX),
+            reads: Queue::new(READS_QUEUED_MAX),
+            counters: Counters::default(),
+            accounts_read: Remembered::new(),
+            triggered_read: Remembered::new(),
+            #[cfg(test)]
+            inline: None,
+        }
+    }
+
     /// Runs `work` on the writer's connection and returns once it is on disk. What an `Err` had changed is undone.
     pub(super) async fn write<T, F>(&self, work: F) -> StoreResult<T>
     where
         F: FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
         T: Send + 'static,
     {
+        #[cfg(test)]
+        if let Some(inline) = &self.inline {
+            return inline.write(work).await;
+        }
         let (caller, answer) = oneshot::channel();
         self.writes
             .push(Box::new(PendingWrite::new(work, caller)))
@@ -72,6 +91,10 @@ impl Sqlite {
         F: FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
         T: Send + 'static,
     {
+        #[cfg(test)]
+        if let Some(inline) = &self.inline {
+            return inline.read(work).await;
+        }
         let (caller, answer) = oneshot::channel();
         let read: Read = Box::new(move |db| {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(db)))
@@ -167,13 +190,7 @@ pub(super) fn lock(path: &Path) -> StoreResult<File> {
 fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(Store, SqliteGuard)> {
     let writer_db = connect(path, WRITER_PRAGMAS)?;
     schema::migrate(&writer_db)?;
-    let store = Arc::new(Sqlite {
-        writes: Queue::new(WRITES_QUEUED_MAX),
-        reads: Queue::new(READS_QUEUED_MAX),
-        counters: Counters::default(),
-        accounts_read: Remembered::new(),
-        triggered_read: Remembered::new(),
-    });
+    let store = Arc::new(Sqlite::new());
     let (bell, rung) = checkpoint::bell(path);
     let checkpoint_db = connect(path, CHECKPOINT_PRAGMAS)?;
     let mut others = vec![spawn("store-checkpoint", move || {
@@ -201,8 +218,18 @@ fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(
     Ok((aggregates(&store), guard))
 }
 
+/// A store over a connection in memory, as a process that just started has it.
+#[cfg(test)]
+pub(super) fn open_inline(inline: Arc<super::inline::Inline>) -> Store {
+    let store = Sqlite {
+        inline: Some(inline),
+        ..Sqlite::new()
+    };
+    aggregates(&Arc::new(store))
+}
+
 fn aggregates(store: &Arc<Sqlite>) -> Store {
-    Store {
+    Store::from(Aggregates {
         accounts: store.clone(),
         workflows: store.clone(),
         runs: store.clone(),
@@ -214,7 +241,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         messages: store.clone(),
         contacts: store.clone(),
         schedules: store.clone(),
-    }
+    })
 }
 
 /// FULL: a commit returns when its log is on the disk. The writer never checkpoints inside a commit.

@@ -9,6 +9,8 @@ mod checkpoint;
 mod columns;
 mod cursor;
 mod database;
+#[cfg(test)]
+pub(crate) mod inline;
 mod journal_rows;
 mod queue;
 mod readers;

@@ -155,6 +155,19 @@ impl Server {
         self.child.kill().await.expect("a process of ours can be killed");
     }
 
+    /// A setting that the process was started with.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        let given = self.options.settings.iter().find(|(name, _)| name == key);
+        given.map(|(_, value)| value.as_str())
+    }
+
+    /// Changes a setting for the starts to come.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.options.settings.retain(|(name, _)| name != key);
+        self.options.settings.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Kills the process and starts it again on the same data. The port is another one.
     pub async fn restart(&mut self) {
         self.kill9().await;
