@@ -148,6 +148,8 @@ fn transition(id: RunId, number: u64) -> RunAppend {
         },
         snapshot: vec![b'x'; SNAPSHOT_BYTES],
         journal: lines(0, at),
+        parts: Vec::new(),
+        drops_parts: false,
         timers_set: Vec::new(),
         timers_cleared: Vec::new(),
         effects: vec![EffectRow {

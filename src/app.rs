@@ -320,9 +320,9 @@ async fn start_actors(
         lost_after: Duration::from_secs(settings.calls.lost_after_s),
     };
     let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
-    let moving_runs = runs.recover().await?;
+    let runs_count = runs.recover().await?;
     let observations = leads.recover().await?;
-    let open_calls = calls.recover().await?;
+    let calls_count = calls.recover().await?;
     let rounds = Rounds {
         store: store.clone(),
         plans,
@@ -330,16 +330,15 @@ async fn start_actors(
         leads: leads.clone(),
     };
     let schedules = SchedulesHandle::start(rounds, root.get_cell()).await?;
-    tracing::info!(
-        runs = moving_runs,
-        observations,
-        calls = open_calls,
-        "took up what was under way"
-    );
+    tell_what_was_taken_up(runs_count, observations, calls_count);
     Ok(Actors {
         calls,
         leads,
         runs,
         schedules,
     })
+}
+
+fn tell_what_was_taken_up(runs: usize, observations: usize, calls: usize) {
+    tracing::info!(runs, observations, calls, "took up what was under way");
 }

@@ -67,6 +67,8 @@ pub fn append_of(transition: &Transition, revision: u64, now: Timestamp) -> RunA
                 entry: line.entry.to_json(),
             })
             .collect(),
+        parts: transition.parts.clone(),
+        drops_parts: run.has_parts() && run.has_ended(),
         timers_set: transition.timers_set.clone(),
         timers_cleared: transition.timers_cleared.clone(),
         effects: transition

@@ -131,7 +131,13 @@ impl Resident for RunKind {
 impl RunActor {
     async fn load(&self, state: &mut RunState) -> Result<(), RunFault> {
         let (head, snapshot) = self.kind.store.runs.load(state.id).await?;
-        let run = Run::from_snapshot(&snapshot).map_err(|error| RunFault::Snapshot(state.id, error))?;
+        let broken = |error| RunFault::Snapshot(state.id, error);
+        let mut run = Run::from_snapshot(&snapshot).map_err(broken)?;
+        if !run.missing_parts().is_empty() {
+            for (part, bytes) in self.kind.store.runs.parts(state.id).await? {
+                run.fill(part, &bytes).map_err(broken)?;
+            }
+        }
         let plan = self.kind.plans.get(head.workflow_id, head.version).await?;
         state.loaded = Some(Loaded {
             run,

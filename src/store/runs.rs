@@ -76,6 +76,10 @@ pub struct RunAppend {
     /// The run's state after the transition.
     pub snapshot: Vec<u8>,
     pub journal: Vec<JournalLine>,
+    /// Bytes kept beside the snapshot, by number: written once, read with [`RunStore::parts`].
+    pub parts: Vec<(u32, Vec<u8>)>,
+    /// Whether the parts of the run are not needed any more.
+    pub drops_parts: bool,
     pub timers_set: Vec<(u64, Timestamp)>,
     pub timers_cleared: Vec<u64>,
     /// Inserted or replaced by key.
@@ -108,6 +112,8 @@ pub trait RunStore: Send + Sync {
     async fn append(&self, append: RunAppend) -> StoreResult<()>;
     /// Head and snapshot, for activation. Knows no account: only the runs actors call it.
     async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)>;
+    /// What was kept beside the snapshot, by number. Knows no account: only the runs actors call it.
+    async fn parts(&self, id: RunId) -> StoreResult<Vec<(u32, Vec<u8>)>>;
     async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead>;
     async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>>;
     async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>>;

@@ -59,6 +59,7 @@ impl Mover<'_> {
         let Ending { status, error } = ending.clone();
         self.run.phase = Phase::Ended(ending);
         self.run.frames.clear();
+        self.run.large_outputs.clear();
         self.run.signals.clear();
         self.run.heard.clear();
         self.note(Entry::RunEnded {

@@ -3,9 +3,9 @@
 //! A frame ends when no token carries it. The loop's own token stands at the loop meanwhile; it begins the next item when
 //! fewer than `concurrency` are under way and `throttle` has passed, and goes on by `ok` after the last one.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -75,11 +75,24 @@ pub(super) struct Looping {
     pub alarm: Option<Alarm>,
 }
 
-/// The items that have not begun. Shared, because a run is copied for every step.
-#[derive(Debug, Clone)]
+/// The items that have not begun: here, or in a part of the run that holds all of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "StoredItems", into = "StoredItems")]
 pub(super) struct Items {
-    all: Arc<[Value]>,
+    list: Kept,
     next: usize,
+    part: Option<u32>,
+}
+
+/// Items as the snapshot has them.
+#[derive(Serialize, Deserialize)]
+struct StoredItems {
+    /// Those that have not begun.
+    #[serde(rename = "i", default, skip_serializing_if = "Vec::is_empty")]
+    rest: Vec<Value>,
+    /// The part that holds all of them, and how many of those have begun.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    part: Option<(u32, usize)>,
 }
 
 /// How far a loop is, for the run's page.
@@ -95,15 +108,21 @@ pub struct LoopProgress {
 }
 
 impl Items {
-    pub(super) fn new(items: Vec<Value>) -> Self {
-        Self {
-            all: items.into(),
-            next: 0,
-        }
+    pub(super) const fn new(list: Kept, part: Option<u32>) -> Self {
+        Self { list, next: 0, part }
+    }
+
+    pub(super) const fn part(&self) -> Option<u32> {
+        self.part
+    }
+
+    pub(super) fn fill(&mut self, list: &Kept) {
+        self.list = list.clone();
     }
 
     fn rest(&self) -> &[Value] {
-        self.all.get(self.next..).unwrap_or_default()
+        let all = self.list.0.as_array().map_or(&[][..], Vec::as_slice);
+        all.get(self.next..).unwrap_or_default()
     }
 
     fn take(&mut self) -> Option<Value> {
@@ -114,27 +133,44 @@ impl Items {
 }
 
 impl PartialEq for Items {
+    /// The same are those with the same left to do.
     fn eq(&self, other: &Self) -> bool {
-        self.rest() == other.rest()
+        self.part == other.part && self.rest() == other.rest()
     }
 }
 
-impl Serialize for Items {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.rest().serialize(serializer)
+impl From<Items> for StoredItems {
+    fn from(items: Items) -> Self {
+        match items.part {
+            Some(part) => Self {
+                rest: Vec::new(),
+                part: Some((part, items.next)),
+            },
+            None => Self {
+                rest: items.rest().to_vec(),
+                part: None,
+            },
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Items {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self::new)
+impl From<StoredItems> for Items {
+    fn from(stored: StoredItems) -> Self {
+        match stored.part {
+            Some((part, next)) => Self {
+                list: Kept::new(Value::Null),
+                next,
+                part: Some(part),
+            },
+            None => Self::new(Kept::new(Value::Array(stored.rest)), None),
+        }
     }
 }
 
 impl Looping {
-    pub(super) fn new(items: Vec<Value>, now: Timestamp) -> Self {
+    const fn new(items: Items, now: Timestamp) -> Self {
         Self {
-            items: Items::new(items),
+            items,
             begun: 0,
             done: 0,
             failed: 0,
@@ -417,6 +453,7 @@ impl<'a> Mover<'a> {
     pub(super) fn begin_loop(&mut self, begun: Begun, way: &Way, items: Vec<Value>) {
         let (node, visit) = (begun.node.clone(), begun.visit);
         self.note_waiting(begun, None);
+        let items = self.items_of(Kept::new(Value::Array(items)));
         let looping = Box::new(Looping::new(items, self.world.now));
         self.place(&node, visit, way.clone(), TokenState::Looping(looping));
     }

@@ -44,6 +44,7 @@ pub mod journal;
 mod merging;
 pub mod migration;
 pub mod mover;
+mod parts;
 pub mod rerun;
 pub mod retry;
 pub mod run;

@@ -64,6 +64,7 @@ impl<'a> Mover<'a> {
                 commands: Vec::new(),
                 journal: Vec::new(),
                 effects: Vec::new(),
+                parts: Vec::new(),
             },
             scopes: BTreeMap::new(),
             arriving: VecDeque::new(),
@@ -415,6 +416,12 @@ impl<'a> Mover<'a> {
         self.outcome.changed = true;
     }
 
+    /// Gives a part to the shell to store.
+    pub(super) fn hand_out(&mut self, part: u32, bytes: Vec<u8>) {
+        self.outcome.changed = true;
+        self.outcome.parts.push((part, bytes));
+    }
+
     /// Asks for something again without the run changing.
     pub(super) fn repeat_order(&mut self, command: Command) {
         self.outcome.commands.push(command);
@@ -459,6 +466,7 @@ impl<'a> Mover<'a> {
             }
         }
         self.close();
+        self.run.forget_unnamed_parts();
         self.outcome
     }
 }

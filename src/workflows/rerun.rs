@@ -86,7 +86,7 @@ pub fn rerun(rerun: Rerun<'_>, plan: &Plan) -> Result<Run, RerunError> {
             return Err(RerunError::InsideLoop { node });
         }
         outputs.extend(
-            old.outputs
+            old.all_outputs()
                 .iter()
                 .map(|(step, output)| (step.clone(), (*output.0).clone())),
         );

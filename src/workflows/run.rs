@@ -63,6 +63,15 @@ pub struct Run {
     /// `steps.<id>.output` of the nodes that some expression reads, loops' bodies left out.
     #[serde(rename = "o", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) outputs: BTreeMap<String, Kept>,
+    /// Outputs that are too large to be written with every step, by the number of the part that holds them.
+    #[serde(rename = "y", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) large_outputs: BTreeMap<String, u32>,
+    /// What is stored once beside the snapshot.
+    #[serde(skip)]
+    pub(super) parts: BTreeMap<u32, Kept>,
+    /// Whether anything was ever stored beside the snapshot.
+    #[serde(rename = "z", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_parts: bool,
     /// How often each node was come by.
     #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) visits: BTreeMap<String, u32>,
@@ -313,6 +322,9 @@ impl Run {
             tokens: BTreeMap::new(),
             frames: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            large_outputs: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            has_parts: false,
             visits: BTreeMap::new(),
             counters: Counters::default(),
             heard: Vec::new(),

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub journal: Vec<JournalEntry>,
     /// Where effects stand after the step; a later record of a key replaces an earlier one.
     pub effects: Vec<EffectRecord>,
+    /// What is to be stored beside the snapshot, by number.
+    pub parts: Vec<(u32, Vec<u8>)>,
 }
 
 /// Where one effect stands.
@@ -38,6 +40,10 @@ pub struct EffectRecord {
 
 /// Moves `run` by one input.
 pub fn step(plan: &Plan, run: &mut Run, input: Input, world: &World) -> Outcome {
+    if !run.missing_parts().is_empty() {
+        // The shell fills them in first; a run that cannot see its outputs must not go on without them.
+        return Outcome::default();
+    }
     let mut mover = Mover::new(plan, run, world);
     match input {
         Input::Started => mover.begin(),

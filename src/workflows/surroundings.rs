@@ -25,12 +25,24 @@ impl Mover<'_> {
         if !self.plan.keeps_output(node) {
             return;
         }
-        let outputs = match frame.and_then(|number| self.run.frames.get_mut(&number)) {
-            Some(frame) => &mut frame.outputs,
-            None => &mut self.run.outputs,
-        };
-        outputs.insert(node.to_owned(), Kept::new(output.clone()));
+        let output = Kept::new(output.clone());
+        match frame.and_then(|number| self.run.frames.get_mut(&number)) {
+            Some(frame) => {
+                frame.outputs.insert(node.to_owned(), output);
+            }
+            None => self.keep_own_output(node, output),
+        }
         self.scopes.clear();
+    }
+
+    fn keep_own_output(&mut self, node: &str, output: Kept) {
+        if let Some(part) = self.part_of(&output) {
+            self.run.outputs.remove(node);
+            self.run.large_outputs.insert(node.to_owned(), part);
+        } else {
+            self.run.outputs.insert(node.to_owned(), output);
+            self.run.large_outputs.remove(node);
+        }
     }
 
     pub(super) fn forget_scope(&mut self, frame: Option<u32>) {
@@ -53,7 +65,7 @@ impl Mover<'_> {
     fn look_around(&mut self, frame: Option<u32>) -> Surroundings {
         let Some(about) = frame.and_then(|number| self.run.frames.get(&number)).cloned() else {
             return Surroundings {
-                scope: Scope::of(self.world, &self.run.trigger, &self.run.outputs),
+                scope: Scope::of(self.world, &self.run.trigger, &self.run.all_outputs()),
                 lead: None,
             };
         };

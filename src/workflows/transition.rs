@@ -22,6 +22,8 @@ pub struct Transition {
     pub changed: bool,
     pub journal: Vec<JournalEntry>,
     pub effects: Vec<EffectRecord>,
+    /// What is stored once beside the snapshot, by number: large outputs and lists.
+    pub parts: Vec<(u32, Vec<u8>)>,
     pub timers_set: Vec<(u64, Timestamp)>,
     pub timers_cleared: Vec<u64>,
     /// What to do once the append is on disk, in order.
@@ -43,6 +45,7 @@ impl Transition {
             commands,
             journal,
             effects,
+            parts,
         } = outcome;
         let mut set = BTreeMap::new();
         let mut cleared = BTreeSet::new();
@@ -68,6 +71,7 @@ impl Transition {
             changed,
             journal,
             effects,
+            parts,
             timers_set: set.into_iter().collect(),
             timers_cleared: cleared.into_iter().collect(),
             commands,

@@ -32,6 +32,22 @@ pub(crate) async fn a_run_is_created_once(store: &Store) {
     ));
 }
 
+pub(crate) async fn what_is_beside_the_snapshot_is_kept_until_it_is_dropped(store: &Store) {
+    let mut first = run(account_id(1), workflow_id(1), 1);
+    first.parts = vec![(3, b"three".to_vec()), (7, b"seven".to_vec())];
+    store.runs.create(first.clone()).await.expect("kept");
+    let mut second = next(&first, RunStatus::Running);
+    second.parts = vec![(9, b"nine".to_vec())];
+    store.runs.append(second.clone()).await.expect("kept");
+    let parts = store.runs.parts(run_id(1)).await.expect("read");
+    let all: Vec<u32> = parts.iter().map(|(part, _)| *part).collect();
+    assert_eq!((all, parts[1].1.as_slice()), (vec![3, 7, 9], &b"seven"[..]));
+    let mut last = next(&second, RunStatus::Completed);
+    last.drops_parts = true;
+    store.runs.append(last).await.expect("kept");
+    assert!(store.runs.parts(run_id(1)).await.expect("read").is_empty());
+}
+
 pub(crate) async fn an_append_out_of_turn_is_refused_and_changes_nothing(store: &Store) {
     let first = run(account_id(1), workflow_id(1), 1);
     store.runs.create(first.clone()).await.expect("written");

@@ -39,6 +39,7 @@ macro_rules! suite {
             records::a_task_is_created_once_and_replaced_whole;
             records::a_message_never_moves_back;
             runs::a_run_is_created_once;
+            runs::what_is_beside_the_snapshot_is_kept_until_it_is_dropped;
             runs::an_append_out_of_turn_is_refused_and_changes_nothing;
             runs::of_two_owners_one_moves_the_run;
             runs::timers_and_effects_follow_the_appends;

@@ -43,6 +43,16 @@ impl RunStore for Sqlite {
         .await
     }
 
+    async fn parts(&self, id: RunId) -> StoreResult<Vec<(u32, Vec<u8>)>> {
+        self.read(move |db| {
+            let mut rows =
+                db.prepare_cached("SELECT part, bytes FROM run_parts WHERE run = ?1 ORDER BY part")?;
+            let rows = rows.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead> {
         self.read(move |db| {
             db.prepare_cached(&format!("SELECT {HEAD} FROM runs WHERE id = ?1 AND account = ?2"))?
@@ -253,6 +263,14 @@ fn advance(db: &Connection, append: &RunAppend) -> StoreResult<()> {
 /// What every transition carries below the head.
 fn write_rows(db: &Connection, append: &RunAppend) -> StoreResult<()> {
     let id = append.head.id;
+    for (part, bytes) in &append.parts {
+        db.prepare_cached("INSERT OR REPLACE INTO run_parts (run, part, bytes) VALUES (?1, ?2, ?3)")?
+            .execute((id, part, bytes))?;
+    }
+    if append.drops_parts {
+        db.prepare_cached("DELETE FROM run_parts WHERE run = ?1")?
+            .execute([id])?;
+    }
     for row in journal_rows::rows_of(&append.journal) {
         db.prepare_cached("INSERT INTO journal (run, seq, at, entry) VALUES (?1, ?2, ?3, ?4)")?
             .execute((id, Count(row.seq), row.at, row.entry.as_ref()))?;

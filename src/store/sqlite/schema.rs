@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES];
+const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +167,12 @@ CREATE INDEX leads_by_birthday ON leads (account, substr(json_extract(body, '$.f
 const RETRIES: &str = "
 ALTER TABLE runs ADD COLUMN retry_of BLOB;
 CREATE INDEX runs_by_retry ON runs (retry_of, started_at, id) WHERE retry_of IS NOT NULL;
+";
+
+/// What is too large to be written with every step of a run: lists that loops work through, outputs of searches.
+const RUN_PARTS: &str = "
+CREATE TABLE run_parts (
+    run BLOB NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (run, part)) WITHOUT ROWID;
 ";
 
 #[cfg(test)]

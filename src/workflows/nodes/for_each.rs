@@ -294,6 +294,34 @@ mod tests {
     }
 
     #[test]
+    fn a_long_list_is_written_once_and_not_with_every_step() {
+        let definition = json!({"name": "w", "trigger": {"type": "manual"},
+            "nodes": [{"id": "hook", "type": "webhook", "params": {"url": "https://example.com"}},
+                {"id": "each", "type": "for_each", "params": {"items": "steps.hook.output.list"}},
+                {"id": "tell", "type": "slack_message", "params": {"channel": "#c", "text": "{{ item.name }} of {{ steps.hook.output.list | length }}"}}],
+            "edges": [{"from": "trigger", "to": "hook"}, {"from": "hook", "to": "each"},
+                {"from": "each", "port": "item", "to": "tell"}]});
+        let mut story = Story::new(&definition);
+        let hook = act(&story.give(Input::Started));
+        let list: Vec<Value> = (0..150).map(|n| json!({"name": format!("{n:0>100}")})).collect();
+        let begun = story.give(Input::EffectDone {
+            key: hook.key,
+            attempt: 1,
+            provider_id: None,
+            output: json!({"list": list}),
+        });
+        assert_eq!(begun.parts.len(), 2, "the output and the items");
+        let next = story.give(done(&act(&begun)));
+        assert_eq!(texts(&next), [format!("{:0>100} of 150", 1)]);
+        assert!(next.parts.is_empty() && next.run.snapshot().len() < 2_000);
+        let mut alone = crate::workflows::Run::from_snapshot(&next.run.snapshot()).expect("a run of ours");
+        assert_eq!(alone.missing_parts().len(), 2);
+        assert!(alone.fill(alone.missing_parts()[0], b"no JSON").is_err());
+        let stays = crate::workflows::transition(&story.plan, alone, done(&act(&next)), &story.world);
+        assert!(!stays.changed, "a run without its parts does not move");
+    }
+
+    #[test]
     fn what_is_no_list_and_too_many_items_are_said() {
         for (items, code) in [("'abc'", "not_a_list"), ("range(5001) | list", "too_many_items")] {
             let mut story = Story::new(&looped(items, &json!({}), &json!({})));

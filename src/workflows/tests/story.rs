@@ -30,6 +30,8 @@ pub(in crate::workflows) struct Story {
     pub world: World,
     pub run: Run,
     pub journal: Vec<JournalEntry>,
+    /// What the store holds beside the snapshot.
+    pub parts: std::collections::BTreeMap<u32, Vec<u8>>,
 }
 
 impl Story {
@@ -62,13 +64,18 @@ impl Story {
             world,
             run: Run::new(seed),
             journal: Vec::new(),
+            parts: std::collections::BTreeMap::new(),
         }
     }
 
     pub fn give(&mut self, input: Input) -> Transition {
-        let stored = Run::from_snapshot(&self.run.snapshot()).expect("a snapshot of ours");
+        let mut stored = Run::from_snapshot(&self.run.snapshot()).expect("a snapshot of ours");
+        for part in stored.missing_parts() {
+            stored.fill(part, &self.parts[&part]).expect("a part of ours");
+        }
         let transition = transition(&self.plan, stored, input, &self.world);
         self.run = transition.run.clone();
+        self.parts.extend(transition.parts.clone());
         self.journal.extend(transition.journal.clone());
         transition
     }
