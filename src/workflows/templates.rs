@@ -55,7 +55,16 @@ macro_rules! files {
 }
 
 /// In the order a gallery shows them.
-const FILES: &[&str] = files!["feedback_survey"];
+const FILES: &[&str] = files![
+    "lead_nurture",
+    "appointment_confirmation",
+    "payment_follow_up",
+    "negative_feedback_alert",
+    "referral_request",
+    "lead_scoring",
+    "birthday",
+    "feedback_survey",
+];
 
 static ALL: LazyLock<Vec<Template>> = LazyLock::new(|| {
     FILES
