@@ -50,7 +50,9 @@ pub trait Resident: Clone + Send + Sync + 'static {
 
 /// What a parent understands.
 pub enum DeskMsg<R: Resident> {
-    /// For the child of this key, made if need be.
+    /// For the child of this key, made if need be. Counted as arriving until it is handled.
+    Arrive(R::Key, R::Msg),
+    /// The same from what a child started itself: it is counted as alive.
     Deliver(R::Key, R::Msg),
     /// The child has handled this many messages and has nothing to do.
     Idle(R::Key, u64),
@@ -84,14 +86,23 @@ impl<R: Resident> Desk<R> {
 /// The handle: delivers a message to the one actor of a key. Cheap to clone.
 pub struct Residents<R: Resident> {
     shards: Arc<[ActorRef<DeskMsg<R>>]>,
-    alive: Arc<AtomicUsize>,
+    count: Arc<Count>,
+}
+
+/// How much a kind has to do; shared by its parents.
+#[derive(Default)]
+struct Count {
+    /// Children there are.
+    alive: AtomicUsize,
+    /// Messages that no parent has seen yet: their children may not be there.
+    arriving: AtomicUsize,
 }
 
 impl<R: Resident> Clone for Residents<R> {
     fn clone(&self) -> Self {
         Self {
             shards: Arc::clone(&self.shards),
-            alive: Arc::clone(&self.alive),
+            count: Arc::clone(&self.count),
         }
     }
 }
@@ -103,30 +114,31 @@ impl<R: Resident> Residents<R> {
     /// When the supervisor is no longer alive.
     pub async fn start(kind: R, supervisor: ActorCell) -> Result<Self, ractor::SpawnErr> {
         let mut shards = Vec::with_capacity(SHARDS);
-        let alive = Arc::new(AtomicUsize::new(0));
+        let count = Arc::new(Count::default());
         for _ in 0..SHARDS {
             let parent = Parent {
                 kind: kind.clone(),
-                alive: Arc::clone(&alive),
+                count: Arc::clone(&count),
             };
             let (shard, _) = Actor::spawn_linked(None, parent, (), supervisor.clone()).await?;
             shards.push(shard);
         }
         Ok(Self {
             shards: shards.into(),
-            alive,
+            count,
         })
     }
 
-    /// Children that are at work or about to rest.
+    /// Children that are at work or about to rest, and messages that may need one more each.
     #[must_use]
-    pub fn alive(&self) -> usize {
-        self.alive.load(Ordering::Relaxed)
+    pub fn at_work(&self) -> usize {
+        self.count.alive.load(Ordering::Relaxed) + self.count.arriving.load(Ordering::Relaxed)
     }
 
     /// Delivers `message` to the key's actor. One-way: what must not be lost is in the store already.
     pub fn deliver(&self, key: R::Key, message: R::Msg) {
-        send(self.shard(&key), DeskMsg::Deliver(key, message));
+        self.count.arriving.fetch_add(1, Ordering::Relaxed);
+        send(self.shard(&key), DeskMsg::Arrive(key, message));
     }
 
     /// Lets the child of a key take up what is in the store, unless it is alive: then it knows.
@@ -151,8 +163,7 @@ fn send<M: ractor::Message>(to: &ActorRef<M>, message: M) {
 
 struct Parent<R: Resident> {
     kind: R,
-    /// Shared by the parents of one kind.
-    alive: Arc<AtomicUsize>,
+    count: Arc<Count>,
 }
 
 struct Room<R: Resident> {
@@ -206,7 +217,7 @@ impl<R: Resident> Parent<R> {
                 Actor::spawn_linked(None, self.kind.child(), arguments, myself.get_cell()).await?;
             rooms.by_actor.insert(child.get_id().pid(), key.clone());
             rooms.by_key.insert(key.clone(), Room { child, delivered: 0 });
-            self.alive.fetch_add(1, Ordering::Relaxed);
+            self.count.alive.fetch_add(1, Ordering::Relaxed);
             metrics::gauge!("patchcord_actors", "kind" => R::NAME).increment(1.0);
         }
         if let Some(room) = rooms.by_key.get_mut(&key) {
@@ -236,7 +247,7 @@ impl<R: Resident> Parent<R> {
     /// Forgets the room of an actor that ended; its key, when the room was still its.
     fn forget(&self, rooms: &mut Rooms<R>, pid: u64) -> Option<R::Key> {
         let key = rooms.by_actor.remove(&pid)?;
-        self.alive.fetch_sub(1, Ordering::Relaxed);
+        self.count.alive.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("patchcord_actors", "kind" => R::NAME).decrement(1.0);
         let is_current = rooms
             .by_key
@@ -271,6 +282,10 @@ impl<R: Resident> Actor for Parent<R> {
         rooms: &mut Rooms<R>,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            DeskMsg::Arrive(key, message) => {
+                self.count.arriving.fetch_sub(1, Ordering::Relaxed);
+                self.deliver(&myself, rooms, key, message).await?;
+            }
             DeskMsg::Deliver(key, message) => self.deliver(&myself, rooms, key, message).await?,
             DeskMsg::Idle(key, handled) => {
                 // Every message goes through here, so equal counts mean an empty mailbox.

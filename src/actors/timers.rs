@@ -26,7 +26,7 @@ const BATCH_MAX: usize = 512;
 /// Runs at work beyond which due timers go out at the floor's pace only.
 const RUNS_AT_WORK_MAX: usize = 2_048;
 /// The pace when that many are at work: so many timers each [`CROWDED_PAUSE`].
-const CROWDED_BATCH: usize = 128;
+const CROWDED_BATCH: usize = 64;
 const CROWDED_PAUSE: Duration = Duration::from_millis(50);
 /// Until the next look when some may have ended meanwhile.
 const CROWDED_LOOK: Duration = Duration::from_millis(2);
@@ -190,7 +190,7 @@ impl Actor for TimersActor {
         let now = clock::now();
         let is_due = armed.waiting.peek().is_some_and(|first| first.row().due <= now);
         if is_due {
-            let max = armed.allowance(now, runs.alive());
+            let max = armed.allowance(now, runs.at_work());
             for timer in armed.due(now, max) {
                 let lag = now.since(timer.due);
                 metrics::histogram!("patchcord_timer_lag_seconds").record(lag.as_secs_f64());

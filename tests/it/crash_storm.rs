@@ -70,7 +70,7 @@ async fn a_storm_of_kills_loses_nothing_and_repeats_nothing() {
     let last_kill = Instant::now();
     is_storm_over.store(true, Ordering::Relaxed);
     let started = starter.await.expect("the starter does not panic");
-    assert_eq!(started.len() as u64, runs);
+    assert_eq!(u64::try_from(started.len()), Ok(runs));
     let unknown = settled(&server, runs).await;
     println!(
         "{runs} runs, {kills} kills in {:.1} s, {} replies lost; settled {:.1} s after the last kill, {unknown} shown as unknown",
