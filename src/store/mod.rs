@@ -4,6 +4,7 @@
 //! but the recovery scans, which say so by name.
 
 pub mod accounts;
+mod aggregates;
 pub mod alerts;
 pub mod calls;
 pub mod contacts;
@@ -19,9 +20,8 @@ pub mod workflows;
 #[cfg(test)]
 mod conformance;
 
-use std::{ops::Deref, sync::Arc};
-
 pub use accounts::AccountStore;
+pub use aggregates::{Aggregates, Store};
 pub use alerts::AlertStore;
 pub use calls::CallStore;
 pub use contacts::ContactStore;
@@ -82,37 +82,4 @@ pub struct PageRequest {
 pub struct Page<T> {
     pub items: Vec<T>,
     pub next_cursor: Option<String>,
-}
-
-/// One store. Cheap to clone: everything holds it, and every request clones it.
-#[derive(Clone)]
-pub struct Store(Arc<Aggregates>);
-
-impl From<Aggregates> for Store {
-    fn from(aggregates: Aggregates) -> Self {
-        Self(Arc::new(aggregates))
-    }
-}
-
-impl Deref for Store {
-    type Target = Aggregates;
-
-    fn deref(&self) -> &Aggregates {
-        &self.0
-    }
-}
-
-/// Every aggregate of one store.
-pub struct Aggregates {
-    pub accounts: Arc<dyn AccountStore>,
-    pub workflows: Arc<dyn WorkflowStore>,
-    pub runs: Arc<dyn RunStore>,
-    pub leads: Arc<dyn LeadStore>,
-    pub calls: Arc<dyn CallStore>,
-    pub observations: Arc<dyn ObservationStore>,
-    pub alerts: Arc<dyn AlertStore>,
-    pub tasks: Arc<dyn TaskStore>,
-    pub messages: Arc<dyn MessageStore>,
-    pub schedules: Arc<dyn ScheduleStore>,
-    pub contacts: Arc<dyn ContactStore>,
 }

@@ -22,7 +22,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::support::{
     api::http,
     dice::{self, Dice},
-    eventually::eventually_within,
+    eventually::{a_moment, at_most, eventually_within},
     provider::Provider,
     server::{Options, Server},
 };
@@ -61,8 +61,9 @@ async fn a_storm_of_kills_loses_nothing_and_repeats_nothing() {
     for kill in 0..kills {
         let share = effects * (kill + 1) / (kills + 1);
         let jitter = dice.below(effects / (kills + 1) + 1);
-        await_arrivals(&provider, share.saturating_sub(jitter)).await;
-        tokio::time::sleep(Duration::from_micros(dice.below(20_000))).await;
+        let wanted = share.saturating_sub(jitter);
+        at_most(KILL_WAIT_MAX, || provider.arrived() >= wanted).await;
+        a_moment(Duration::from_micros(dice.below(20_000))).await;
         server.restart().await;
         // The starter has ended only when all are started.
         drop(door.send(Door::of(&server)));
@@ -80,14 +81,6 @@ async fn a_storm_of_kills_loses_nothing_and_repeats_nothing() {
     );
     check_webhooks(&provider, runs);
     check_messages(&provider, runs, unknown);
-}
-
-/// Waits until the provider has been reached `wanted` times, but not for ever: a storm does not wait for the weather.
-async fn await_arrivals(provider: &Provider, wanted: u64) {
-    let patience = Instant::now() + KILL_WAIT_MAX;
-    while provider.arrived() < wanted && Instant::now() < patience {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 /// Where the server is reached; a kill moves it.

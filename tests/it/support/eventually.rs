@@ -9,6 +9,21 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// Looks until `is_so`, or until `patience` is over: then the test goes on without it.
+pub async fn at_most(patience: Duration, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    while !is_so() && started.elapsed() < patience {
+        looks.tick().await;
+    }
+}
+
+/// Lets a moment pass, for a kill whose moment is drawn by chance.
+pub async fn a_moment(moment: Duration) {
+    // Nothing is waited for: the time-out is the point.
+    drop(tokio::time::timeout(moment, std::future::pending::<()>()).await);
+}
+
 /// Looks until `look` finds something, and returns it.
 ///
 /// # Panics
