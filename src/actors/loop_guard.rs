@@ -53,9 +53,10 @@ pub async fn loop_closed_by(
         if head.workflow_id == row.id && head.lead_id == observation.lead_id {
             return Ok(Some(chain));
         }
+        // A run that cannot be read has nothing to say about its cause; its own actor reports it.
         cause = Run::from_snapshot(&snapshot)
             .ok()
-            .and_then(|run| trigger::cause_of(run.trigger()));
+            .and_then(|run| trigger::cause_of(run.trigger()).or(run.parent()));
     }
     Ok(None)
 }
