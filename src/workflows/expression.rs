@@ -7,7 +7,11 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value, value::ValueKind};
 
-use super::{scope::Scope, words};
+use super::{
+    scope::Scope,
+    types::{self, Slip},
+    words,
+};
 
 /// Budget of one rendering: MiniJinja counts about one per instruction and per 64 bytes made, so at most 3 MB.
 const FUEL: u64 = 50_000;
@@ -140,6 +144,20 @@ pub fn condition_variables(condition: &str) -> Result<Vec<String>, ExpressionErr
     )?;
     words::check(&format!("{{{{ {condition} }}}}"))?;
     Ok(in_order(compiled.undeclared_variables(true)))
+}
+
+/// Returns what in a template can never work.
+pub(super) fn template_slips(template: &str) -> Vec<Slip> {
+    if is_plain(template) {
+        Vec::new()
+    } else {
+        types::of_template(template, &ENVIRONMENT)
+    }
+}
+
+/// Returns what in a condition, or a value's expression, can never work.
+pub(super) fn condition_slips(condition: &str) -> Vec<Slip> {
+    types::of_expression(condition, &ENVIRONMENT)
 }
 
 /// Whether the source is text without any expression in it.

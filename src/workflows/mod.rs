@@ -19,6 +19,7 @@ mod schemas;
 pub mod scope;
 pub mod templates;
 pub mod trigger;
+mod types;
 pub mod validate;
 mod variables;
 mod words;

@@ -53,6 +53,14 @@ pub(super) fn check(
                     Err(problem) => problems.push(problem),
                 }
             }
+            let slips = match kind {
+                SourceKind::Template => expression::template_slips(text),
+                SourceKind::Condition | SourceKind::Filter | SourceKind::Value => {
+                    expression::condition_slips(text)
+                }
+            };
+            let slips = slips.into_iter();
+            problems.extend(slips.map(|slip| Problem::new(path, "type_mismatch", slip.message, slip.fix)));
         }
     }
 }

@@ -30,13 +30,14 @@ const TYPE_CHARS_MAX: usize = 100;
 /// Longest id that the sender may give.
 const ID_CHARS_MAX: usize = 255;
 /// Kinds that only patchcord itself brings about.
-const RESERVED: [EventType; 3] = [EventType::MANUAL, EventType::SCHEDULE, EventType::WEBHOOK];
+const RESERVED: [EventType; 2] = [EventType::MANUAL, EventType::SCHEDULE];
 
 /// Something that happened elsewhere.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEvent {
-    /// One of our own kinds, or your own: lower-case words with dots. `manual`, `schedule` and `webhook` are ours alone.
+    /// One of our own kinds, or your own: lower-case words with dots. `manual` and `schedule` are ours alone;
+    /// `webhook` starts the workflows whose trigger has the name in `data.name`.
     #[serde(rename = "type")]
     #[schema(
         example = "quote.sent",
@@ -135,6 +136,14 @@ fn checked_kind(event: &NewEvent) -> ApiResult<EventType> {
             "type",
             format!("`{kind}` is brought about by patchcord alone"),
         ));
+    }
+    let is_named = event
+        .data
+        .get("name")
+        .and_then(Value::as_str)
+        .is_some_and(|name| !name.trim().is_empty());
+    if kind == EventType::WEBHOOK && !is_named {
+        errors.push(FieldError::new("data.name", "a webhook's event carries its name"));
     }
     if let Some(id) = &event.id
         && !(1..=ID_CHARS_MAX).contains(&id.chars().count())
@@ -256,7 +265,6 @@ mod tests {
             "a..b",
             "a b",
             "manual",
-            "webhook",
             &"a".repeat(101),
         ] {
             assert!(checked_kind(&event(wrong)).is_err(), "{wrong:?}");

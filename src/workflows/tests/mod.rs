@@ -14,4 +14,5 @@ mod properties;
 mod step;
 pub(in crate::workflows) mod story;
 mod templates;
+mod types;
 mod validation;
