@@ -15,8 +15,9 @@ use crate::{
     domain::{
         alert::{Alert, Severity},
         call::{Call, CallChange, CallStatus},
-        ids::{AlertId, LeadId, ObservationId},
+        ids::{AlertId, LeadId, ObservationId, RunId},
         lead::Lead,
+        message::Direction,
         observation::{EventType, Observation},
         phone::PhoneNumber,
         time::Timestamp,
@@ -247,12 +248,30 @@ impl CallNews<'_> {
         at: Timestamp,
         data: serde_json::Value,
     ) -> StoreResult<Recorded> {
+        let caused_by = self.placed_by(call).await?;
         // No moment in it: whichever report tells it, it is the same fact of the call.
         let id = ObservationId::derived(
             Timestamp::default(),
             &[kind.as_str().as_bytes(), call.id.as_bytes()],
         );
-        self.leads.observe(observation(call, kind, id, at, data)).await
+        let fact = Observation {
+            caused_by,
+            ..observation(call, kind, id, at, data)
+        };
+        self.leads.observe(fact).await
+    }
+
+    /// The run that placed the call, when one did: what became of the call is that run's doing.
+    async fn placed_by(&self, call: &Call) -> StoreResult<Option<RunId>> {
+        if call.direction == Direction::Inbound {
+            return Ok(None);
+        }
+        let placed = self
+            .store
+            .messages
+            .by_provider_id(call.account_id, call.sid.as_str())
+            .await?;
+        Ok(placed.and_then(|placed| placed.run_id))
     }
 
     fn publish(&self, fact: LiveFact) {

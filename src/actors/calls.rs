@@ -16,7 +16,6 @@ use crate::{
         audio::Speaker,
         call::CallFact,
         ids::{AccountId, CallId, CallSid, StreamSid},
-        time::Timestamp,
     },
     media::frame::AudioFrame,
     store::{Recorded, Store, StoreResult, calls::IncomingFact},
@@ -55,11 +54,7 @@ pub enum LineError {
 /// Returns the id a provider's call always has with us.
 #[must_use]
 pub fn call_id(account_id: AccountId, sid: &CallSid) -> CallId {
-    // No time in it: the first door to hear of a call cannot know when the others did.
-    CallId::derived(
-        Timestamp::default(),
-        &[account_id.as_bytes(), sid.as_str().as_bytes()],
-    )
+    CallId::of_provider(account_id, sid)
 }
 
 /// The calls. Cheap to clone.

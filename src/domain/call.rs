@@ -3,10 +3,12 @@
 //! Facts arrive in any order and number; the record they give is the same. The fold is in `call/fold.rs`.
 
 mod fold;
+mod plan;
 
 use serde::{Deserialize, Serialize};
 
 pub use fold::{CallChange, FoldState};
+pub use plan::{CallPlan, OnMachine};
 
 use super::{
     ids::{AccountId, CallId, CallSid, LeadId, StreamSid},

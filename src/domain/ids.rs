@@ -178,6 +178,18 @@ typed_id! {
     MessageId = "msg";
 }
 
+impl CallId {
+    /// Returns the id that a provider's call always has with us.
+    #[must_use]
+    pub fn of_provider(account_id: AccountId, sid: &CallSid) -> Self {
+        // No time in it: the first to hear of a call cannot know when the others did.
+        Self::derived(
+            Timestamp::default(),
+            &[account_id.as_bytes(), sid.as_str().as_bytes()],
+        )
+    }
+}
+
 macro_rules! vendor_id {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*

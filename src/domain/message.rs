@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    call::CallPlan,
     ids::{AccountId, LeadId, MessageId, RunId},
     time::Timestamp,
 };
@@ -13,6 +14,8 @@ use super::{
 pub enum Channel {
     Sms,
     Email,
+    /// A call that we place.
+    Call,
     Slack,
     Webhook,
     Zapier,
@@ -61,6 +64,9 @@ pub struct Message {
     /// The receiver: a phone number, e-mail addresses, a channel, a URL, a document, a customer.
     pub to: String,
     pub body: String,
+    /// What happens when it is answered, for a call that we place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallPlan>,
     pub status: MessageStatus,
     /// The provider's id once it is known.
     pub provider_id: Option<String>,

@@ -13,6 +13,7 @@ pub mod probe;
 pub mod routing;
 
 pub mod email;
+pub mod error_catalogue;
 pub mod lead_records;
 pub mod outbox;
 pub mod records;

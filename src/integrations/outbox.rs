@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::port::{EffectOutcome, EffectPort};
 use crate::{
-    domain::message::{Channel, Direction, Message, MessageStatus},
+    domain::{
+        call::CallPlan,
+        message::{Channel, Direction, Message, MessageStatus},
+    },
     store::{Store, StoreError},
     workflows::{Effect, Finding, Request},
 };
@@ -67,6 +70,7 @@ pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<
         direction: Direction::Outbound,
         from: sender.unwrap_or_else(|| from.to_owned()),
         to,
+        call: plan_of(&effect.request),
         body,
         status,
         provider_id: None,
@@ -78,12 +82,23 @@ pub fn message_of(effect: &Effect, status: MessageStatus, from: &str) -> Option<
     })
 }
 
+fn plan_of(request: &Request) -> Option<CallPlan> {
+    match request {
+        Request::PlaceCall { plan, .. } => Some(plan.clone()),
+        _ => None,
+    }
+}
+
 /// Channel, sender where the request names one, receiver and text of what a request sends.
 fn form_of(request: &Request) -> Option<(Channel, Option<String>, String, String)> {
     Some(match request {
         Request::SendSms { to, body, from } => {
             let from = from.as_ref().map(|from| from.as_str().to_owned());
             (Channel::Sms, from, to.as_str().to_owned(), body.clone())
+        }
+        Request::PlaceCall { to, from, plan } => {
+            let from = from.as_ref().map(|from| from.as_str().to_owned());
+            (Channel::Call, from, to.as_str().to_owned(), plan.words())
         }
         Request::SendEmail(email) => {
             let body = format!("{}\n\n{}", email.subject, email.text);

@@ -9,6 +9,7 @@ use super::{
     address_guard::{AllowList, AllowListError},
     client::{ClientError, HttpClient},
     email::{self, Email},
+    error_catalogue,
     lead_records::LeadRecords,
     outbox::Outbox,
     port::{EffectOutcome, EffectPort},
@@ -16,7 +17,7 @@ use super::{
     records::Records,
     script::runners::ScriptRunners,
     slack::{self, Slack},
-    twilio::{TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
+    twilio::{TwilioCalls, TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
     unconnected::Unconnected,
     webhook::Webhooks,
 };
@@ -99,6 +100,13 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         &parts.email,
         &parts.sendgrid,
     )?);
+    let calls: Arc<dyn EffectPort> = Arc::new(TwilioCalls::new(
+        rest.clone(),
+        parts.store.clone(),
+        parts.twilio.clone(),
+        parts.public_url.clone(),
+        parts.master_key.clone(),
+    ));
     let sms: Arc<dyn EffectPort> = Arc::new(TwilioSms::new(
         rest,
         parts.store,
@@ -113,6 +121,7 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
     });
     Ok(each(|provider| match provider {
         Provider::Sms => Arc::clone(&sms),
+        Provider::Call => Arc::clone(&calls),
         Provider::Slack => Arc::clone(&slack),
         Provider::Webhook | Provider::Zapier => Arc::clone(&webhooks),
         Provider::Email => Arc::clone(&email),
@@ -132,6 +141,7 @@ fn nothing_leaves(store: &Store) -> Ports {
     let outbox: Arc<dyn EffectPort> = Arc::new(Outbox { store: store.clone() });
     each(|provider| match provider {
         Provider::Sms
+        | Provider::Call
         | Provider::Email
         | Provider::Slack
         | Provider::Webhook
@@ -181,7 +191,12 @@ struct Routing(Ports);
 impl EffectPort for Routing {
     async fn execute(&self, effect: &Effect) -> EffectOutcome {
         match self.0.get(&effect.provider()) {
-            Some(port) => port.execute(effect).await,
+            Some(port) => match port.execute(effect).await {
+                EffectOutcome::Rejected(failure) => {
+                    EffectOutcome::Rejected(error_catalogue::explained(effect.provider(), failure))
+                }
+                outcome => outcome,
+            },
             None => EffectOutcome::permanent("no_provider", format!("nobody serves {}", effect.provider())),
         }
     }

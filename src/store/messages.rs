@@ -22,6 +22,8 @@ pub trait MessageStore: Send + Sync {
         error: Option<String>,
         at: Timestamp,
     ) -> StoreResult<Recorded>;
+    /// Ties a message to the provider's id for it, unless it is tied already. Returns the id that it is tied to.
+    async fn bind(&self, id: MessageId, provider_id: String, at: Timestamp) -> StoreResult<String>;
     async fn get(&self, account_id: AccountId, id: MessageId) -> StoreResult<Message>;
     async fn by_provider_id(&self, account_id: AccountId, provider_id: &str) -> StoreResult<Option<Message>>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Message>>;

@@ -16,6 +16,7 @@ pub use wanted::{CalendarEvent, Cells, Coupon, CouponLife, Credit, Discount, Ema
 use super::definition::{Audience, QuietHours};
 use crate::domain::{
     alert::Severity,
+    call::CallPlan,
     consent::ContactChannel,
     ids::{AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, WorkflowId},
     lead::{self, LeadEdit, LeadFilter},
@@ -138,6 +139,13 @@ pub enum Request {
         evidence: Value,
     },
     SendEmail(EmailMessage),
+    PlaceCall {
+        to: PhoneNumber,
+        /// The account's number when it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<PhoneNumber>,
+        plan: CallPlan,
+    },
     /// Changes the lead.
     EditLead { edit: LeadEdit },
     /// Lists the leads that are like this, oldest first.
@@ -214,6 +222,11 @@ impl Request {
                 to,
                 from: from.as_ref(),
             },
+            Self::PlaceCall { to, from, .. } => Errand::Phone {
+                channel: ContactChannel::Call,
+                to,
+                from: from.as_ref(),
+            },
             Self::SendEmail(email) => Errand::Mail {
                 to: email.to.first().map_or("", String::as_str),
             },
@@ -286,6 +299,7 @@ impl HttpMethod {
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
     Sms,
+    Call,
     Email,
     Slack,
     Task,
@@ -304,6 +318,7 @@ impl Provider {
     /// Every provider there is.
     pub const ALL: &'static [Self] = &[
         Self::Sms,
+        Self::Call,
         Self::Email,
         Self::Slack,
         Self::Task,
@@ -323,6 +338,7 @@ impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sms => "sms",
+            Self::Call => "call",
             Self::Email => "email",
             Self::Slack => "slack",
             Self::Task => "task",
@@ -371,6 +387,7 @@ impl Effect {
     pub const fn provider(&self) -> Provider {
         match self.request {
             Request::SendSms { .. } => Provider::Sms,
+            Request::PlaceCall { .. } => Provider::Call,
             Request::SendEmail(_) => Provider::Email,
             Request::SlackMessage { .. } => Provider::Slack,
             Request::CreateTask { .. } => Provider::Task,

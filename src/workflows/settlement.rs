@@ -42,6 +42,7 @@ pub const IN_DOUBT_ATTEMPTS_MIN: u32 = 3;
 pub const fn settlement(request: &Request) -> Settlement {
     match request {
         Request::SendSms { .. }
+        | Request::PlaceCall { .. }
         | Request::SendEmail(_)
         | Request::SlackMessage { .. }
         | Request::SheetRow(_) => Settlement::LookUp,

@@ -7,6 +7,7 @@ pub mod backtests;
 pub mod calls;
 pub mod copies;
 pub mod dry_runs;
+pub mod error_catalogue;
 pub mod events;
 pub mod keys;
 pub mod lead_rules;

@@ -3,8 +3,8 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    alerts, auth, automations, backtests, calls, copies, dry_runs, events, keys, leads, me, messages,
-    migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
+    alerts, auth, automations, backtests, calls, copies, dry_runs, error_catalogue, events, keys, leads, me,
+    messages, migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
 };
 use crate::http::context::Context;
 
@@ -76,4 +76,5 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(runs::decide))
         .routes(routes!(reruns::retry))
         .routes(routes!(reruns::signal))
+        .routes(routes!(error_catalogue::list))
 }

@@ -16,8 +16,13 @@ use crate::http::error::PROBLEM_JSON;
 pub const PREFIX: &str = "/twilio/";
 
 /// A webhook: address, operation id, summary.
-const WEBHOOKS: [(&str, &str, &str); 8] = [
+const WEBHOOKS: [(&str, &str, &str); 9] = [
     ("/twilio/voice", "twilioVoice", "Say what to do with a call"),
+    (
+        "/twilio/placed",
+        "twilioPlaced",
+        "Say what happens in a call that we placed",
+    ),
     (
         "/twilio/dial",
         "twilioDial",

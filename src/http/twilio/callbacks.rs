@@ -25,6 +25,7 @@ pub async fn status(State(context): State<Context>, request: TwilioRequest) -> A
     } else if request.get("ParentCallSid").is_some() {
         leg_progress(&request)?
     } else {
+        super::placed::progressed(&context, &request).await?;
         Some(call_progress(&request)?)
     };
     if let Some(unkept) = told {

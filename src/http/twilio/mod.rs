@@ -10,6 +10,7 @@ mod callbacks;
 mod keep;
 mod lateness;
 mod media;
+mod placed;
 mod request;
 mod routing;
 mod sms;

@@ -7,13 +7,14 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{callbacks, media::media, sms, voice};
+use super::{callbacks, media::media, placed, sms, voice};
 use crate::{http::context::Context, integrations::twilio::media_pass::UsedPasses};
 
 /// Returns Twilio's doors.
 pub fn router() -> Router<Context> {
     Router::new()
         .route("/twilio/voice", post(voice::voice))
+        .route("/twilio/placed", post(placed::placed))
         .route("/twilio/dial", post(voice::dial))
         .route("/twilio/status", post(callbacks::status))
         .route("/twilio/amd", post(callbacks::amd))

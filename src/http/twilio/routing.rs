@@ -23,19 +23,7 @@ const MESSAGE_S_MAX: u32 = 180;
 /// Returns what a call hears first: the consent line, then it is streamed, then it is routed.
 #[must_use]
 pub fn greet(settings: &TwilioSettings, doors: Addresses<'_>, pass: &str, inbound: Speaker) -> Vec<Verb> {
-    let mut verbs = Vec::new();
-    if !settings.consent_text.is_empty() {
-        // Nothing is heard before the caller was told.
-        verbs.push(Verb::Say(settings.consent_text.clone()));
-    }
-    verbs.push(Verb::StartStream(Stream {
-        url: doors.socket(&format!("/twilio/media/{pass}")),
-        status_callback: doors.callback("/twilio/stream"),
-        parameters: vec![
-            (PASS_PARAMETER, pass.to_owned()),
-            (ROLE_PARAMETER, inbound.as_str().to_owned()),
-        ],
-    }));
+    let mut verbs = heard(settings, doors, pass, inbound);
     match settings.routing {
         Routing::Dial => verbs.push(dial(
             settings,
@@ -55,6 +43,25 @@ pub fn greet(settings: &TwilioSettings, doors: Addresses<'_>, pass: &str, inboun
         )),
         Routing::Record => verbs.extend(take_message(settings, doors)),
     }
+    verbs
+}
+
+/// Returns what comes first on any call: the consent line, then the stream.
+#[must_use]
+pub fn heard(settings: &TwilioSettings, doors: Addresses<'_>, pass: &str, inbound: Speaker) -> Vec<Verb> {
+    let mut verbs = Vec::new();
+    if !settings.consent_text.is_empty() {
+        // Nothing is heard before the caller was told.
+        verbs.push(Verb::Say(settings.consent_text.clone()));
+    }
+    verbs.push(Verb::StartStream(Stream {
+        url: doors.socket(&format!("/twilio/media/{pass}")),
+        status_callback: doors.callback("/twilio/stream"),
+        parameters: vec![
+            (PASS_PARAMETER, pass.to_owned()),
+            (ROLE_PARAMETER, inbound.as_str().to_owned()),
+        ],
+    }));
     verbs
 }
 

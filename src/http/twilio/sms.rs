@@ -202,6 +202,7 @@ impl InboundSms<'_> {
             from: self.text("From").to_owned(),
             to: self.text("To").to_owned(),
             body: self.text("Body").to_owned(),
+            call: None,
             status: MessageStatus::Received,
             provider_id: Some(self.sid.clone()),
             error: None,

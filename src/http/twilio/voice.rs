@@ -17,7 +17,7 @@ use crate::{
     domain::{
         audio::Speaker,
         call::{CallFact, Parties},
-        ids::AccountSid,
+        ids::{AccountSid, CallSid},
         message::Direction,
     },
     http::{context::Context, error::ApiResult},
@@ -30,6 +30,23 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Answers a call: streams it and routes it.
 pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
     let call = request.call()?;
+    keep_request(&context, &request, &call).await?;
+    // A call that we place to an agent first has the agent on the leg that runs this.
+    let inbound = match request.query(routing::ROLE_PARAMETER) {
+        Some("agent") => Speaker::Agent,
+        _ => Speaker::Customer,
+    };
+    let account = AccountSid::new(context.twilio.account_sid.as_str());
+    let pass = MediaPass::fresh(account, call, inbound, clock::now()).seal(&context.master_key);
+    let doors = Addresses(&context.settings.public_url);
+    Ok(Twiml::of(&routing::greet(&context.twilio, doors, &pass, inbound)))
+}
+
+/// Keeps that Twilio asked what to do with a call, or goes on without waiting longer than a caller would.
+///
+/// # Errors
+/// 400 when the status is missing or none we know.
+pub async fn keep_request(context: &Context, request: &TwilioRequest, call: &CallSid) -> ApiResult<()> {
     let status = request.status("CallStatus")?;
     let parties = request.parties().unwrap_or_else(|| Parties {
         // Twilio names the direction of every call; one without it can only have come to us.
@@ -56,20 +73,12 @@ pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> Ap
             answered_by: answered_by(word),
         },
     });
-    tokio::join!(keep_within(&context, requested, PATIENCE), async {
+    tokio::join!(keep_within(context, requested, PATIENCE), async {
         if let Some(detected) = detected {
-            keep_within(&context, detected, PATIENCE).await;
+            keep_within(context, detected, PATIENCE).await;
         }
     });
-    // A call that we place to an agent first has the agent on the leg that runs this.
-    let inbound = match request.query(routing::ROLE_PARAMETER) {
-        Some("agent") => Speaker::Agent,
-        _ => Speaker::Customer,
-    };
-    let account = AccountSid::new(context.twilio.account_sid.as_str());
-    let pass = MediaPass::fresh(account, call, inbound, clock::now()).seal(&context.master_key);
-    let doors = Addresses(&context.settings.public_url);
-    Ok(Twiml::of(&routing::greet(&context.twilio, doors, &pass, inbound)))
+    Ok(())
 }
 
 /// Says how to go on after the leg to the agent has ended.

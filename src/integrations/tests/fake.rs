@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     domain::{
+        call::{CallPlan, OnMachine},
         ids::{AccountId, LeadId},
         lead::Lead,
         secret::Secret,
@@ -320,4 +321,22 @@ pub(super) fn email(node: &str, to: &str) -> Effect {
         html: Some("<p>Hello Ann</p>".to_owned()),
     };
     effect(node, Request::SendEmail(message))
+}
+
+/// A call to Ann.
+pub(super) fn call(node: &str) -> Effect {
+    let plan = CallPlan {
+        say: Some("Hello Ann".to_owned()),
+        connect_to: None,
+        on_machine: OnMachine::LeaveMessage("Call us back".to_owned()),
+        timeout_s: 25,
+    };
+    effect(
+        node,
+        Request::PlaceCall {
+            to: "+14155550199".parse().expect("a number"),
+            from: None,
+            plan,
+        },
+    )
 }

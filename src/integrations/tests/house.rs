@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fake::{
-    Fake, Kept, account, effect, email, kept, no_email, no_sendgrid, planned_at, sms, twilio_settings,
+    Fake, Kept, account, call, effect, email, kept, no_email, no_sendgrid, planned_at, sms, twilio_settings,
 };
 use crate::{
     domain::{alert::Severity, message::MessageStatus, secret::Secret, task::Priority},
@@ -70,6 +70,7 @@ fn everything(fake: &Fake) -> Vec<Effect> {
     all.extend([
         sms("a"),
         email("m", "ann@example.com"),
+        call("p"),
         effect(
             "z",
             Request::ZapierHook {
@@ -167,7 +168,7 @@ async fn the_outbox_records_everything_once_and_sends_nothing() {
         .await
         .expect("read")
         .items;
-    assert_eq!(messages.len(), 9);
+    assert_eq!(messages.len(), 10);
     assert!(
         messages
             .iter()

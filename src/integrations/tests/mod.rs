@@ -8,5 +8,6 @@ mod house;
 mod keep_alive;
 mod leads;
 mod slack;
+mod twilio_calls;
 mod twilio_sms;
 mod webhooks;

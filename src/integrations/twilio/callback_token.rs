@@ -1,4 +1,4 @@
-//! The token that ties Twilio's callbacks about a message to the message of ours.
+//! The token that ties Twilio's callbacks about a message or a call that we placed to the record of ours.
 //!
 //! In: a message's id. Out: a text for the callback's address, and back. It proves that the message left, even when the
 //! answer of the REST API was lost. HMAC-SHA256 with the master key; it does not expire: carriers report days later.
@@ -24,6 +24,12 @@ pub fn address(public_url: &str, key: &Secret, id: MessageId) -> String {
         "{public_url}/twilio/sms/status?{PARAMETER}={}{RETRIED}",
         seal(key, id)
     )
+}
+
+/// Returns the `StatusCallback` for a call that we place under `token`.
+#[must_use]
+pub fn call_address(public_url: &str, token: &str) -> String {
+    format!("{public_url}/twilio/status?{PARAMETER}={token}{RETRIED}")
 }
 
 /// Returns the token of the message `id`: letters, digits, `-`, `_` and one dot.

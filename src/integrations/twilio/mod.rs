@@ -1,6 +1,7 @@
 //! Twilio: settings, and what we ask of its REST API.
 
 pub mod callback_token;
+pub mod calls;
 pub mod error_catalogue;
 pub mod media_pass;
 pub mod probe;
@@ -9,6 +10,7 @@ pub mod settings;
 pub mod sms;
 pub mod words;
 
+pub use calls::TwilioCalls;
 pub use error_catalogue::{ErrorClass, means_opted_out};
 pub use probe::TwilioProbe;
 pub use rest::TwilioRest;

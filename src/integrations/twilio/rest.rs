@@ -76,6 +76,29 @@ pub struct SentMessage {
     pub error_code: Option<u32>,
 }
 
+/// A call to place.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCall<'a> {
+    pub to: &'a str,
+    pub from: &'a str,
+    /// Asked what to do once it is answered.
+    pub url: &'a str,
+    pub status_callback: &'a str,
+    /// Seconds it rings.
+    pub timeout_s: u32,
+    /// `Enable` or `DetectMessageEnd`; nothing is detected without.
+    pub machine_detection: Option<&'static str>,
+}
+
+/// A placed call as Twilio's answer and its list show it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PlacedCall {
+    pub sid: String,
+    pub status: String,
+    #[serde(default, deserialize_with = "rfc_2822")]
+    pub date_created: Option<Timestamp>,
+}
+
 /// A call as Twilio knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct KnownCall {
@@ -107,6 +130,11 @@ pub struct StartedStream {
 #[derive(Deserialize)]
 struct MessageList {
     messages: Vec<SentMessage>,
+}
+
+#[derive(Deserialize)]
+struct CallList {
+    calls: Vec<PlacedCall>,
 }
 
 #[derive(Deserialize)]
@@ -171,6 +199,37 @@ impl TwilioRest {
             .read(self.request(Method::GET, "Messages.json")?.query(&query))
             .await?;
         Ok(list.messages)
+    }
+
+    /// Places a call.
+    pub async fn create_call(&self, call: &NewCall<'_>) -> Result<PlacedCall, RestError> {
+        let timeout = call.timeout_s.to_string();
+        let mut form = vec![
+            ("To", call.to),
+            ("From", call.from),
+            ("Url", call.url),
+            ("StatusCallback", call.status_callback),
+            ("Timeout", &timeout),
+        ];
+        // Every report that is told: the first proves that the call exists.
+        for event in ["initiated", "ringing", "answered", "completed"] {
+            form.push(("StatusCallbackEvent", event));
+        }
+        if let Some(detection) = call.machine_detection {
+            form.push(("MachineDetection", detection));
+        }
+        self.read(self.request(Method::POST, "Calls.json")?.form(&form))
+            .await
+    }
+
+    /// The newest calls between two numbers.
+    pub async fn calls_between(&self, from: &str, to: &str) -> Result<Vec<PlacedCall>, RestError> {
+        let page = LISTED_MAX.to_string();
+        let query = [("To", to), ("From", from), ("PageSize", &page)];
+        let list: CallList = self
+            .read(self.request(Method::GET, "Calls.json")?.query(&query))
+            .await?;
+        Ok(list.calls)
     }
 
     /// What Twilio knows of a call; `None` when it knows nothing. Lags some seconds behind the callbacks.

@@ -66,6 +66,20 @@ pub(crate) async fn a_task_is_created_once_and_replaced_whole(store: &Store) {
     ));
 }
 
+pub(crate) async fn a_message_is_tied_to_the_first_id_it_is_given(store: &Store) {
+    let mut placed = message(account_id(1), 1);
+    placed.provider_id = None;
+    store.messages.record(placed.clone()).await.expect("written");
+    let bind = async |id: &str| store.messages.bind(placed.id, id.to_owned(), at(9)).await;
+    assert_eq!(bind("CA1").await.expect("written"), "CA1");
+    assert_eq!(bind("CA2").await.expect("read"), "CA1");
+    assert_eq!(bind("CA1").await.expect("read"), "CA1");
+    let found = store.messages.by_provider_id(account_id(1), "CA1").await;
+    assert_eq!(found.expect("read").map(|found| found.id), Some(placed.id));
+    let missing = store.messages.bind(message_id(9), "CA3".to_owned(), at(9)).await;
+    assert!(matches!(missing, Err(StoreError::Missing { .. })));
+}
+
 pub(crate) async fn a_message_never_moves_back(store: &Store) {
     let id = message_id(1);
     store

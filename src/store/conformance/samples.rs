@@ -297,6 +297,7 @@ pub(crate) fn message(account: AccountId, number: u64) -> Message {
         from: "+14155550100".to_owned(),
         to: "+14155550199".to_owned(),
         body: format!("Message {number}"),
+        call: None,
         status: MessageStatus::Queued,
         provider_id: None,
         error: None,

@@ -37,6 +37,7 @@ macro_rules! suite {
             paging::a_limit_is_capped_and_a_foreign_cursor_refused;
             records::an_alert_is_raised_and_acknowledged_once;
             records::a_task_is_created_once_and_replaced_whole;
+            records::a_message_is_tied_to_the_first_id_it_is_given;
             records::a_message_never_moves_back;
             runs::a_run_is_created_once;
             runs::what_is_beside_the_snapshot_is_kept_until_it_is_dropped;

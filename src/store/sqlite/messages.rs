@@ -69,6 +69,22 @@ impl MessageStore for Sqlite {
         .await
     }
 
+    async fn bind(&self, id: MessageId, provider_id: String, at: Timestamp) -> StoreResult<String> {
+        self.write(move |db| {
+            let stored: Option<Message> = find(db, "SELECT body FROM messages WHERE id = ?1", [id])?;
+            let mut message = stored.ok_or_else(|| missing("message", id))?;
+            if let Some(holder) = message.provider_id {
+                return Ok(holder);
+            }
+            message.provider_id = Some(provider_id.clone());
+            message.updated_at = at;
+            db.prepare_cached("UPDATE messages SET provider_id = ?2, body = ?3 WHERE id = ?1")?
+                .execute((id, &provider_id, body(&message)?))?;
+            Ok(provider_id)
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: MessageId) -> StoreResult<Message> {
         self.read(move |db| {
             find(

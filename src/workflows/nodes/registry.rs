@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::{
     alert::Alert, assign_lead::AssignLead, calendar_event::CalendarEvent, condition::ConditionKind,
     create_task::CreateTask, delay::Delay, find_leads::FindLeads, for_each::ForEach, kind::NodeKind,
-    merge::Merge, run_workflow::RunWorkflow, score_lead::ScoreLead, script::Script, send_email::SendEmail,
-    send_sms::SendSms, sheet_row::SheetRow, slack_message::SlackMessage, split::SplitKind, stop::Stop,
-    stripe_coupon::StripeCoupon, stripe_credit::StripeCredit, switch::SwitchKind, update_lead::UpdateLead,
-    wait_for::WaitFor, webhook::Webhook, zapier::Zapier,
+    merge::Merge, place_call::PlaceCall, run_workflow::RunWorkflow, score_lead::ScoreLead, script::Script,
+    send_email::SendEmail, send_sms::SendSms, sheet_row::SheetRow, slack_message::SlackMessage,
+    split::SplitKind, stop::Stop, stripe_coupon::StripeCoupon, stripe_credit::StripeCredit,
+    switch::SwitchKind, update_lead::UpdateLead, wait_for::WaitFor, webhook::Webhook, zapier::Zapier,
 };
 use crate::workflows::definition::Audience;
 
@@ -17,6 +17,7 @@ use crate::workflows::definition::Audience;
 static KINDS: &[&dyn NodeKind] = &[
     &SendSms,
     &SendEmail,
+    &PlaceCall,
     &SlackMessage,
     &CreateTask,
     &Alert,

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::story::{START, Story, acts, single, unknown};
 use crate::{
-    domain::run::RunStatus,
+    domain::{call::OnMachine, run::RunStatus},
     workflows::{
         Definition,
         definition::Audience,
-        effect::{CouponLife, Discount, Effect, Provider, Request},
+        effect::{CouponLife, Discount, Effect, InDoubt, Provider, Request},
         input::{Finding, Input},
         validate,
     },
@@ -90,6 +90,32 @@ fn an_email_in_doubt_is_skipped_sent_again_or_asked_about() {
         assert_eq!(story.run.status(), status, "{choice}");
         assert_eq!(acts(&found).len(), usize::from(choice == "resend"), "{choice}");
     }
+}
+
+#[test]
+fn a_call_has_a_plan_and_is_never_repeated_on_a_guess() {
+    let params = json!({"say": "Hello {{ lead.first_name }}", "connect_to": "+1 415 555 0123", "timeout": "20s",
+        "on_machine": "leave_message", "machine_text": "Call us back"});
+    let effect = asked("place_call", &params);
+    assert_eq!(
+        (effect.provider(), effect.audience),
+        (Provider::Call, Audience::Lead)
+    );
+    assert_eq!(effect.in_doubt, InDoubt::Ask);
+    let Request::PlaceCall { to, plan, .. } = effect.request else {
+        panic!("a call")
+    };
+    assert_eq!(to.as_str(), "+14155550100");
+    assert_eq!(plan.say.as_deref(), Some("Hello Ada"));
+    assert_eq!(
+        plan.connect_to.map(|number| number.to_string()),
+        Some("+14155550123".to_owned())
+    );
+    assert_eq!(plan.timeout_s, 20);
+    assert_eq!(
+        plan.on_machine,
+        OnMachine::LeaveMessage("Call us back".to_owned())
+    );
 }
 
 #[test]
@@ -191,6 +217,25 @@ fn what_is_wrong_is_named_before_anything_runs() {
             json!({"subject": "s", "body": "b", "in_doubt": "drop"}),
             "in_doubt",
             "bad_params",
+        ),
+        ("place_call", json!({}), "say", "bad_params"),
+        (
+            "place_call",
+            json!({"say": "a", "timeout": "1s"}),
+            "timeout",
+            "bad_span",
+        ),
+        (
+            "place_call",
+            json!({"say": "a", "on_machine": "leave_message"}),
+            "machine_text",
+            "bad_params",
+        ),
+        (
+            "place_call",
+            json!({"connect_to": "12"}),
+            "connect_to",
+            "bad_phone",
         ),
         (
             "zapier",
