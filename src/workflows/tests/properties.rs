@@ -34,7 +34,7 @@ const ATTEMPTS: u32 = 3;
 /// second way in.
 fn definitions() -> impl Strategy<Value = Value> {
     let node = (
-        0_u8..19,
+        0_u8..30,
         any::<u8>(),
         any::<u8>(),
         any::<u8>(),
@@ -135,6 +135,7 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
             "alert",
             json!({"title": if odd { "{{ lead.email }}" } else { "look" }}),
         ),
+        18.. => acting_of(kind, odd),
         _ => (
             "webhook",
             json!({"url": "https://example.com/hook", "body": {"n": "{{ trigger.data.tries }}"}}),
@@ -142,6 +143,39 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
     };
     json!({"id": format!("n{at}"), "type": kind, "params": params, "on_error": if at.is_multiple_of(2) { "continue" } else { "fail" },
         "retry": {"max_attempts": ATTEMPTS, "initial_interval": "1s"}})
+}
+
+/// The other acting kinds: to the core they differ in their request only.
+fn acting_of(kind: u8, odd: bool) -> (&'static str, Value) {
+    match kind {
+        18 => ("find_leads", json!({"stage": "new", "limit": 3})),
+        19 => ("update_lead", json!({"stage": "customer"})),
+        20 => ("score_lead", json!({"add": 5})),
+        21 => ("assign_lead", json!({"rule": "round_robin"})),
+        22 => (
+            "send_email",
+            json!({"to": if odd { "ann@example.com" } else { "{{ lead.email }}" }, "subject": "Hi", "body": "{{ lead.name }}"}),
+        ),
+        23 => (
+            "sheet_row",
+            json!({"spreadsheet": "abc", "values": ["{{ lead.name }}"]}),
+        ),
+        24 => (
+            "stripe_credit",
+            json!({"amount": 5000, "currency": "usd", "customer": "ann@example.com"}),
+        ),
+        25 => ("stripe_coupon", json!({"percent_off": 10})),
+        26 => ("zapier", json!({"url": "https://example.com/hook"})),
+        27 => (
+            "calendar_event",
+            json!({"title": "Call", "start": "2026-11-23T09:00:00Z"}),
+        ),
+        28 => ("script", json!({"code": "return {n: 1}"})),
+        _ => (
+            "webhook",
+            json!({"url": "https://example.com/hook", "method": "GET"}),
+        ),
+    }
 }
 
 fn loop_of(params: u8) -> (&'static str, Value) {
