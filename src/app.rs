@@ -4,6 +4,8 @@
 //! actors, store.
 
 mod master_key;
+#[cfg(test)]
+mod schedule_tests;
 
 use std::{
     future::Future,

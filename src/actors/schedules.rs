@@ -402,6 +402,3 @@ impl Rounds {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -103,19 +103,28 @@ impl CallActor {
                 speaker,
                 start_ms,
                 end_ms,
-            } => {
-                self.words_until(state, loaded, base_ms + end_ms);
-                let fact = LiveFact::TranscriptShed {
-                    call_id,
-                    speaker,
-                    start_ms: base_ms + start_ms,
-                    end_ms: base_ms + end_ms,
-                };
-                self.publish(state.key, fact);
-            }
+            } => self.take_shed(state, loaded, speaker, base_ms + start_ms..base_ms + end_ms),
             Heard::Ended => self.take_end(state.key, loaded).await?,
         }
         Ok(())
+    }
+
+    /// Words were said that nobody had the time to read.
+    fn take_shed(
+        &self,
+        state: &CallState,
+        loaded: &mut Loaded,
+        speaker: Speaker,
+        at_ms: std::ops::Range<u64>,
+    ) {
+        self.words_until(state, loaded, at_ms.end);
+        let fact = LiveFact::TranscriptShed {
+            call_id: state.key.1,
+            speaker,
+            start_ms: at_ms.start,
+            end_ms: at_ms.end,
+        };
+        self.publish(state.key, fact);
     }
 
     async fn take_end(&self, key: CallKey, loaded: &mut Loaded) -> StoreResult<()> {

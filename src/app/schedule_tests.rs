@@ -1,24 +1,29 @@
 //! Rounds at chosen moments over a real store and real actors.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::*;
 use crate::{
+    actors::{plans::Plans, schedules::Rounds},
     app::App,
+    clock,
     domain::{
         ids::{AccountId, LeadId, ObservationId, UserId, WorkflowId},
         lead::Lead,
-        observation::EventType,
-        time::millis_of,
+        observation::{EventType, Observation},
+        time::{Timestamp, millis_of},
     },
     store::{
         PageRequest,
         accounts::{Account, Role, User},
         runs::{RunFilter, RunHead},
-        workflows::WorkflowVersion,
+        workflows::{WorkflowRow, WorkflowVersion},
     },
 };
 
+/// The longest that the schedules sleep.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A server that nobody reaches, and the rounds of its schedules.
