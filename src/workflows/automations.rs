@@ -24,6 +24,11 @@ pub const ALL: &[Automation] = &[
         definition: include_str!("automations/missed_call_text_back.json"),
     },
     Automation {
+        slug: "no_answer_retry",
+        summary: "Calls again an hour after an unanswered call of ours, within business hours, and makes a task when it cannot",
+        definition: include_str!("automations/no_answer_retry.json"),
+    },
+    Automation {
         slug: "voicemail_follow_up",
         summary: "Thanks for a voicemail by SMS and makes a task to listen to it and call back",
         definition: include_str!("automations/voicemail_follow_up.json"),

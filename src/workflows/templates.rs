@@ -59,9 +59,11 @@ const FILES: &[&str] = files![
     "lead_nurture",
     "appointment_confirmation",
     "payment_follow_up",
+    "no_show_recovery",
     "negative_feedback_alert",
     "referral_request",
     "lead_scoring",
+    "abandoned_cart_recovery",
     "birthday",
     "feedback_survey",
 ];

@@ -381,7 +381,7 @@ impl<'a> Stage<'a> {
             at: self.world.now,
             kind: first(&["kind"]).unwrap_or_default(),
             to: first(&["to", "channel", "url", "calendar"]),
-            text: first(&["body", "text", "say", "title"]),
+            text: first(&["body", "text", "title"]).or_else(|| in_words(&request["plan"]["say"])),
             request,
             outcome,
             reason,

@@ -159,3 +159,32 @@ fn every_completed_call_is_summed_up_sooner_when_it_went_badly() {
     );
     assert_eq!(bad.effects[0].request["priority"], "high");
 }
+
+#[test]
+fn an_unanswered_call_of_ours_is_made_again_within_the_call_window() {
+    let outbound = |played: &mut Played| played.data["direction"] = json!("outbound");
+    let run = automation("no_answer_retry").with(outbound).play();
+    assert_eq!(run.status, RunStatus::Completed);
+    let calls = told(&run);
+    assert_eq!(calls.len(), 1);
+    assert_eq!((calls[0].0, calls[0].1, calls[0].2), (1, "call_again", SAM));
+    let script = json!({"answers": {"call_again": {"fail": {"message": "The number does not exist"}}}});
+    let failing = automation("no_answer_retry")
+        .with(outbound)
+        .with(|played| played.script = script)
+        .play();
+    assert_eq!(
+        told(&failing)[1],
+        (1, "by_hand", "", "Sam Sample could not be called again")
+    );
+    assert_eq!(failing.effects[1].request["notes"], "The number does not exist");
+    let evening = automation("no_answer_retry")
+        .with(outbound)
+        .with(|played| played.start = "2026-11-23T23:30:00Z".parse().expect("half past six in New York"))
+        .play();
+    assert_eq!(
+        evening.effects[0].at.to_string(),
+        "2026-11-24T14:00:00.000Z",
+        "nine the next morning"
+    );
+}

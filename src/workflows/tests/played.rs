@@ -26,6 +26,7 @@ pub(super) struct Played {
     pub data: Value,
     pub trend: Option<f32>,
     pub script: Value,
+    pub start: Timestamp,
 }
 
 impl Played {
@@ -39,6 +40,7 @@ impl Played {
             data,
             trend: None,
             script: json!({}),
+            start: MONDAY,
         }
     }
 
@@ -63,14 +65,14 @@ impl Played {
             id: ObservationId::derived(MONDAY, &[b"fact"]),
             account_id: account_id(),
             kind,
-            at: MONDAY,
+            at: self.start,
             lead_id: Some(self.lead.id),
             call_id: call.as_ref().map(|call| call.id),
             caused_by: None,
             data: self.data,
         };
         let world = World {
-            now: MONDAY,
+            now: self.start,
             account: AccountFacts {
                 id: account_id(),
                 name: "Acme".to_owned(),

@@ -148,6 +148,25 @@ fn a_payment_is_thanked_for_and_followed_up_a_month_later() {
 }
 
 #[test]
+fn a_no_show_is_texted_called_and_given_to_a_person() {
+    let run = template("no_show_recovery").play();
+    assert_eq!(run.status, RunStatus::Completed);
+    let text = "Hi Sam, we missed each other today. We will try you again later, or reply here with a time that suits you. Acme";
+    let told_all = told(&run);
+    assert_eq!(told_all[0], (2, "text", SAM, text));
+    assert_eq!(
+        (told_all[1].0, told_all[1].1, told_all[1].2),
+        (6, "call_again", SAM)
+    );
+    assert_eq!(told_all[2], (6, "by_hand", "", "Reach Sam Sample by hand"));
+    let failing = scripted(
+        "no_show_recovery",
+        json!({"answers": {"text": {"fail": {}}, "call_again": {"fail": {}}}}),
+    );
+    assert_eq!(nodes(&failing), [(2, "text"), (6, "call_again"), (6, "by_hand")]);
+}
+
+#[test]
 fn negative_feedback_reaches_the_managers_and_the_customer() {
     let run = template("negative_feedback_alert").play();
     assert_eq!(run.status, RunStatus::Completed);
@@ -239,6 +258,46 @@ fn a_qualified_lead_is_scored_and_routed_three_ways() {
         Some(&(0, "call_now")),
         "the task is made even when nobody can be assigned"
     );
+}
+
+#[test]
+fn an_unpaid_quote_is_reminded_of_called_about_and_discounted_until_it_is_paid() {
+    let run = template("abandoned_cart_recovery").play();
+    assert_eq!(run.status, RunStatus::Completed);
+    assert_eq!(
+        nodes(&run),
+        [(24, "remind"), (72, "call"), (72, "discount"), (72, "offer")]
+    );
+    assert!(
+        told(&run)[0]
+            .3
+            .contains("your quote is still waiting for you: https://shop.example/quotes/1.")
+    );
+    assert!(
+        told(&run)[3]
+            .3
+            .contains("with the code SAMPLE your quote is 10 % less"),
+        "{}",
+        told(&run)[3].3
+    );
+    let paid = scripted(
+        "abandoned_cart_recovery",
+        json!({"events": [{"type": "payment.received", "after": "30h"}]}),
+    );
+    assert_eq!(
+        (paid.status, nodes(&paid)),
+        (RunStatus::Completed, vec![(24, "remind")])
+    );
+    let at_once = scripted(
+        "abandoned_cart_recovery",
+        json!({"events": [{"type": "payment.received", "after": "1h"}]}),
+    );
+    assert!(at_once.effects.is_empty());
+    let unconnected = scripted(
+        "abandoned_cart_recovery",
+        json!({"answers": {"discount": {"fail": {}}, "call": {"fail": {}}}}),
+    );
+    assert_eq!(told(&unconnected)[3].3, "Offer Sam Sample 10 % on the open quote");
 }
 
 #[test]
