@@ -20,6 +20,7 @@ mod gate;
 mod house;
 mod integrations_twilio;
 mod scripts;
+mod placed_calls;
 mod simulate;
 mod twilio_doors;
 mod twilio_media;

@@ -1,0 +1,129 @@
+//! Calls that a run places: what happens when one is answered, and what happens to a second one.
+
+use patchcord::{domain::secret::Secret, integrations::twilio::callback_token};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually::eventually,
+    server::{Options, Server},
+    twilio::call_sid,
+};
+
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const CALLED: &str = "+14155550133";
+
+/// Lets a run place a call to the lead. Returns the run and the call's record.
+async fn placed(server: &Server, plan: &Value) -> (String, Value) {
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann Lee", "phone": CALLED}))
+        .await;
+    let workflow = json!({"name": "Ring", "trigger": {"type": "manual"},
+        "nodes": [{"id": "ring", "type": "place_call", "params": plan, "audience": "staff"}],
+        "edges": [{"from": "trigger", "to": "ring"}]});
+    let id = server.post("/api/workflows", &workflow).await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    server
+        .post(&format!("/api/workflows/{id}/publish"), &json!({}))
+        .await;
+    let run = server
+        .post(
+            &format!("/api/workflows/{id}/execute"),
+            &json!({"lead_id": lead["id"]}),
+        )
+        .await;
+    let record = eventually("the call is in the outbox", async || {
+        let messages = server.items("/api/messages").await;
+        messages.into_iter().find(|message| message["channel"] == "call")
+    })
+    .await;
+    (run["run_id"].as_str().expect("an id").to_owned(), record)
+}
+
+fn token_of(record: &Value) -> String {
+    let id = record["id"].as_str().and_then(|id| id.parse().ok());
+    callback_token::seal(&Secret::new(KEY.to_owned()), id.expect("a message id"))
+}
+
+async fn answered(server: &Server, door: &str, sid: &str, answered_by: Option<&str>) -> String {
+    let mut params = vec![
+        ("CallSid", sid),
+        ("From", "+15550001111"),
+        ("To", CALLED),
+        ("Direction", "outbound-api"),
+        ("CallStatus", "in-progress"),
+    ];
+    params.extend(answered_by.map(|word| ("AnsweredBy", word)));
+    let response = server.webhook(door, &params).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    response.text().await.expect("TwiML")
+}
+
+#[tokio::test]
+async fn the_first_call_under_a_token_is_answered_and_a_second_one_hung_up() {
+    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", KEY)).await;
+    let plan = json!({"say": "Hello {{ lead.first_name }}", "connect_to": "+14155550177"});
+    let (run, record) = placed(&server, &plan).await;
+    assert_eq!(record["to"], CALLED);
+    let door = format!("/twilio/placed?e={}", token_of(&record));
+    for _ in 0..2 {
+        let twiml = answered(&server, &door, &call_sid(41), None).await;
+        let say = twiml.find("<Say>Hello Ann</Say>").expect("it is said");
+        let dial = twiml.find("+14155550177</Number>").expect("then connected");
+        assert!(
+            twiml.find("<Stream").is_some_and(|stream| stream < say) && say < dial,
+            "{twiml}"
+        );
+    }
+    let second = answered(&server, &door, &call_sid(42), None).await;
+    assert!(second.ends_with("<Response><Hangup /></Response>"), "{second}");
+    let status = format!("/twilio/status?e={}", token_of(&record));
+    for (sid, word) in [(41, "no-answer"), (42, "completed")] {
+        let sid = call_sid(sid);
+        let params = [
+            ("CallSid", sid.as_str()),
+            ("CallStatus", word),
+            ("From", "+15550001111"),
+            ("To", CALLED),
+            ("Direction", "outbound-api"),
+        ];
+        assert_eq!(server.webhook(&status, &params).await.status(), StatusCode::OK);
+    }
+    let messages = server.items("/api/messages").await;
+    let bound = messages.iter().find(|message| message["id"] == record["id"]);
+    let bound = bound.expect("it is still there");
+    assert_eq!(bound["provider_id"], call_sid(41));
+    assert_ne!(bound["status"], "outbox");
+    let lead_id = bound["lead_id"].as_str().expect("a lead").to_owned();
+    let fact = eventually("what became of the call is the run's doing", async || {
+        let timeline = server.items(&format!("/api/leads/{lead_id}/timeline")).await;
+        timeline
+            .into_iter()
+            .find(|fact| fact["caused_by"] == json!(run) && fact["type"] != "call.started")
+    })
+    .await;
+    assert!(fact["call_id"].is_string());
+}
+
+#[tokio::test]
+async fn a_machine_gets_its_message_and_a_forged_token_nothing() {
+    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", KEY)).await;
+    let plan = json!({"say": "Hello", "on_machine": "leave_message", "machine_text": "Call us back"});
+    let (_, record) = placed(&server, &plan).await;
+    let door = format!("/twilio/placed?e={}", token_of(&record));
+    let twiml = answered(&server, &door, &call_sid(43), Some("machine_end_beep")).await;
+    assert!(
+        twiml.ends_with("<Response><Say>Call us back</Say><Hangup /></Response>"),
+        "{twiml}"
+    );
+    let forged = "/twilio/placed?e=msg_01h455vb4pex5vsknk084sn02q.AAAA";
+    let params = [("CallSid", "CA1"), ("CallStatus", "in-progress")];
+    for door in [forged, "/twilio/placed"] {
+        assert_eq!(
+            server.webhook(door, &params).await.status(),
+            StatusCode::FORBIDDEN
+        );
+    }
+}
