@@ -138,6 +138,8 @@ impl LeadActor {
         Ok(())
     }
 
+    /// Brings a fact to every active run of the lead. It is on their disk when this returns: a fact that is marked as routed
+    /// before that would be lost to a waiting run with the process.
     async fn bring_to_runs(&self, observation: &Observation) -> Result<(), RunError> {
         let Some(lead_id) = observation.lead_id else {
             return Ok(());
@@ -152,15 +154,20 @@ impl LeadActor {
                 limit: LISTENERS_MAX,
                 cursor: None,
             };
-            for head in self
-                .kind
-                .store
-                .runs
-                .list(observation.account_id, filter, page)
-                .await?
-                .items
-            {
-                self.kind.runs.observe(head.id, observation);
+            let runs = &self.kind.store.runs;
+            let heads = runs.list(observation.account_id, filter, page).await?.items;
+            let told = heads
+                .iter()
+                .map(|head| self.kind.runs.observe(head.id, observation));
+            for (head, told) in heads.iter().zip(futures_util::future::join_all(told).await) {
+                match told {
+                    Ok(()) => (),
+                    // A run that cannot move at all must not keep its lead from going on; it is shown as stuck.
+                    Err(error) if head.status == RunStatus::Stuck => {
+                        tracing::warn!(run_id = %head.id, %error, "a stuck run did not take a fact");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())

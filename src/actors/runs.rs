@@ -241,12 +241,16 @@ impl RunsHandle {
         });
     }
 
-    /// Brings a fact to a run that may be waiting for it.
-    pub fn observe(&self, run_id: RunId, observation: &Observation) {
-        self.runs.deliver(
-            run_id,
-            RunMsg::Input(Input::Observed(Box::new(observation.clone()))),
-        );
+    /// Brings a fact to a run that may be waiting for it. When this returns, what the fact did to the run is on disk.
+    ///
+    /// # Errors
+    /// When the run could not take it: it must be brought again.
+    pub async fn observe(&self, run_id: RunId, observation: &Observation) -> Result<(), RunError> {
+        let input = Input::Observed(Box::new(observation.clone()));
+        match self.ask(run_id, input).await {
+            Ok(_) | Err(RunError::Store(StoreError::Missing { .. })) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends a run that has not ended. When this returns, its end is on disk.
