@@ -16,7 +16,9 @@ use crate::{
     },
     domain::secret::Secret,
     http::HttpSettings,
-    integrations::{EmailSettings, SecuritySettings, SendgridSettings, SlackSettings, twilio::TwilioSettings},
+    integrations::{
+        EmailSettings, SecuritySettings, SendgridSettings, SlackSettings, twilio::TwilioSettings,
+    },
 };
 
 /// The defaults, with every key explained.

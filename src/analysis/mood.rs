@@ -500,8 +500,15 @@ mod tests {
             alerts(&hear(&mut mood, 1, "bad and I know you can't...")),
             Vec::<&str>::new()
         );
-        assert_eq!(alerts(&hear(&mut mood, 2, "bad answers from you people")), ["fired"]);
-        for (text, broken_off) in [("I know you…", true), ("I know you... ", true), ("I know. You.", false)] {
+        assert_eq!(
+            alerts(&hear(&mut mood, 2, "bad answers from you people")),
+            ["fired"]
+        );
+        for (text, broken_off) in [
+            ("I know you…", true),
+            ("I know you... ", true),
+            ("I know. You.", false),
+        ] {
             assert_eq!(is_unfinished(text), broken_off, "{text}");
         }
     }

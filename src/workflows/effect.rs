@@ -147,9 +147,14 @@ pub enum Request {
         plan: CallPlan,
     },
     /// Changes the lead.
-    EditLead { edit: LeadEdit },
+    EditLead {
+        edit: LeadEdit,
+    },
     /// Lists the leads that are like this, oldest first.
-    FindLeads { filter: LeadFilter, limit: u32 },
+    FindLeads {
+        filter: LeadFilter,
+        limit: u32,
+    },
     /// Runs the account's JavaScript. Nothing outside comes of it.
     RunScript {
         code: String,

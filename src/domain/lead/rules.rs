@@ -3,8 +3,8 @@
 //! The same for whoever writes: a person by the API, an import, a run.
 
 use super::Lead;
-use crate::domain::{email, time};
 pub use crate::domain::email::normal as normal_email;
+use crate::domain::{email, time};
 
 /// Longest name of a person.
 const NAME_CHARS_MAX: usize = 200;

@@ -258,15 +258,7 @@ mod tests {
         for good in ["quote.sent", "my_shop.order.paid", "a"] {
             assert!(checked_kind(&event(good)).is_ok(), "{good}");
         }
-        for wrong in [
-            "",
-            "Quote.sent",
-            ".a",
-            "a..b",
-            "a b",
-            "manual",
-            &"a".repeat(101),
-        ] {
+        for wrong in ["", "Quote.sent", ".a", "a..b", "a b", "manual", &"a".repeat(101)] {
             assert!(checked_kind(&event(wrong)).is_err(), "{wrong:?}");
         }
     }

@@ -237,7 +237,13 @@ pub async fn create(
     context.store.leads.create(lead.clone()).await?;
     observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;
     if lead.is_qualified() {
-        observe(&context, &lead, EventType::LEAD_QUALIFIED, json!({"source": "api"})).await?;
+        observe(
+            &context,
+            &lead,
+            EventType::LEAD_QUALIFIED,
+            json!({"source": "api"}),
+        )
+        .await?;
     }
     Ok(Created(lead))
 }
@@ -295,7 +301,13 @@ pub async fn update(
         .await?;
     }
     if lead.is_qualified() && !before.is_qualified() {
-        observe(&context, &lead, EventType::LEAD_QUALIFIED, json!({"source": "api"})).await?;
+        observe(
+            &context,
+            &lead,
+            EventType::LEAD_QUALIFIED,
+            json!({"source": "api"}),
+        )
+        .await?;
     }
     Ok(Json(lead))
 }

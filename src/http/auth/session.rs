@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use crate::domain::email::normal as normal_email;
 use super::{
     Gate, Via, password,
     token::{self, TokenKind},
 };
+pub use crate::domain::email::normal as normal_email;
 use crate::{
     clock,
     domain::{

@@ -17,7 +17,10 @@ use crate::{
     },
     store::{
         Page, PageRequest, Recorded, RunStore, StoreError, StoreResult,
-        runs::{ContactTally, EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus, TimerRow},
+        runs::{
+            ContactTally, EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus,
+            TimerRow,
+        },
     },
 };
 
