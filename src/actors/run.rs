@@ -212,14 +212,14 @@ impl RunActor {
                         events: events.clone(),
                         since: *since,
                     };
-                    kinship::look_back(self.kind.store.clone(), past, *wait, self.reply(state));
+                    kinship::look_back(self.kind.store.clone(), past, *wait, Self::reply(state));
                 }
                 Command::AskRun { run_id } => {
                     kinship::ask_run(
                         self.kind.store.clone(),
                         moved.run.account_id(),
                         *run_id,
-                        self.reply(state),
+                        Self::reply(state),
                     );
                 }
                 // Timers are armed below from the same list the store got; leads look up who listens.
@@ -238,12 +238,12 @@ impl RunActor {
     /// Starts the run that an effect asks for.
     fn start_child(&self, state: &RunState, effect: &crate::workflows::Effect) {
         match self.kind.runs.get() {
-            Some(runs) => kinship::start(runs.clone(), effect.clone(), self.reply(state)),
+            Some(runs) => kinship::start(runs.clone(), effect.clone(), Self::reply(state)),
             None => tracing::error!("no runs are connected: the claim is settled at the next start"),
         }
     }
 
-    fn reply(&self, state: &RunState) -> super::effects::Reply {
+    fn reply(state: &RunState) -> super::effects::Reply {
         let (desk, id) = (state.desk.clone(), state.id);
         Box::new(move |input| desk.send(id, RunMsg::Input(input)))
     }
@@ -251,7 +251,7 @@ impl RunActor {
     fn ask(&self, state: &RunState, ask: Ask, effect: &crate::workflows::Effect) {
         self.kind
             .effects
-            .ask(ask, Box::new(effect.clone()), self.reply(state));
+            .ask(ask, Box::new(effect.clone()), Self::reply(state));
     }
 
     /// Shows people what the transition did.

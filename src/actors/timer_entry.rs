@@ -33,9 +33,10 @@ impl TimerEntry {
 
     /// The row it was packed from.
     pub(super) fn row(&self) -> TimerRow {
-        let [a, b, c, d, e, f] = self.due;
+        let mut due = [0; 8];
+        due[2..].copy_from_slice(&self.due);
         TimerRow {
-            due: Timestamp::from_unix_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f])),
+            due: Timestamp::from_unix_millis(u64::from_be_bytes(due)),
             run_id: RunId::from_bytes(self.run),
             timer: u64::from_be_bytes(self.timer),
         }

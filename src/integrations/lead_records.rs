@@ -114,7 +114,12 @@ fn shown(lead: &Lead) -> Value {
     let texts = [
         ("name", Some(lead.name.as_str())),
         ("first_name", Some(lead.first_name())),
-        ("phone", lead.phone.as_ref().map(|phone| phone.as_str())),
+        (
+            "phone",
+            lead.phone
+                .as_ref()
+                .map(super::super::domain::phone::PhoneNumber::as_str),
+        ),
         ("email", lead.email.as_deref()),
         ("timezone", lead.timezone.as_deref()),
     ];

@@ -232,7 +232,7 @@ pub fn next_open(hours: &BusinessHours, at: Timestamp, zone: &Zone) -> Timestamp
 }
 
 impl BusinessHours {
-    fn covers(&self, shown: Local) -> bool {
+    fn covers(self, shown: Local) -> bool {
         self.days.contains(shown.weekday) && (self.from..self.to).contains(&shown.time)
     }
 }

@@ -48,7 +48,7 @@ const QUARTER_MS: u64 = 15 * 60_000;
 /// What the clock does for a workflow.
 #[derive(Debug, Clone)]
 pub enum Clock {
-    Schedule(Schedule),
+    Schedule(Box<Schedule>),
     After(After),
     Birthdays,
 }
@@ -88,7 +88,10 @@ pub fn clock_of(definition: &Definition) -> Option<Clock> {
     let trigger = &definition.trigger;
     if trigger.kind == EventType::SCHEDULE {
         let settings_zone = definition.settings.timezone.as_deref();
-        return schedule_of(trigger, settings_zone).ok().map(Clock::Schedule);
+        return schedule_of(trigger, settings_zone)
+            .ok()
+            .map(Box::new)
+            .map(Clock::Schedule);
     }
     if trigger.kind == EventType::LEAD_BIRTHDAY {
         return Some(Clock::Birthdays);

@@ -223,7 +223,7 @@ pub(super) fn lead_id_of(item: &Value) -> Option<LeadId> {
     item.get("id")?.as_str()?.parse().ok()
 }
 
-impl<'a> Mover<'a> {
+impl Mover<'_> {
     /// Ends items and begins further ones. Returns whether the run has moved by it.
     pub(super) fn advance_loops(&mut self) -> bool {
         let loops: Vec<u32> = self

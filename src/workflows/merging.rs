@@ -17,7 +17,7 @@ use super::{
     run::{TokenState, Way},
 };
 
-impl<'a> Mover<'a> {
+impl Mover<'_> {
     /// A branch comes to a merge. Returns whether its way ends there: it joined others that wait, or came too late.
     pub(super) fn is_swallowed(&mut self, node: &str, mode: MergeMode, way: &Way) -> bool {
         match mode {

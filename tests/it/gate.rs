@@ -166,11 +166,7 @@ async fn caps_hold_when_many_workflows_write_to_one_lead_at_once() {
 
 /// Quiet hours that hold at this moment and end in a minute or two, as `HH:MM-HH:MM` of UTC.
 fn quiet_for_a_minute() -> String {
-    let minutes = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970")
-        .as_secs()
-        / 60;
+    let minutes = patchcord::clock::now().as_unix_millis() / 60_000;
     let face = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
     format!("{}-{}", face(minutes - 1), face(minutes + 1))
 }

@@ -31,7 +31,7 @@ impl CallActor {
             .triggered_by(key.0, kind.as_str())
             .await?;
         let mut hits: BTreeMap<String, KeywordHit> = BTreeMap::new();
-        for row in rows.iter() {
+        for row in &rows {
             let plan = match self.kind.plans.get(row.id, row.published).await {
                 Ok(plan) => plan,
                 Err(error) => {
@@ -63,7 +63,7 @@ impl CallActor {
     }
 
     /// Somebody speaks, up to `end_ms` so far: the wait for silence begins again.
-    pub(super) fn words_until(&self, state: &CallState, loaded: &mut Loaded, end_ms: u64) {
+    pub(super) fn words_until(state: &CallState, loaded: &mut Loaded, end_ms: u64) {
         loaded.words_until_ms = loaded.words_until_ms.max(end_ms);
         let (desk, key, since_ms) = (state.desk.clone(), state.key, loaded.words_until_ms);
         let wait = tokio::spawn(async move {

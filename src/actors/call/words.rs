@@ -61,7 +61,7 @@ impl CallActor {
                 end_ms,
             } => {
                 let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
-                self.words_until(state, loaded, end_ms);
+                Self::words_until(state, loaded, end_ms);
                 if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
                     self.score(state, request);
                 }
@@ -90,7 +90,7 @@ impl CallActor {
                     sentiment: None,
                 };
                 loaded.next_ordinal += 1;
-                self.words_until(state, loaded, utterance.end_ms);
+                Self::words_until(state, loaded, utterance.end_ms);
                 self.take_keywords(state.key, loaded, &utterance).await?;
                 self.take_final(state, loaded, utterance).await?;
             }
@@ -117,7 +117,7 @@ impl CallActor {
         speaker: Speaker,
         at_ms: std::ops::Range<u64>,
     ) {
-        self.words_until(state, loaded, at_ms.end);
+        Self::words_until(state, loaded, at_ms.end);
         let fact = LiveFact::TranscriptShed {
             call_id: state.key.1,
             speaker,

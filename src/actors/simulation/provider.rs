@@ -117,8 +117,8 @@ impl Provider {
     }
 }
 
-fn name_of(effect: &Effect) -> Option<String> {
-    Some(format!("P-{}", effect.key))
+fn name_of(effect: &Effect) -> String {
+    format!("P-{}", effect.key)
 }
 
 #[async_trait::async_trait]
@@ -147,7 +147,7 @@ impl EffectPort for Provider {
         }
         self.travel().await;
         EffectOutcome::Confirmed {
-            provider_id: name_of(effect),
+            provider_id: Some(name_of(effect)),
             output: json!({}),
         }
     }
@@ -157,7 +157,7 @@ impl EffectPort for Provider {
             tokio::time::sleep(wait).await;
             if self.has_done(&effect.key) {
                 return Finding::Present {
-                    provider_id: name_of(effect),
+                    provider_id: Some(name_of(effect)),
                     output: json!({}),
                 };
             }

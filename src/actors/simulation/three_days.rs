@@ -75,7 +75,7 @@ fn a_three_day_wait_across_twenty_restarts_and_a_publish_fires_once_in_time_on_i
             let stays = if restart == RESTARTS {
                 Duration::from_secs(2 * 3_600)
             } else {
-                (THREE_DAYS - Duration::from_secs(3_600)) / RESTARTS
+                THREE_DAYS.saturating_sub(Duration::from_secs(3_600)) / RESTARTS
             };
             tokio::time::sleep(stays).await;
             saga::all_runs(&life.store).await.expect("a calm store answers")

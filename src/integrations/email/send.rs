@@ -156,7 +156,7 @@ impl Email {
                 );
             }
         };
-        let Some(message) = message_of(effect, MessageStatus::Queued, &from.email.to_string()) else {
+        let Some(message) = message_of(effect, MessageStatus::Queued, from.email.as_ref()) else {
             return EffectOutcome::permanent("no_email", "only e-mails are sent here");
         };
         match self.store.messages.record(message).await {

@@ -74,7 +74,7 @@ impl Sendgrid {
             Err(outcome) => return outcome,
         };
         match client::send(request).await {
-            Ok(reply) => self.outcome(effect, &reply),
+            Ok(reply) => Self::outcome(effect, &reply),
             Err(SendError::Lost(error)) => EffectOutcome::Unknown {
                 message: SendError::Lost(error).to_string(),
             },
@@ -104,7 +104,7 @@ impl Sendgrid {
         Ok(self.http.configured(method, url).bearer_auth(self.key.expose()))
     }
 
-    fn outcome(&self, effect: &Effect, reply: &Reply) -> EffectOutcome {
+    fn outcome(effect: &Effect, reply: &Reply) -> EffectOutcome {
         let status = reply.status;
         match status {
             200..=299 => {

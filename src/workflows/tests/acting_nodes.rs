@@ -203,6 +203,10 @@ fn credits_and_coupons_say_what_they_give() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one table: what is wrong, and how it is told"
+)]
 fn what_is_wrong_is_named_before_anything_runs() {
     let table = [
         (

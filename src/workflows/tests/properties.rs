@@ -114,7 +114,7 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
         7 => (
             "switch",
             json!({"value": "lead.stage", "cases": [{"port": "a", "equals": if odd { "new" } else { "old" }},
-                {"port": "b", "if": if params % 3 == 0 { "lead.email == 'x'" } else { "true" }}]}),
+                {"port": "b", "if": if params.is_multiple_of(3) { "lead.email == 'x'" } else { "true" }}]}),
         ),
         8 => (
             "split",
@@ -123,7 +123,7 @@ fn node_of(at: usize, kind: u8, params: u8) -> Value {
         9 | 10 => wait_of(params),
         11 => ("merge", json!({"mode": "all"})),
         12 => ("merge", json!({"mode": if odd { "any" } else { "all" }})),
-        13 if params % 4 == 0 => (
+        13 if params.is_multiple_of(4) => (
             "stop",
             json!({"status": if odd { "failed" } else { "completed" }}),
         ),
@@ -180,7 +180,7 @@ fn acting_of(kind: u8, odd: bool) -> (&'static str, Value) {
 
 fn loop_of(params: u8) -> (&'static str, Value) {
     let items = ["[]", "['a', 'b']", "trigger.data.leads", "lead.email"][usize::from(params) % 4];
-    let throttle = if params % 3 == 0 { "10s" } else { "0s" };
+    let throttle = if params.is_multiple_of(3) { "10s" } else { "0s" };
     (
         "for_each",
         json!({"items": items, "concurrency": params % 2 + 1, "throttle": throttle}),
@@ -191,7 +191,7 @@ fn wait_of(params: u8) -> (&'static str, Value) {
     let look_back = ["run", "none", "1h"][usize::from(params) % 3];
     let mut node = json!({"event": ["sms.received", "signal.go"], "timeout": format!("{}m", u32::from(params) + 1),
         "look_back": look_back});
-    if params % 5 == 0 {
+    if params.is_multiple_of(5) {
         node["filter"] = json!("event.data.n > 50");
     }
     ("wait_for", node)
@@ -330,6 +330,7 @@ impl Watch {
     }
 
     /// One drawn input.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of input")]
     fn draw(&mut self, (what, which, how): (u8, u8, u8)) {
         let pick = |effects: &[Effect]| {
             (!effects.is_empty()).then(|| effects[usize::from(which) % effects.len()].clone())
@@ -533,7 +534,7 @@ fn happened(story: &Story, which: u8, how: u8) -> Observation {
     Observation {
         id: ObservationId::derived(START, &[kind.as_bytes(), &[how % 16]]),
         kind: EventType::new(kind),
-        data: if how % 7 == 0 {
+        data: if how.is_multiple_of(7) {
             json!({})
         } else {
             json!({"n": how})
