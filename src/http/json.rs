@@ -49,6 +49,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(ApiError::UnsupportedMedia);
         }
+        refuse_list(&body)?;
         parse(&body).map(Self)
     }
 }
@@ -65,6 +66,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrDef
         if !is_json {
             return Err(ApiError::UnsupportedMedia);
         }
+        refuse_list(&body)?;
         // `null` says the same as nothing.
         Ok(Self(parse::<Option<T>>(&body)?.unwrap_or_default()))
     }
@@ -114,6 +116,16 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// [`ApiError::Invalid`] with the field when it is not a `T`.
 pub fn parse_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, ApiError> {
     parse(value.to_string().as_bytes())
+}
+
+/// No body of ours is a list. serde would take one for an object and go by the order of its fields.
+fn refuse_list(body: &[u8]) -> Result<(), ApiError> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::Malformed {
+            detail: "the body is a list: send a JSON object".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

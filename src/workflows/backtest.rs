@@ -243,7 +243,7 @@ impl<'a> Player<'a> {
 fn happened(start: &Observation, fact: &Observation) -> ScriptedEvent {
     ScriptedEvent {
         kind: fact.kind.clone(),
-        data: fact.data.clone(),
+        data: fact.data.as_object().cloned().unwrap_or_default(),
         once_at: None,
         after: fact.at.since(start.at).max(Duration::from_millis(1)),
     }

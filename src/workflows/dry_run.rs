@@ -66,7 +66,7 @@ pub struct ScriptedEvent {
     pub kind: EventType,
     #[serde(default)]
     #[schema(value_type = Object)]
-    pub data: Value,
+    pub data: serde_json::Map<String, Value>,
     /// A node: it happens once the run waits there. At the start of the run when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once_at: Option<String>,

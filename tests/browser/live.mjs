@@ -61,6 +61,8 @@ async function page(browser, origin, scheme) {
 }
 
 async function accessible(page, name) {
+  // What is still fading in has less contrast than it will have.
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished)));
   const found = await new AxeBuilder({ page }).withTags(WCAG).analyze();
   assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`), [], name);
   if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });

@@ -300,6 +300,10 @@ fn check(order: &MigrationOrder, to: &Definition) -> ApiResult<()> {
         return Err(ApiError::field("groups", format!("expected 1 to {GROUPS_MAX}")));
     }
     for (at, group) in order.groups.iter().enumerate() {
+        if group.from_version == 0 {
+            let field = format!("groups[{at}].from_version");
+            return Err(ApiError::field(field, "versions count from 1: see the preview"));
+        }
         for (node, landing) in &group.landing {
             if !group.nodes.contains(node) {
                 let field = format!("groups[{at}].landing.{node}");

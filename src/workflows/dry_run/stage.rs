@@ -104,7 +104,7 @@ impl<'a> Stage<'a> {
                     self.world.now = self.world.now.max(at);
                     self.due_events.remove(&place);
                     let event = &self.trial.script.events[place];
-                    if is_heard(event.kind.as_str(), &event.data) {
+                    if is_heard(event.kind.as_str(), &Value::Object(event.data.clone())) {
                         self.last_heard = Some(self.world.now);
                     }
                     self.give(self.observation(place));
@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
             lead_id: self.run.lead_id(),
             call_id: self.run.call_id(),
             caused_by: None,
-            data: event.data.clone(),
+            data: Value::Object(event.data.clone()),
         }))
     }
 
