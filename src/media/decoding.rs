@@ -39,6 +39,15 @@ pub enum Repetition {
     Believed,
 }
 
+/// Whether the model says when as well as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timestamps {
+    /// They keep a short context from looping.
+    Said,
+    /// A whole context needs none; without them no moment is taken for the end of a row of equal digits.
+    Silent,
+}
+
 /// Why decoding ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -55,6 +64,7 @@ pub enum Ending {
 pub struct Greedy<'a> {
     vocabulary: &'a Vocabulary,
     repetition: Repetition,
+    timestamps: Timestamps,
     seconds: f32,
     text: Vec<usize>,
     /// The same with every token folded: a loop comes back with another capital.
@@ -68,12 +78,19 @@ pub struct Greedy<'a> {
 }
 
 impl<'a> Greedy<'a> {
-    /// Returns a decoding of `seconds` of audio whose prompt ended with the timestamp 0.00.
+    /// Returns a decoding of `seconds` of audio whose prompt ended with the timestamp 0.00, or with the token that says there
+    /// are none.
     #[must_use]
-    pub fn new(vocabulary: &'a Vocabulary, seconds: f32, repetition: Repetition) -> Self {
+    pub fn new(
+        vocabulary: &'a Vocabulary,
+        seconds: f32,
+        repetition: Repetition,
+        timestamps: Timestamps,
+    ) -> Self {
         Self {
             vocabulary,
             repetition,
+            timestamps,
             seconds,
             text: Vec::new(),
             folded: Vec::new(),
@@ -133,6 +150,10 @@ impl<'a> Greedy<'a> {
             logits[token] = f32::NEG_INFINITY;
         }
         logits[v.end + 1..v.timestamps].fill(f32::NEG_INFINITY);
+        if self.timestamps == Timestamps::Silent {
+            logits[v.timestamps..].fill(f32::NEG_INFINITY);
+            return;
+        }
         match self.last {
             // Two timestamps, or the first: text or the end.
             [true, true] => logits[v.timestamps..].fill(f32::NEG_INFINITY),
@@ -267,7 +288,7 @@ mod tests {
 
     fn decode(seconds: f32, repetition: Repetition, wanted: &[usize]) -> (Vec<usize>, Ending, f32) {
         let vocabulary = vocabulary();
-        let mut greedy = Greedy::new(&vocabulary, seconds, repetition);
+        let mut greedy = Greedy::new(&vocabulary, seconds, repetition, Timestamps::Said);
         for &token in wanted {
             if greedy.step(&mut scores(token)).is_none() {
                 break;
@@ -331,7 +352,7 @@ mod tests {
     #[test]
     fn what_is_not_spoken_is_never_chosen() {
         let vocabulary = vocabulary();
-        let mut greedy = Greedy::new(&vocabulary, 2.0, Repetition::Suspect);
+        let mut greedy = Greedy::new(&vocabulary, 2.0, Repetition::Suspect, Timestamps::Said);
         let mut logits = scores(9);
         logits[11] = 9.0;
         logits[3] = 0.0;
@@ -341,7 +362,7 @@ mod tests {
     #[test]
     fn time_never_runs_backwards() {
         let vocabulary = vocabulary();
-        let mut greedy = Greedy::new(&vocabulary, 4.0, Repetition::Suspect);
+        let mut greedy = Greedy::new(&vocabulary, 4.0, Repetition::Suspect, Timestamps::Said);
         for token in [1, 80, 80, 2] {
             assert_eq!(greedy.step(&mut scores(token)), Some(token));
         }
@@ -353,12 +374,23 @@ mod tests {
     #[test]
     fn many_timestamps_together_outweigh_a_word() {
         let vocabulary = vocabulary();
-        let mut greedy = Greedy::new(&vocabulary, 4.0, Repetition::Suspect);
+        let mut greedy = Greedy::new(&vocabulary, 4.0, Repetition::Suspect, Timestamps::Said);
         assert_eq!(greedy.step(&mut scores(1)), Some(1));
         let mut logits = vec![0.0; 213];
         logits[2] = 3.0;
         logits[100] = 0.5;
         assert_eq!(greedy.step(&mut logits), Some(100));
+    }
+
+    #[test]
+    fn without_timestamps_a_word_is_not_outvoted_by_a_moment() {
+        let vocabulary = vocabulary();
+        let mut greedy = Greedy::new(&vocabulary, 4.0, Repetition::Believed, Timestamps::Silent);
+        assert_eq!(greedy.step(&mut scores(1)), Some(1));
+        let mut logits = vec![0.0; 213];
+        logits[2] = 3.0;
+        logits[100] = 9.0;
+        assert_eq!(greedy.step(&mut logits), Some(2));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use whisper_rs::{
 };
 
 use super::{
-    decoding::{Ending, Greedy, Repetition, Vocabulary},
+    decoding::{Ending, Greedy, Repetition, Timestamps, Vocabulary},
     ggml::{self, ModelError},
     mel::{BANDS, HOP, MelSpectrogram},
     pipeline::{Rate, Speech},
@@ -177,19 +177,28 @@ impl Recogniser for WhisperRecogniser {
         };
         samples.truncate(SAMPLES_MAX);
         samples.resize(samples.len().max(SAMPLES_MIN), 0.0);
-        let mut pass = self.pass(&samples, SPARE_POSITIONS, Repetition::Suspect)?;
+        let mut pass = self.pass(&samples, SPARE_POSITIONS, Repetition::Suspect, Timestamps::Said)?;
         let mut passes = 1;
         if effort == Effort::Final && pass.ending != Ending::Said {
             passes += 1;
-            let again = self.pass(&samples, SPARE_POSITIONS_AGAIN, Repetition::Believed)?;
+            let again = self.pass(
+                &samples,
+                SPARE_POSITIONS_AGAIN,
+                Repetition::Believed,
+                Timestamps::Said,
+            )?;
             // A second opinion that ran away too is worth less than the cut first one.
             if again.ending == Ending::Said {
                 pass = again;
             } else {
-                passes += 1;
-                let whole = self.pass(&samples, usize::MAX, Repetition::Believed)?;
-                if whole.ending == Ending::Said {
-                    pass = whole;
+                // Each way of decoding loses a digit of some rows ("999", "555555"), never the same: the longer one was heard.
+                for timestamps in [Timestamps::Said, Timestamps::Silent] {
+                    passes += 1;
+                    let whole = self.pass(&samples, usize::MAX, Repetition::Believed, timestamps)?;
+                    let says_more = pass.ending != Ending::Said || whole.tokens.len() > pass.tokens.len();
+                    if whole.ending == Ending::Said && says_more {
+                        pass = whole;
+                    }
                 }
             }
         }
@@ -208,6 +217,7 @@ impl WhisperRecogniser {
         samples: &[f32],
         spare: usize,
         repetition: Repetition,
+        timestamps: Timestamps,
     ) -> Result<Pass, RecogniseError> {
         let whole =
             usize::try_from(self.model.context.n_audio_ctx()).expect("whisper.cpp counts positions from 0");
@@ -226,8 +236,12 @@ impl WhisperRecogniser {
             .map_err(failed("taking the picture"))?;
         self.state.encode(0, 1).map_err(failed("encoding"))?;
         let vocabulary = self.model.vocabulary.clone();
-        let mut greedy = Greedy::new(&vocabulary, samples.len() as f32 / 16_000.0, repetition);
-        let prompt = self.model.prompt.clone();
+        let seconds = samples.len() as f32 / 16_000.0;
+        let mut greedy = Greedy::new(&vocabulary, seconds, repetition, timestamps);
+        let mut prompt = self.model.prompt.to_vec();
+        if let (Timestamps::Silent, Some(last)) = (timestamps, prompt.last_mut()) {
+            *last = self.model.context.token_not();
+        }
         self.decode(&prompt, 0)?;
         let mut past = prompt.len();
         while let Some(token) = greedy.step(&mut self.logits) {
