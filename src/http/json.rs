@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::error::{ApiError, FieldError};
 
@@ -116,6 +116,31 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// [`ApiError::Invalid`] with the field when it is not a `T`.
 pub fn parse_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, ApiError> {
     parse(value.to_string().as_bytes())
+}
+
+/// For a field that holds an object: a list is refused, which serde would take for one by the order of its fields.
+///
+/// # Errors
+/// The deserializer's own, for what is no object or not this one.
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let fields: Option<serde_json::Map<String, serde_json::Value>> = Option::deserialize(deserializer)?;
+    fields
+        .map(|fields| serde_json::from_value(serde_json::Value::Object(fields)))
+        .transpose()
+        .map_err(serde::de::Error::custom)
+}
+
+/// The same for a field that may be left out but is never null.
+///
+/// # Errors
+/// Those of [`object`].
+pub fn object_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let fields = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(serde_json::Value::Object(fields)).map_err(serde::de::Error::custom)
 }
 
 /// No body of ours is a list. serde would take one for an object and go by the order of its fields.

@@ -4,7 +4,10 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::workflow_views::{definition_errors, value_of};
+use super::{
+    lead_rules,
+    workflow_views::{definition_errors, value_of},
+};
 use crate::{
     clock,
     domain::{
@@ -19,7 +22,7 @@ use crate::{
         auth::{Caller, permission::Permission},
         context::Context,
         error::{ApiError, ApiResult},
-        json::{Json, JsonOrDefault, Path},
+        json::{self, Json, JsonOrDefault, Path},
         patch,
     },
     store::StoreError,
@@ -45,6 +48,7 @@ pub struct DryRunOrder {
     /// A real lead; a sample one when left out.
     lead_id: Option<LeadId>,
     /// What to change about the sample lead.
+    #[serde(deserialize_with = "json::object")]
     lead: Option<SampleLead>,
     /// A recorded call: what its fact of the trigger's kind carried.
     call_id: Option<CallId>,
@@ -59,6 +63,7 @@ pub struct DryRunOrder {
     /// Whether the gate's rules hold (opt-out, consent, quiet hours); true when left out.
     gate: Option<bool>,
     /// How the effects of a node are answered, and what happens meanwhile.
+    #[serde(deserialize_with = "json::object_if_given")]
     script: Script,
 }
 
@@ -202,7 +207,7 @@ async fn scene(
             .get(account_id, id)
             .await
             .map_err(|error| patch::reference("lead_id", error))?,
-        None => sample_lead(account_id, order.lead.clone().unwrap_or_default(), now),
+        None => sample_lead(account_id, order.lead.clone().unwrap_or_default(), now)?,
     };
     let call = recorded_call.or_else(|| samples::call(account_id, &kind, Some(lead.id), now));
     let is_sample = recorded.is_none();
@@ -309,7 +314,8 @@ async fn fact_of(context: &Context, call: &Call, kind: &EventType) -> ApiResult<
     })
 }
 
-fn sample_lead(account_id: AccountId, wanted: SampleLead, now: Timestamp) -> Lead {
+/// The sample as it was asked for; what no real lead could hold is refused.
+fn sample_lead(account_id: AccountId, wanted: SampleLead, now: Timestamp) -> ApiResult<Lead> {
     let mut lead = samples::lead(account_id, now);
     lead.name = wanted.name.unwrap_or(lead.name);
     lead.phone = wanted.phone.or(lead.phone);
@@ -319,5 +325,13 @@ fn sample_lead(account_id: AccountId, wanted: SampleLead, now: Timestamp) -> Lea
     lead.timezone = wanted.timezone.or(lead.timezone);
     lead.opted_out = wanted.opted_out;
     lead.fields.extend(wanted.fields);
-    lead
+    lead_rules::checked(lead).map_err(|error| match error {
+        ApiError::Invalid(mut errors) => {
+            for error in &mut errors {
+                error.field = format!("lead.{}", error.field);
+            }
+            ApiError::Invalid(errors)
+        }
+        other => other,
+    })
 }
