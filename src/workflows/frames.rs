@@ -282,7 +282,8 @@ impl Mover<'_> {
             .collect()
     }
 
-    /// Begins the next item if its time has come. A later time is set as a timer.
+    /// Begins the next item if its time has come. A later time is set as a timer, and then only that timer goes on: an
+    /// input that happens to come first would otherwise find nodes begun behind it that its repetition finds waiting.
     fn begin_item(&mut self, number: u32) -> bool {
         let Some((way, pace)) = self.run.tokens.get(&number).and_then(|token| {
             let pace = self.plan.node(&token.node)?.node.pace()?;
@@ -296,7 +297,8 @@ impl Mover<'_> {
         let Some(looping) = self.looping(number) else {
             return false;
         };
-        if looping.items.rest().is_empty() || under_way >= pace.concurrency {
+        let is_full = under_way >= pace.concurrency;
+        if looping.items.rest().is_empty() || is_full || looping.alarm.is_some() {
             return false;
         }
         let is_first = looping.begun == 0;
@@ -306,16 +308,15 @@ impl Mover<'_> {
             looping.begun_at.plus(pace.throttle)
         };
         if may_begin_at > now || needs_breath {
-            self.wake_loop(number, may_begin_at.max(now));
+            let alarm = self.set_timer(may_begin_at.max(now));
+            if let Some(looping) = self.looping(number) {
+                looping.alarm = Some(alarm);
+            }
             return false;
         }
         let (index, item) = (looping.begun, looping.items.take());
         looping.begun += 1;
         looping.begun_at = now;
-        let alarm = looping.alarm.take();
-        if let Some(Alarm(timer, _)) = alarm {
-            self.order(Command::ClearTimer { timer });
-        }
         let Some(item) = item else { return false };
         let frame = self.number();
         self.run.frames.insert(
@@ -346,21 +347,6 @@ impl Mover<'_> {
         true
     }
 
-    /// Sets the loop's timer, unless it is set for that time already.
-    fn wake_loop(&mut self, number: u32, at: Timestamp) {
-        let set = self.looping(number).and_then(|looping| looping.alarm);
-        if set.is_some_and(|Alarm(_, due)| due == at) {
-            return;
-        }
-        if let Some(Alarm(timer, _)) = set {
-            self.order(Command::ClearTimer { timer });
-        }
-        let alarm = self.set_timer(at);
-        if let Some(looping) = self.looping(number) {
-            looping.alarm = Some(alarm);
-        }
-    }
-
     /// Goes on by `ok` after the last item.
     fn end_loop(&mut self, number: u32) -> bool {
         let under_way = self.run.frames.values().any(|frame| frame.owner == number);
@@ -376,9 +362,6 @@ impl Mover<'_> {
         let TokenState::Looping(looping) = &token.state else {
             return false;
         };
-        if let Some(Alarm(timer, _)) = looping.alarm {
-            self.order(Command::ClearTimer { timer });
-        }
         let output = json!({"count": looping.begun, "failed": looping.failed, "errors": looping.errors});
         self.leave(&token, PORT_OK, output, None);
         true

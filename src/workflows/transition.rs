@@ -54,11 +54,12 @@ impl Transition {
                 Command::SetTimer { timer, due } => {
                     set.insert(*timer, *due);
                 }
-                Command::ClearTimer { timer } if set.remove(timer).is_none() => {
+                Command::ClearTimer { timer } => {
+                    // Cleared in the store even when it was set above: that may have been a repetition (`Recovered`).
+                    set.remove(timer);
                     cleared.insert(*timer);
                 }
-                Command::ClearTimer { .. }
-                | Command::Act(_)
+                Command::Act(_)
                 | Command::LookUp(_)
                 | Command::Listen { .. }
                 | Command::LookBack { .. }

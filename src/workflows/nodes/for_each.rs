@@ -211,6 +211,22 @@ mod tests {
     }
 
     #[test]
+    fn only_its_timer_wakes_a_throttled_loop() {
+        let params = json!({"throttle": "10s", "concurrency": 2});
+        let mut story = Story::new(&looped("['a', 'b']", &params, &json!({})));
+        let (timer, due) = story.give(Input::Started).timers_set[0];
+        story.world.now = due;
+        let recovered = story.give(Input::Recovered);
+        assert!(!texts(&recovered).contains(&"1: b".to_owned()));
+        assert_eq!(recovered.timers_set, [(timer, due)]);
+        let woken = story.give(Input::TimerFired { timer });
+        assert_eq!(
+            (texts(&woken), woken.timers_cleared),
+            (vec!["1: b".to_owned()], vec![timer])
+        );
+    }
+
+    #[test]
     fn an_item_that_is_a_lead_is_the_lead_inside() {
         let other = LeadId::derived(START, &[b"other"]);
         let mut definition = looped("trigger.data.leads", &json!({}), &json!({}));

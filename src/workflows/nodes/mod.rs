@@ -10,6 +10,7 @@ mod find_leads;
 mod for_each;
 mod kind;
 mod merge;
+mod phone_params;
 mod place_call;
 mod registry;
 mod run_workflow;

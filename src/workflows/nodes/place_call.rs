@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    phone_params,
     source::{Source, Template},
 };
 use crate::{
     domain::{
         call::{CallPlan, OnMachine},
-        phone::PhoneNumber,
         time::parse_span,
     },
     workflows::{
@@ -104,21 +104,14 @@ impl NodeKind for PlaceCall {
 
     fn parse(&self, params: &Map<String, Value>) -> Result<Box<dyn Node>, Vec<Problem>> {
         let params: Params = read(params)?;
-        let mut problems = Vec::new();
-        let mut wrong = |field: &str, code: &str, message: String, fix: &str| {
-            problems.push(Problem::new(field, code, message, fix));
-        };
-        for (field, template) in [
+        let mut problems = phone_params::check(&[
             ("to", &params.to),
             ("from", &params.from),
             ("connect_to", &params.connect_to),
-        ] {
-            let literal = template.as_ref().and_then(Template::plain);
-            if let Some(text) = literal.filter(|text| text.parse::<PhoneNumber>().is_err()) {
-                let message = format!("`{text}` is not a phone number");
-                wrong(field, "bad_phone", message, "write it like +14155550100");
-            }
-        }
+        ]);
+        let mut wrong = |field: &str, code: &str, message: String, fix: &str| {
+            problems.push(Problem::new(field, code, message, fix));
+        };
         if params.say.is_none() && params.connect_to.is_none() {
             let message = "nothing happens when the call is answered".to_owned();
             wrong("say", "bad_params", message, "give `say`, `connect_to` or both");
@@ -154,13 +147,7 @@ impl Node for Params {
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {
-        let to = match number(self.to.as_ref(), scene)? {
-            Some(to) => to,
-            None => scene
-                .lead
-                .and_then(|lead| lead.phone.clone())
-                .ok_or_else(|| NodeError::new("no_phone", "the lead has no phone number"))?,
-        };
+        let to = phone_params::receiver(self.to.as_ref(), scene)?;
         let text = |template: &Option<Template>, field| {
             template
                 .as_ref()
@@ -174,11 +161,11 @@ impl Node for Params {
         };
         let plan = CallPlan {
             say: text(&self.say, "say")?,
-            connect_to: number(self.connect_to.as_ref(), scene)?,
+            connect_to: phone_params::render(self.connect_to.as_ref(), scene)?,
             on_machine,
             timeout_s: ring_of(&self.timeout).unwrap_or(30),
         };
-        let from = number(self.from.as_ref(), scene)?;
+        let from = phone_params::render(self.from.as_ref(), scene)?;
         let input = json!({"to": to, "plan": plan});
         Ok(Entered {
             input,
@@ -196,12 +183,4 @@ fn ring_of(text: &str) -> Option<u32> {
     let span = parse_span(text).ok()?;
     let is_fit = (RING_MIN..=RING_MAX).contains(&span);
     is_fit.then(|| u32::try_from(span.as_secs()).ok()).flatten()
-}
-
-fn number(template: Option<&Template>, scene: &Scene<'_>) -> Result<Option<PhoneNumber>, NodeError> {
-    let Some(template) = template else { return Ok(None) };
-    let text = template.render(scene)?;
-    text.parse()
-        .map(Some)
-        .map_err(|_| NodeError::new("bad_phone", format!("`{text}` is not a phone number")))
 }

@@ -5,15 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    phone_params,
     source::{Source, Template},
 };
-use crate::{
-    domain::phone::PhoneNumber,
-    workflows::{
-        definition::{Audience, PORT_ERROR, PORT_OK},
-        effect::{InDoubt, Request},
-        problem::Problem,
-    },
+use crate::workflows::{
+    definition::{Audience, PORT_ERROR, PORT_OK},
+    effect::{InDoubt, Request},
+    problem::Problem,
 };
 
 pub(super) struct SendSms;
@@ -62,20 +60,7 @@ impl NodeKind for SendSms {
 
     fn parse(&self, params: &Map<String, Value>) -> Result<Box<dyn Node>, Vec<Problem>> {
         let params: Params = read(params)?;
-        let literals = [("to", params.to.as_ref()), ("from", params.from.as_ref())];
-        let problems: Vec<Problem> = literals
-            .into_iter()
-            .filter_map(|(field, template)| Some((field, template?.plain()?)))
-            .filter(|(_, number)| number.parse::<PhoneNumber>().is_err())
-            .map(|(field, number)| {
-                Problem::new(
-                    field,
-                    "bad_phone",
-                    format!("`{number}` is not a phone number"),
-                    "write it like +14155550100",
-                )
-            })
-            .collect();
+        let problems = phone_params::check(&[("to", &params.to), ("from", &params.from)]);
         if problems.is_empty() {
             Ok(Box::new(params))
         } else {
@@ -96,18 +81,8 @@ impl Node for Params {
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {
-        let to = match &self.to {
-            Some(to) => number(&to.render(scene)?)?,
-            None => scene
-                .lead
-                .and_then(|lead| lead.phone.clone())
-                .ok_or_else(|| NodeError::new("no_phone", "the lead has no phone number"))?,
-        };
-        let from = self
-            .from
-            .as_ref()
-            .map(|from| number(&from.render(scene)?))
-            .transpose()?;
+        let to = phone_params::receiver(self.to.as_ref(), scene)?;
+        let from = phone_params::render(self.from.as_ref(), scene)?;
         let body = self.body.render_filled(scene, "body")?;
         let input = json!({"to": to, "body": body});
         Ok(Entered {
@@ -119,9 +94,4 @@ impl Node for Params {
     fn in_doubt(&self) -> InDoubt {
         self.in_doubt
     }
-}
-
-fn number(text: &str) -> Result<PhoneNumber, NodeError> {
-    text.parse()
-        .map_err(|_| NodeError::new("bad_phone", format!("`{text}` is not a phone number")))
 }
