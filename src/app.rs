@@ -11,7 +11,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,17 +26,13 @@ use crate::{
         asr::AsrHandle,
         call::CallKind,
         dispatch::Limits,
-        effects::{EffectsHandle, EffectsKind},
+        engine::{Engine, EngineParts},
         gate::Gate as EffectGate,
-        lead::LeadKind,
-        plans::Plans,
         residents::Residents,
         root::{Collapse, Root},
-        run::RunKind,
         schedules::Rounds,
         scoring::ScoringHandle,
         settings::EffectsMode,
-        timers::TimersHandle,
     },
     bus::local::LocalBus,
     clock,
@@ -251,27 +247,6 @@ fn limits_of(settings: &Settings) -> Limits {
     }
 }
 
-/// Starts the effects behind their gate. `leads` is set once the leads have been started.
-async fn start_effects(
-    settings: &Settings,
-    store: &Store,
-    bus: &LocalBus,
-    port: Arc<dyn EffectPort>,
-    leads: &Arc<OnceLock<LeadsHandle>>,
-    root: &ActorRef<()>,
-) -> anyhow::Result<EffectsHandle> {
-    let kind = EffectsKind {
-        port,
-        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
-        limits: limits_of(settings),
-        sender: settings.twilio.from_number.clone(),
-        store: store.clone(),
-        bus: bus.clone(),
-        leads: Arc::clone(leads),
-    };
-    Ok(EffectsHandle::start(kind, root.get_cell()).await?)
-}
-
 async fn start_actors(
     settings: &Settings,
     store: &Store,
@@ -280,37 +255,15 @@ async fn start_actors(
     root: &ActorRef<()>,
 ) -> anyhow::Result<Actors> {
     let Senses { asr, port, probe } = senses;
-    let plans = Plans::new(store.clone());
-    let timers = TimersHandle::start(root.get_cell()).await?;
-    let leads_later = Arc::new(OnceLock::new());
-    let facts_later = Arc::new(OnceLock::new());
-    let effects = start_effects(settings, store, bus, port, &facts_later, root).await?;
-    let runs_later = Arc::new(OnceLock::new());
-    let run_kind = RunKind {
+    let parts = EngineParts {
         store: store.clone(),
         bus: bus.clone(),
-        plans: plans.clone(),
-        timers: timers.clone(),
-        effects,
-        leads: Arc::clone(&leads_later),
-        runs: Arc::clone(&runs_later),
+        port,
+        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
+        limits: limits_of(settings),
+        sender: settings.twilio.from_number.clone(),
     };
-    let run_actors = Residents::start(run_kind, root.get_cell()).await?;
-    timers.connect(run_actors.clone());
-    let runs = RunsHandle::new(store.clone(), plans.clone(), timers, run_actors);
-    // Set once: this is the only place, and it runs once.
-    let _ = runs_later.set(runs.clone());
-    let lead_kind = LeadKind {
-        store: store.clone(),
-        bus: bus.clone(),
-        plans: plans.clone(),
-        runs: runs.clone(),
-    };
-    let lead_actors = Residents::start(lead_kind.clone(), root.get_cell()).await?;
-    // Set once: this is the only place, and it runs once.
-    let _ = leads_later.set(lead_actors.clone());
-    let leads = LeadsHandle::new(lead_kind, lead_actors);
-    let _ = facts_later.set(leads.clone());
+    let Engine { plans, runs, leads } = Engine::start(parts, root).await?;
     let call_kind = CallKind {
         store: store.clone(),
         plans: plans.clone(),

@@ -9,6 +9,7 @@ mod call_news;
 pub mod calls;
 pub mod dispatch;
 pub mod effects;
+pub mod engine;
 pub mod gate;
 pub mod hearing;
 mod intake;

@@ -1,23 +1,14 @@
 //! One process: the actors over the store, from their start until the process dies or everything has ended.
 
-use std::{
-    future::Future,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{
     actors::{
         LeadsHandle, RunsHandle,
         dispatch::Limits,
-        effects::{EffectsHandle, EffectsKind},
+        engine::{Engine, EngineParts},
         gate::{Gate, GateSettings},
-        lead::LeadKind,
-        plans::Plans,
-        residents::Residents,
         root::Root,
-        run::RunKind,
-        timers::TimersHandle,
     },
     bus::local::LocalBus,
     clock,
@@ -50,47 +41,16 @@ impl Life {
     /// # Errors
     /// When the store fails: then the process ends at once.
     pub(super) async fn begin(store: Store, port: Arc<dyn EffectPort>) -> anyhow::Result<Self> {
-        let bus = LocalBus::new(clock::now().as_unix_millis());
         let (root, _) = Root::start().await?;
-        let plans = Plans::new(store.clone());
-        let timers = TimersHandle::start(root.get_cell()).await?;
-        let leads_later = Arc::new(OnceLock::new());
-        let facts_later = Arc::new(OnceLock::new());
-        let runs_later = Arc::new(OnceLock::new());
-        let effects_kind = EffectsKind {
+        let parts = EngineParts {
+            store: store.clone(),
+            bus: LocalBus::new(clock::now().as_unix_millis()),
             port,
             gate: Gate::new(store.clone(), open_gate())?,
             limits: LIMITS,
             sender: "+14155550100".to_owned(),
-            store: store.clone(),
-            bus: bus.clone(),
-            leads: Arc::clone(&facts_later),
         };
-        let effects = EffectsHandle::start(effects_kind, root.get_cell()).await?;
-        let run_kind = RunKind {
-            store: store.clone(),
-            bus: bus.clone(),
-            plans: plans.clone(),
-            timers: timers.clone(),
-            effects,
-            leads: Arc::clone(&leads_later),
-            runs: Arc::clone(&runs_later),
-        };
-        let run_actors = Residents::start(run_kind, root.get_cell()).await?;
-        timers.connect(run_actors.clone());
-        let runs = RunsHandle::new(store.clone(), plans.clone(), timers, run_actors);
-        // Set once each: nothing else holds the cells.
-        let _ = runs_later.set(runs.clone());
-        let lead_kind = LeadKind {
-            store: store.clone(),
-            bus,
-            plans,
-            runs: runs.clone(),
-        };
-        let lead_actors = Residents::start(lead_kind.clone(), root.get_cell()).await?;
-        let _ = leads_later.set(lead_actors.clone());
-        let leads = LeadsHandle::new(lead_kind, lead_actors);
-        let _ = facts_later.set(leads.clone());
+        let Engine { runs, leads, .. } = Engine::start(parts, &root).await?;
         runs.recover().await?;
         leads.recover().await?;
         Ok(Self { store, runs, leads })
