@@ -34,7 +34,7 @@ use crate::{
         scoring::ScoringHandle,
         settings::EffectsMode,
     },
-    bus::local::LocalBus,
+    bus::{local::LocalBus, redis::Redis},
     clock,
     config::Settings,
     http::{self, Context, auth::Gate, context::Parts as ContextParts},
@@ -90,7 +90,12 @@ impl App {
         let key_file = path.with_extension("key");
         let (store, guard) = open_store(&path, settings.store.readers).await?;
         let master_key = master_key::load(&settings.security.master_key, &key_file)?;
-        let bus = LocalBus::new(clock::now().as_unix_millis());
+        let redis = shared_redis(&settings)?;
+        let epoch = clock::now().as_unix_millis();
+        let bus = match &redis {
+            None => LocalBus::new(epoch),
+            Some(redis) => LocalBus::shared(epoch, redis.clone()),
+        };
         let (asr, speech_model) = start_asr(&settings).await;
         let (root, collapse) = Root::start().await?;
         let is_live = settings.effects.mode == EffectsMode::Live;
@@ -112,13 +117,14 @@ impl App {
         let context = Context::from(ContextParts {
             store: store.clone(),
             bus,
+            redis: redis.clone(),
             calls: actors.calls,
             leads: actors.leads,
             runs: actors.runs,
             schedules: actors.schedules,
             settings: Arc::new(settings.server.clone()),
             twilio: Arc::new(settings.twilio.clone()),
-            gate: Gate::new(store.clone()),
+            gate: Gate::new(store.clone(), redis),
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
             twilio_account: Arc::default(),
@@ -198,6 +204,15 @@ impl App {
             .context("the store could not be closed")?;
         outcome
     }
+}
+
+/// What nodes share, if it is set up. A Redis that does not answer is no reason not to start.
+fn shared_redis(settings: &Settings) -> anyhow::Result<Option<Redis>> {
+    let url = settings.redis.url.expose();
+    if url.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Redis::new(url)?))
 }
 
 /// The file behind `sqlite:<path>`; `config` has checked the scheme.

@@ -73,7 +73,8 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSettings {
-    pub url: String,
+    /// May hold a password.
+    pub url: Secret,
 }
 
 /// The first admin without the browser.
@@ -199,6 +200,13 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
     if !settings.store.url.starts_with("sqlite:") {
         return Err(value("store.url", "expected `sqlite:<path>`"));
     }
+    let redis = settings.redis.url.expose();
+    if !redis.is_empty() && !redis.starts_with("redis://") && !redis.starts_with("unix://") {
+        return Err(value(
+            "redis.url",
+            "expected `redis://[user:password@]host:port[/database]` or `unix:///path`, or nothing",
+        ));
+    }
     let sid = &settings.twilio.account_sid;
     let is_sid = sid.len() == 34 && sid.starts_with("AC") && sid[2..].bytes().all(|b| b.is_ascii_hexdigit());
     if !sid.is_empty() && !is_sid {
@@ -279,6 +287,7 @@ mod tests {
             "twilio.account_sid: expected `AC` and 32 hex digits"
         );
         assert!(with_env(&[("PATCHCORD_STORE__READERS", "many")]).is_err());
+        assert!(with_env(&[("PATCHCORD_REDIS__URL", "localhost:6379")]).is_err());
     }
 
     #[test]

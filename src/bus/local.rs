@@ -1,37 +1,31 @@
-//! The live stream within one process: a bounded ring of recent facts for replay and a broadcast to watchers.
+//! This process's end of the live stream.
 //!
-//! In: facts from actors. Out: subscriptions per account. A watcher that falls behind by the ring's size gets a gap, never
-//! unbounded memory. The ring is lost with the process: a cursor from before then is answered with a gap.
+//! In: facts from actors. Out: subscriptions per account. On one box the stream begins and ends here; with Redis every node's facts
+//! go through it, so that a watcher sees all of them wherever it is connected. The ring is lost with the process: a cursor from
+//! before then is answered with a gap.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio::sync::broadcast;
 
-use super::live::{LiveFact, LiveMessage};
+pub use super::ring::RING_FACTS_MAX;
+use super::{
+    live::{LiveFact, LiveMessage},
+    redis::stream::{SharedStream, Watching},
+    ring::{Item, Place, Ring},
+};
 use crate::domain::{ids::AccountId, time::Timestamp};
-
-/// Facts kept for replay and for slow watchers, over all accounts.
-pub const RING_FACTS_MAX: usize = 16_384;
 
 /// The stream. Cheap to clone.
 #[derive(Clone)]
 pub struct LocalBus {
-    /// Tells this process's cursors from an earlier one's.
-    epoch: u64,
-    ring: Arc<Mutex<Ring>>,
+    ring: Ring,
     was_watched: Arc<AtomicBool>,
-    sender: broadcast::Sender<Arc<LiveMessage>>,
-}
-
-struct Ring {
-    next: u64,
-    recent: VecDeque<Arc<LiveMessage>>,
+    /// The way through the other nodes, where there are any.
+    shared: Option<SharedStream>,
 }
 
 /// What a new watcher gets.
@@ -42,8 +36,13 @@ pub struct Subscription {
     pub gap: bool,
     /// The place in the stream after `replay`: what `since` may be when nothing more comes.
     pub cursor: String,
-    receiver: broadcast::Receiver<Arc<LiveMessage>>,
-    account_id: AccountId,
+    pub(super) receiver: broadcast::Receiver<Item>,
+    pub(super) account_id: AccountId,
+    /// Up to this place everything is in `replay` or was not asked for.
+    pub(super) seen: Option<Place>,
+    /// The shared stream is read for the account while somebody watches.
+    #[expect(dead_code, reason = "held for what its drop does")]
+    pub(super) watching: Option<Watching>,
 }
 
 /// What comes next on a subscription.
@@ -52,6 +51,8 @@ pub enum Next {
     Fact(Arc<LiveMessage>),
     /// The watcher was too slow: this many facts of all accounts passed by.
     Gap(u64),
+    /// Facts may be missing, and not because the watcher was slow: the way between the nodes was broken.
+    Lost,
     /// The server is stopping.
     Closed,
 }
@@ -60,90 +61,56 @@ impl LocalBus {
     /// `epoch` is any number that differs from process to process, the start time for example.
     #[must_use]
     pub fn new(epoch: u64) -> Self {
-        let (sender, _) = broadcast::channel(RING_FACTS_MAX);
-        let ring = Ring {
-            next: 1,
-            recent: VecDeque::new(),
-        };
         Self {
-            epoch,
-            ring: Arc::new(Mutex::new(ring)),
+            ring: Ring::new(epoch),
             was_watched: Arc::default(),
-            sender,
+            shared: None,
+        }
+    }
+
+    /// The same, with the facts of every node that uses this Redis.
+    #[must_use]
+    pub fn shared(epoch: u64, redis: super::redis::Redis) -> Self {
+        let ring = Ring::new(epoch);
+        let was_watched = Arc::<AtomicBool>::default();
+        let shared = SharedStream::start(redis, ring.clone(), Arc::clone(&was_watched));
+        Self {
+            ring,
+            was_watched,
+            shared: Some(shared),
         }
     }
 
     /// Puts a fact on the stream. Never waits; with no watcher it is only kept for replay.
     pub fn publish(&self, account_id: AccountId, at: Timestamp, fact: LiveFact) {
-        // The lock is held over the send so that the ring and the watchers see one order.
-        let mut ring = self
-            .ring
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let cursor = format!("{:x}-{}", self.epoch, ring.next);
-        let message = Arc::new(LiveMessage {
-            cursor,
-            at,
-            account_id,
-            fact,
-        });
-        ring.next += 1;
-        if ring.recent.len() == RING_FACTS_MAX {
-            ring.recent.pop_front();
+        match &self.shared {
+            None => self.ring.publish(account_id, at, fact),
+            Some(shared) => shared.publish(account_id, at, fact),
         }
-        ring.recent.push_back(Arc::clone(&message));
-        // An error only says that nobody watches.
-        let _ = self.sender.send(message);
     }
 
     /// Whether anybody has ever watched: before that nobody holds a place in the stream, and what costs much to say need not
-    /// be said.
+    /// be said. Of another node's first watcher this is known half a second later.
     #[must_use]
     pub fn was_watched(&self) -> bool {
         self.was_watched.load(Ordering::Relaxed)
     }
 
     /// Opens a subscription for one account, with what it missed since `since`.
-    #[must_use]
-    pub fn subscribe(&self, account_id: AccountId, since: Option<&str>) -> Subscription {
+    pub async fn subscribe(&self, account_id: AccountId, since: Option<&str>) -> Subscription {
         self.was_watched.store(true, Ordering::Relaxed);
-        let ring = self
-            .ring
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let receiver = self.sender.subscribe();
-        let cursor = format!("{:x}-{}", self.epoch, ring.next - 1);
-        let Some(since) = since else {
-            return Subscription {
-                replay: Vec::new(),
-                gap: false,
-                cursor,
-                receiver,
-                account_id,
-            };
-        };
-        let kept = u64::try_from(ring.recent.len()).unwrap_or(u64::MAX);
-        let first_kept = ring.next - kept;
-        let after = since
-            .split_once('-')
-            .filter(|(epoch, _)| u64::from_str_radix(epoch, 16) == Ok(self.epoch))
-            .and_then(|(_, number)| number.parse::<u64>().ok())
-            .filter(|number| *number < ring.next);
-        let gap = after.is_none_or(|number| number + 1 < first_kept);
-        let skip = after.map_or(0, |number| (number + 1).saturating_sub(first_kept));
-        let replay = ring
-            .recent
-            .iter()
-            .skip(usize::try_from(skip).unwrap_or(usize::MAX))
-            .filter(|message| message.account_id == account_id)
-            .cloned()
-            .collect();
+        if let Some(shared) = &self.shared {
+            return shared.subscribe(account_id, since).await;
+        }
+        let found = self.ring.since(account_id, since);
         Subscription {
-            replay,
-            gap,
-            cursor,
-            receiver,
+            replay: found.replay,
+            gap: found.gap,
+            cursor: found.cursor,
+            receiver: found.receiver,
             account_id,
+            seen: None,
+            watching: None,
         }
     }
 }
@@ -153,8 +120,17 @@ impl Subscription {
     pub async fn next(&mut self) -> Next {
         loop {
             match self.receiver.recv().await {
-                Ok(message) if message.account_id == self.account_id => return Next::Fact(message),
-                Ok(_) => {}
+                Ok(Item::Fact { message, place }) if message.account_id == self.account_id => {
+                    if place.is_some() && place <= self.seen {
+                        continue;
+                    }
+                    self.seen = place.or(self.seen);
+                    return Next::Fact(message);
+                }
+                Ok(Item::Lost(about)) if about.is_none_or(|about| about == self.account_id) => {
+                    return Next::Lost;
+                }
+                Ok(Item::Fact { .. } | Item::Lost(_)) => {}
                 Err(broadcast::error::RecvError::Lagged(missed)) => return Next::Gap(missed),
                 Err(broadcast::error::RecvError::Closed) => return Next::Closed,
             }
@@ -193,7 +169,7 @@ mod tests {
         for number in 0..4 {
             bus.publish(if number == 2 { other } else { mine }, at, fact(number));
         }
-        let mut watcher = bus.subscribe(mine, Some("7-1"));
+        let mut watcher = bus.subscribe(mine, Some("7-1")).await;
         assert!(!watcher.gap);
         assert_eq!(numbers(&watcher.replay), [1, 3]);
         bus.publish(mine, at, fact(4));
@@ -203,16 +179,20 @@ mod tests {
         assert_eq!(numbers(&[message]), [4]);
     }
 
-    #[test]
-    fn says_gap_for_another_process_and_for_what_is_no_longer_kept() {
+    #[tokio::test]
+    async fn says_gap_for_another_process_and_for_what_is_no_longer_kept() {
         let bus = LocalBus::new(7);
         let account = AccountId::fresh();
-        assert!(bus.subscribe(account, Some("6-1")).gap);
-        assert!(bus.subscribe(account, Some(&RunId::fresh().to_string())).gap);
+        assert!(bus.subscribe(account, Some("6-1")).await.gap);
+        assert!(
+            bus.subscribe(account, Some(&RunId::fresh().to_string()))
+                .await
+                .gap
+        );
         for number in 0..=RING_FACTS_MAX {
             bus.publish(account, Timestamp::from_unix_millis(0), fact(number as u64));
         }
-        assert!(bus.subscribe(account, Some("7-0")).gap);
-        assert!(!bus.subscribe(account, Some("7-1")).gap);
+        assert!(bus.subscribe(account, Some("7-0")).await.gap);
+        assert!(!bus.subscribe(account, Some("7-1")).await.gap);
     }
 }

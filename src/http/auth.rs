@@ -13,7 +13,7 @@ pub mod throttle;
 pub mod ticket;
 pub mod token;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
@@ -21,15 +21,21 @@ use axum::{
 };
 
 use self::{
-    cache::CallerCache,
+    cache::{CallerCache, LIFE_ALONE, LIFE_AMONG_NODES},
     permission::Permission,
     setup::SetupDoor,
     throttle::Throttle,
     ticket::TicketOffice,
-    token::{TokenHash, TokenKind},
+    token::{Shown, TokenHash, TokenKind},
 };
 use super::{context::Context, error::ApiError};
 use crate::{
+    bus::redis::{
+        Redis,
+        allowance::Allowances,
+        revocations::{self, Revoked},
+        tickets,
+    },
     clock,
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
@@ -55,6 +61,35 @@ pub enum Via {
     Key(KeyId),
 }
 
+/// Word between nodes for whoever came by anything.
+const EVERYBODY: &str = "*";
+
+impl Via {
+    /// As word between nodes.
+    fn to_text(self) -> String {
+        match self {
+            Self::Session(id) => id.to_string(),
+            Self::Key(id) => id.to_string(),
+        }
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    fn from_text(text: &str) -> Option<Self> {
+        let session = text.parse().ok().map(Self::Session);
+        session.or_else(|| text.parse().ok().map(Self::Key))
+    }
+}
+
+impl CallerCache {
+    /// Heeds what another node says. Word that cannot be read may mean anybody.
+    fn hear(&self, word: &Revoked) {
+        match word {
+            Revoked::One(name) => Via::from_text(name).map_or_else(|| self.clear(), |via| self.forget(via)),
+            Revoked::Anything => self.clear(),
+        }
+    }
+}
+
 /// Everything that decides who comes in. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
@@ -64,10 +99,12 @@ pub struct Gate {
 
 struct GateParts {
     store: Store,
+    /// What all nodes share, where there are several.
+    redis: Option<Redis>,
     cache: CallerCache,
     throttle: Throttle,
-    /// Opens one WebSocket; holds the token it was given for.
-    live_tickets: TicketOffice<Secret>,
+    /// Opens one WebSocket; holds what was shown to get it.
+    live_tickets: TicketOffice<Shown>,
     /// Signs one browser in.
     sign_in_tickets: TicketOffice<UserId>,
 }
@@ -88,18 +125,32 @@ impl Caller {
 }
 
 impl Gate {
-    /// A gate before `store`, with a closed setup door.
+    /// A gate before `store`, with a closed setup door. With a Redis it is one of many: what ends on one node ends on all.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        let parts = GateParts {
+    pub fn new(store: Store, redis: Option<Redis>) -> Self {
+        let life = if redis.is_some() {
+            LIFE_AMONG_NODES
+        } else {
+            LIFE_ALONE
+        };
+        let parts = Arc::new(GateParts {
             store,
-            cache: CallerCache::default(),
-            throttle: Throttle::default(),
+            redis: redis.clone(),
+            cache: CallerCache::new(life),
+            throttle: Throttle::new(redis.clone().map(Allowances::new)),
             live_tickets: TicketOffice::default(),
             sign_in_tickets: TicketOffice::default(),
-        };
+        });
+        if let Some(redis) = redis {
+            let hearing = Arc::downgrade(&parts);
+            revocations::listen(redis, move |word| {
+                if let Some(parts) = hearing.upgrade() {
+                    parts.cache.hear(&word);
+                }
+            });
+        }
         Self {
-            parts: Arc::new(parts),
+            parts,
             setup: SetupDoor::default(),
         }
     }
@@ -109,8 +160,16 @@ impl Gate {
     /// # Errors
     /// [`ApiError::Unauthenticated`] for anything that opens nothing, [`ApiError::Unavailable`] when that cannot be known.
     pub async fn caller_of(&self, token: &str) -> Result<Caller, ApiError> {
-        let kind = TokenKind::of(token).ok_or(ApiError::Unauthenticated)?;
-        let hash = token::hash(token);
+        self.caller_by(Shown::of(token).ok_or(ApiError::Unauthenticated)?)
+            .await
+    }
+
+    /// Returns whom a token belongs to that was shown before.
+    ///
+    /// # Errors
+    /// As for [`Self::caller_of`].
+    pub async fn caller_by(&self, shown: Shown) -> Result<Caller, ApiError> {
+        let Shown { kind, hash } = shown;
         let now = clock::now();
         if let Some(caller) = self.parts.cache.get(&hash, now) {
             return Ok(caller);
@@ -126,9 +185,24 @@ impl Gate {
         Ok(caller)
     }
 
-    /// Forgets at once whoever came by `via`.
-    pub fn forget(&self, via: Via) {
+    /// Forgets at once whoever came by `via`, here and on every node that hears of it.
+    pub async fn forget(&self, via: Via) {
         self.parts.cache.forget(via);
+        self.tell(&via.to_text()).await;
+    }
+
+    /// Forgets everybody, here and on every node that hears of it: the next request of each is looked up again.
+    async fn forget_everybody(&self) {
+        self.parts.cache.clear();
+        self.tell(EVERYBODY).await;
+    }
+
+    async fn tell(&self, name: &str) {
+        if let Some(redis) = &self.parts.redis
+            && let Err(fault) = revocations::tell(redis, name).await
+        {
+            tracing::warn!(%fault, "other nodes notice within a second by themselves that a session has ended");
+        }
     }
 
     /// The allowances for guessing.
@@ -137,10 +211,41 @@ impl Gate {
         &self.parts.throttle
     }
 
-    /// Tickets that open one WebSocket each.
-    #[must_use]
-    pub fn live_tickets(&self) -> &TicketOffice<Secret> {
-        &self.parts.live_tickets
+    /// Hands out a ticket that opens one WebSocket on any node; on this one only while Redis does not answer.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when no random bytes can be had.
+    pub async fn issue_live_ticket(
+        &self,
+        shown: Shown,
+        now: Timestamp,
+        life: Duration,
+    ) -> Result<Secret, ApiError> {
+        if let Some(redis) = &self.parts.redis {
+            let ticket = token::draw(TokenKind::Ticket)?;
+            let name = ticket::name_of(ticket.expose());
+            match tickets::keep(redis, &name, &shown.to_text(), life).await {
+                Ok(()) => return Ok(ticket),
+                Err(fault) => tracing::warn!(%fault, "a ticket works on this node only"),
+            }
+        }
+        self.parts.live_tickets.issue(shown, now, life)
+    }
+
+    /// Takes a ticket for the live stream and returns what it was given for.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthenticated`] when it is unknown, used or over.
+    pub async fn redeem_live_ticket(&self, ticket: &str, now: Timestamp) -> Result<Shown, ApiError> {
+        if let Some(redis) = &self.parts.redis {
+            match tickets::take(redis, &ticket::name_of(ticket)).await {
+                Ok(Some(holder)) => return Shown::from_text(&holder).ok_or(ApiError::Unauthenticated),
+                Ok(None) => {}
+                Err(fault) => tracing::warn!(%fault, "a ticket is looked for on this node only"),
+            }
+        }
+        let redeemed = self.parts.live_tickets.redeem(ticket, now);
+        redeemed.ok_or(ApiError::Unauthenticated)
     }
 
     /// Tickets that sign one browser in each.

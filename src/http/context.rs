@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use super::{auth::Gate, settings::HttpSettings};
 use crate::{
     actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
-    bus::local::LocalBus,
+    bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
     integrations::twilio::TwilioSettings,
     store::Store,
@@ -34,6 +34,8 @@ impl Deref for Context {
 pub struct Parts {
     pub store: Store,
     pub bus: LocalBus,
+    /// What nodes share, where it is set up. For `/healthz`.
+    pub redis: Option<Redis>,
     pub calls: CallsHandle,
     pub leads: LeadsHandle,
     pub runs: RunsHandle,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{context::Context, error::Standing, json::Json};
-use crate::{clock, domain::time::Timestamp};
+use crate::{bus::redis::Redis, clock, domain::time::Timestamp};
 
 /// How long a dependency may take to answer before it counts as down.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub struct HealthReport {
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
     uptime_s: u64,
-    /// By name: `store`, `speech_model`, `telephony`.
+    /// By name: `store`, `speech_model`, `telephony`, and `redis` where it is set up.
     dependencies: BTreeMap<&'static str, Dependency>,
 }
 
@@ -75,11 +75,14 @@ pub async fn readyz(State(context): State<Context>) -> Standing<Word> {
     responses((status = 200, description = "Everything a request needs stands.", body = HealthReport),
               (status = 503, description = "Something a request needs is down.", body = HealthReport)))]
 pub async fn healthz(State(context): State<Context>) -> Standing<HealthReport> {
-    let dependencies = BTreeMap::from([
+    let mut dependencies = BTreeMap::from([
         ("store", store(&context).await),
         ("speech_model", speech_model(&context)),
         ("telephony", telephony(&context)),
     ]);
+    if let Some(redis) = &context.redis {
+        dependencies.insert("redis", shared(redis).await);
+    }
     let statuses = dependencies.values().map(|dependency| dependency.status);
     let status = worst(statuses);
     let report = HealthReport {
@@ -111,6 +114,20 @@ async fn store(context: &Context) -> Dependency {
         Err(_) => Dependency {
             status: Health::Down,
             detail: format!("no answer within {ANSWER_WITHIN:?}"),
+        },
+    }
+}
+
+/// Nothing a request needs is in Redis alone, so that its loss is never `down`.
+async fn shared(redis: &Redis) -> Dependency {
+    match redis.ping().await {
+        Ok(()) => Dependency {
+            status: Health::Ok,
+            detail: "answers".to_owned(),
+        },
+        Err(fault) => Dependency {
+            status: Health::Degraded,
+            detail: format!("{fault}: limits and the live stream are each node's own until it does"),
         },
     }
 }

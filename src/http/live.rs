@@ -27,7 +27,7 @@ use tokio::{
 use self::protocol::{ClientMessage, Closing, Filter, ServerMessage};
 use super::{
     api::alerts,
-    auth::{Caller, permission::Permission},
+    auth::{Caller, permission::Permission, token::Shown},
     context::Context,
     error::{ApiError, ApiResult},
     json::Query,
@@ -35,7 +35,6 @@ use super::{
 use crate::{
     bus::local::{Next, Subscription},
     clock,
-    domain::secret::Secret,
 };
 
 /// How long a client may take to say who it is.
@@ -89,18 +88,15 @@ pub async fn open(
     let upgrade = upgrade.map_err(|error| ApiError::Malformed {
         detail: format!("this address speaks WebSocket: {error}"),
     })?;
-    let token = match query.ticket {
+    let shown = match query.ticket {
         None => None,
-        Some(ticket) => {
-            let redeemed = context.gate.live_tickets().redeem(&ticket, clock::now());
-            Some(redeemed.ok_or(ApiError::Unauthenticated)?)
-        }
+        Some(ticket) => Some(context.gate.redeem_live_ticket(&ticket, clock::now()).await?),
     };
     let place = Arc::clone(&PLACES)
         .try_acquire_owned()
         .map_err(|_| ApiError::Busy)?;
-    let hello = token.map(|token| Hello {
-        token,
+    let hello = shown.map(|shown| Hello {
+        shown,
         since: query.since,
     });
     Ok(upgrade
@@ -111,7 +107,7 @@ pub async fn open(
 
 /// Who wants to watch, and from where on.
 struct Hello {
-    token: Secret,
+    shown: Shown,
     since: Option<String>,
 }
 
@@ -120,7 +116,7 @@ struct Watcher {
     context: Context,
     socket: WebSocket,
     caller: Caller,
-    token: Secret,
+    shown: Shown,
     filter: Filter,
     gaps: u32,
     heard_at: Instant,
@@ -130,12 +126,15 @@ async fn serve(context: Context, mut socket: WebSocket, hello: Option<Hello>, pl
     metrics::gauge!("patchcord_live_watchers").increment(1.0);
     let closing = match admit(&context, &mut socket, hello).await {
         Ok((caller, hello)) => {
-            let subscription = context.bus.subscribe(caller.account_id, hello.since.as_deref());
+            let subscription = context
+                .bus
+                .subscribe(caller.account_id, hello.since.as_deref())
+                .await;
             let mut watcher = Watcher {
                 context,
                 socket,
                 caller,
-                token: hello.token,
+                shown: hello.shown,
                 filter: Filter::default(),
                 gaps: 0,
                 heard_at: Instant::now(),
@@ -170,7 +169,7 @@ async fn admit(
     };
     let caller = context
         .gate
-        .caller_of(hello.token.expose())
+        .caller_by(hello.shown)
         .await
         .map_err(|_| Closing::Unauthenticated)?;
     caller
@@ -188,7 +187,10 @@ async fn first_message(socket: &mut WebSocket) -> Result<Hello, Closing> {
         match received {
             Some(Ok(Message::Text(text))) => {
                 return match ClientMessage::read(text.as_str()) {
-                    Ok(ClientMessage::Auth { token, since }) => Ok(Hello { token, since }),
+                    Ok(ClientMessage::Auth { token, since }) => {
+                        let shown = Shown::of(token.expose()).ok_or(Closing::Unauthenticated)?;
+                        Ok(Hello { shown, since })
+                    }
                     Ok(_) => Err(Closing::Unauthenticated),
                     Err(_) => Err(Closing::Unreadable),
                 };
@@ -255,6 +257,7 @@ impl Watcher {
                     Err(Closing::TooSlow)
                 }
             }
+            Next::Lost => self.send(&ServerMessage::Gap { missed: None }).await,
             Next::Closed => Err(Closing::Stopping),
         }
     }
@@ -280,13 +283,14 @@ impl Watcher {
                 self.send(&ServerMessage::Subscribed).await
             }
             ClientMessage::Auth { token, .. } => {
-                let caller = self.context.gate.caller_of(token.expose()).await;
+                let shown = Shown::of(token.expose()).ok_or(Closing::Unauthenticated)?;
+                let caller = self.context.gate.caller_by(shown).await;
                 let caller = caller.map_err(|_| Closing::Unauthenticated)?;
                 if caller.account_id != self.caller.account_id {
                     return Err(Closing::Unauthenticated);
                 }
                 self.caller = caller;
-                self.token = token;
+                self.shown = shown;
                 Ok(())
             }
             ClientMessage::Ack { alert_id } => {
@@ -314,7 +318,7 @@ impl Watcher {
         if self.heard_at.elapsed() > SILENCE_MAX {
             return Err(Closing::Silent);
         }
-        match self.context.gate.caller_of(self.token.expose()).await {
+        match self.context.gate.caller_by(self.shown).await {
             Ok(caller) => self.caller = caller,
             Err(ApiError::Unauthenticated) => return Err(Closing::Unauthenticated),
             // The store does not answer: nobody is thrown out for that.

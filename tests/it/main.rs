@@ -20,6 +20,7 @@ mod gate;
 mod house;
 mod integrations_twilio;
 mod placed_calls;
+mod redis;
 mod scripts;
 mod simulate;
 mod twilio_doors;

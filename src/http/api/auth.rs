@@ -77,7 +77,7 @@ pub async fn register(
     Origin(address): Origin,
     Json(wanted): Json<Registration>,
 ) -> ApiResult<Created<Tokens>> {
-    context.gate.throttle().take_address(address)?;
+    context.gate.throttle().take_address(address).await?;
     let used_setup = admit(&context, wanted.setup_token.as_ref()).await?;
     let person = NewPerson {
         email: wanted.email,
@@ -128,7 +128,8 @@ pub async fn login(
     context
         .gate
         .throttle()
-        .take(email.as_deref().unwrap_or_default(), address)?;
+        .take(email.as_deref().unwrap_or_default(), address)
+        .await?;
     let user = match &email {
         Some(email) => context.store.accounts.user_by_email(email).await?,
         None => None,
@@ -150,7 +151,7 @@ pub async fn refresh(
     Origin(address): Origin,
     Json(given): Json<RefreshRequest>,
 ) -> ApiResult<Json<Tokens>> {
-    context.gate.throttle().take_address(address)?;
+    context.gate.throttle().take_address(address).await?;
     context.gate.refresh(given.refresh_token.expose()).await.map(Json)
 }
 
@@ -180,7 +181,7 @@ pub async fn redeem_ticket(
     Origin(address): Origin,
     Json(given): Json<TicketRequest>,
 ) -> ApiResult<Json<Tokens>> {
-    context.gate.throttle().take_address(address)?;
+    context.gate.throttle().take_address(address).await?;
     let holder = context
         .gate
         .sign_in_tickets()

@@ -156,7 +156,7 @@ pub async fn delete(
 ) -> ApiResult<Done> {
     caller.must(Permission::ManagePeople)?;
     context.store.accounts.delete_key(caller.account_id, id).await?;
-    context.gate.forget(Via::Key(id));
+    context.gate.forget(Via::Key(id)).await;
     tracing::info!(key_id = %id, by = %caller.user_id, "API key deleted");
     Ok(Done)
 }

@@ -12,9 +12,8 @@ use serde::Serialize;
 
 use crate::{
     clock,
-    domain::secret::Secret,
     http::{
-        auth::{Caller, bearer, permission::Permission},
+        auth::{Caller, bearer, permission::Permission, token::Shown},
         context::Context,
         error::{ApiError, ApiResult, Created},
         idempotency::Keeping,
@@ -42,12 +41,13 @@ pub async fn create(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     caller.must(Permission::Read)?;
-    let token = bearer(&headers).ok_or(ApiError::Unauthenticated)?;
-    let token = Secret::new(token.to_owned());
+    let shown = bearer(&headers)
+        .and_then(Shown::of)
+        .ok_or(ApiError::Unauthenticated)?;
     let ticket = context
         .gate
-        .live_tickets()
-        .issue(token, clock::now(), TICKET_LIFE)?;
+        .issue_live_ticket(shown, clock::now(), TICKET_LIFE)
+        .await?;
     let shown = LiveTicket {
         ticket: ticket.expose().to_owned(),
         expires_in: TICKET_LIFE.as_secs(),

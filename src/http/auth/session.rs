@@ -127,10 +127,10 @@ impl Gate {
             .await?;
         let Some(session) = rotated else {
             // Which session a copied token belonged to is known to the store alone, and the cache must not outlive it.
-            self.parts.cache.clear();
+            self.forget_everybody().await;
             return Err(ApiError::Unauthenticated);
         };
-        self.forget(Via::Session(session.id));
+        self.forget(Via::Session(session.id)).await;
         Ok(pair.show())
     }
 
@@ -140,7 +140,7 @@ impl Gate {
     /// When the store does not answer.
     pub async fn sign_out(&self, id: SessionId) -> Result<(), ApiError> {
         self.parts.store.accounts.end_session(id).await?;
-        self.forget(Via::Session(id));
+        self.forget(Via::Session(id)).await;
         Ok(())
     }
 }

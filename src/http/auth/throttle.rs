@@ -1,6 +1,7 @@
 //! Slows down whoever guesses passwords: one allowance per account, one per address.
 //!
-//! An allowance refills with time. The tables are bounded: beyond that, strangers share one allowance.
+//! An allowance refills with time. The tables are bounded: beyond that, strangers share one allowance. Where nodes share a Redis they
+//! share the allowances too; without it each node has its own.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -8,10 +9,14 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use super::token;
-use crate::http::error::ApiError;
+use crate::{
+    bus::redis::allowance::{Allowances, Rate},
+    http::error::ApiError,
+};
 
 /// Tries in a row for one account before it refills one every [`ACCOUNT_REFILL`].
 const ACCOUNT_BURST: u32 = 10;
@@ -27,35 +32,57 @@ type Key = [u8; 32];
 
 /// The allowances.
 pub struct Throttle {
+    shared: Option<Allowances>,
     accounts: DefaultKeyedRateLimiter<Key>,
     addresses: DefaultKeyedRateLimiter<Key>,
 }
 
-impl Default for Throttle {
-    fn default() -> Self {
+impl Throttle {
+    /// Fresh allowances; `shared` are those of all nodes.
+    #[must_use]
+    pub fn new(shared: Option<Allowances>) -> Self {
         Self {
+            shared,
             accounts: RateLimiter::keyed(quota(ACCOUNT_REFILL, ACCOUNT_BURST)),
             addresses: RateLimiter::keyed(quota(ADDRESS_REFILL, ADDRESS_BURST)),
         }
     }
-}
 
-impl Throttle {
     /// Takes one try from the allowance of `email` and of `address`.
     ///
     /// # Errors
     /// [`ApiError::Throttled`] with the time to wait when either is used up.
-    pub fn take(&self, email: &str, address: Option<IpAddr>) -> Result<(), ApiError> {
-        take_one(&self.addresses, token::hash(&network(address)))?;
-        take_one(&self.accounts, token::hash(&format!("account {email}")))
+    pub async fn take(&self, email: &str, address: Option<IpAddr>) -> Result<(), ApiError> {
+        self.take_address(address).await?;
+        let key = token::hash(&format!("account {email}"));
+        take_one(&self.accounts, key)?;
+        self.take_shared(key, ACCOUNT_REFILL, ACCOUNT_BURST).await
     }
 
     /// Takes one try from the allowance of `address` alone.
     ///
     /// # Errors
     /// [`ApiError::Throttled`] with the time to wait when it is used up.
-    pub fn take_address(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
-        take_one(&self.addresses, token::hash(&network(address)))
+    pub async fn take_address(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
+        let key = token::hash(&network(address));
+        take_one(&self.addresses, key)?;
+        self.take_shared(key, ADDRESS_REFILL, ADDRESS_BURST).await
+    }
+
+    /// Takes one try from what all nodes allow together.
+    async fn take_shared(&self, key: Key, interval: Duration, burst: u32) -> Result<(), ApiError> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let name = format!("sign-in:{}", URL_SAFE_NO_PAD.encode(key));
+        match shared.take(&name, Rate { interval, burst }).await {
+            Ok(None) => Ok(()),
+            Ok(Some(retry_after)) => Err(ApiError::Throttled { retry_after }),
+            Err(fault) => {
+                tracing::warn!(%fault, "tries are counted by this node alone");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -94,33 +121,45 @@ fn network(address: Option<IpAddr>) -> String {
 mod tests {
     use super::*;
 
-    fn allowed(tries: usize, mut one: impl FnMut(usize) -> Result<(), ApiError>) -> usize {
-        (0..tries).filter(|at| one(*at).is_ok()).count()
+    async fn allowed<T: Future<Output = Result<(), ApiError>>>(
+        tries: usize,
+        one: impl Fn(usize) -> T,
+    ) -> usize {
+        let mut passed = 0;
+        for at in 0..tries {
+            passed += usize::from(one(at).await.is_ok());
+        }
+        passed
     }
 
-    #[test]
-    fn ten_thousand_tries_on_one_account_from_many_addresses_pass_ten_times() {
-        let throttle = Throttle::default();
+    #[tokio::test]
+    async fn ten_thousand_tries_on_one_account_from_many_addresses_pass_ten_times() {
+        let throttle = Throttle::new(None);
         let passed = allowed(10_000, |at| {
             let [_, _, high, low] = u32::try_from(at).expect("a small number").to_be_bytes();
             throttle.take("ann@example.com", Some(IpAddr::from([10, 0, high, low])))
-        });
+        })
+        .await;
         assert_eq!(passed, usize::try_from(ACCOUNT_BURST).expect("a small number"));
     }
 
-    #[test]
-    fn one_network_of_many_addresses_has_one_allowance() {
-        let throttle = Throttle::default();
-        let passed = allowed(1_000, |at| {
+    #[tokio::test]
+    async fn one_network_of_many_addresses_has_one_allowance() {
+        let throttle = Throttle::new(None);
+        let throttle = &throttle;
+        let passed = allowed(1_000, |at| async move {
             let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::try_from(at).expect("small"));
-            throttle.take(&format!("user{at}@example.com"), Some(IpAddr::V6(address)))
-        });
+            throttle
+                .take(&format!("user{at}@example.com"), Some(IpAddr::V6(address)))
+                .await
+        })
+        .await;
         assert_eq!(passed, usize::try_from(ADDRESS_BURST).expect("a small number"));
     }
 
     #[test]
     fn the_tables_stay_bounded() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(None);
         for at in 0..KEYS_MAX * 2 {
             let _ = throttle.accounts.check_key(&token::hash(&at.to_string()));
         }

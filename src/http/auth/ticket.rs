@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::token::{self, TokenHash, TokenKind};
 use crate::{
     domain::{secret::Secret, time::Timestamp},
@@ -12,6 +14,12 @@ use crate::{
 
 /// Most tickets out at a time; beyond that the one that ends first is dropped.
 const TICKETS_MAX: usize = 10_000;
+
+/// The name a ticket has where nodes share tickets: nobody who reads it there can use it.
+#[must_use]
+pub fn name_of(ticket: &str) -> String {
+    URL_SAFE_NO_PAD.encode(token::hash(ticket))
+}
 
 /// Tickets that are out, each with what it stands for.
 pub struct TicketOffice<T> {

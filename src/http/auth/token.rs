@@ -59,6 +59,42 @@ impl TokenKind {
 /// SHA-256 of a token: what is kept and looked up.
 pub type TokenHash = [u8; 32];
 
+/// A token that was shown: enough to look it up, and of no use to whoever finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    pub kind: TokenKind,
+    pub hash: TokenHash,
+}
+
+impl Shown {
+    /// What `token` opens, if it has the shape of a token at all.
+    #[must_use]
+    pub fn of(token: &str) -> Option<Self> {
+        let kind = TokenKind::of(token)?;
+        Some(Self {
+            kind,
+            hash: hash(token),
+        })
+    }
+
+    /// As text, for another node.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        format!("{}{}", self.kind.prefix(), URL_SAFE_NO_PAD.encode(self.hash))
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let kind = TokenKind::of(text)?;
+        let hash = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
+        Some(Self {
+            kind,
+            hash: hash.try_into().ok()?,
+        })
+    }
+}
+
 /// Draws a token.
 ///
 /// # Errors
@@ -85,6 +121,15 @@ pub fn hash(token: &str) -> TokenHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_shown_goes_to_another_node_and_back() {
+        let token = draw(TokenKind::Key).expect("random bytes");
+        let shown = Shown::of(token.expose()).expect("a token");
+        assert_eq!(Shown::from_text(&shown.to_text()), Some(shown));
+        assert!(!shown.to_text().contains(&token.expose()[4..]));
+        assert_eq!(Shown::from_text("pck_short"), None);
+    }
 
     #[test]
     fn tokens_differ_and_say_what_they_are() {

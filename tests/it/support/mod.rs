@@ -5,6 +5,7 @@ pub mod dice;
 pub mod eventually;
 pub mod media_socket;
 pub mod provider;
+pub mod redis;
 pub mod server;
 pub mod sink;
 pub mod twilio;
