@@ -743,6 +743,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stop_that_only_the_provider_heard_is_kept_for_whoever_has_the_number() {
+        let refusal = EffectOutcome::permanent("21610", "unsubscribed recipient");
+        let mut bench = Bench::new(refusal, 1).await;
+        let (lead, other) = (person(&bench.store).await, "+12125550199");
+        let to_another = Box::new(Effect {
+            request: Request::SendSms {
+                to: other.parse().expect("a number"),
+                body: "hello".to_owned(),
+                from: None,
+            },
+            ..*sms("another", &lead)
+        });
+        bench.port.permits.add_permits(2);
+        for (effect, is_out) in [(to_another, false), (sms("own", &lead), true)] {
+            bench.ask_about(Ask::Act, effect);
+            assert!(matches!(bench.answer().await, Input::Judged { .. }));
+            assert!(matches!(bench.answer().await, Input::EffectFailed { .. }));
+            let kept = bench.store.leads.get(lead.account_id, lead.id).await.expect("kept");
+            assert_eq!(kept.opted_out, is_out);
+        }
+    }
+
+    #[tokio::test]
     async fn a_cap_holds_for_many_at_once_and_what_was_not_sent_does_not_count() {
         let refusal = EffectOutcome::permanent("bad_number", "no such number");
         let mut bench = Bench::new(refusal, 4).await;

@@ -255,7 +255,11 @@ impl Gate {
     /// # Errors
     /// When it could not be kept.
     pub async fn opted_out_at_provider(&self, effect: &Effect) -> StoreResult<Option<Observation>> {
-        let Some(lead) = self.reached(effect).await? else {
+        // Only whoever has the number: the run may be about somebody else.
+        let Some(Recipient::Phone(number)) = effect.request.errand().recipient() else {
+            return Ok(None);
+        };
+        let Some(lead) = self.store.leads.by_phone(effect.account_id, number).await? else {
             return Ok(None);
         };
         let now = clock::now();

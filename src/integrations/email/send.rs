@@ -18,19 +18,13 @@ use crate::{
     domain::message::MessageStatus,
     integrations::{
         client::HttpClient,
+        look_ups::{LOOK_UPS, search},
         outbox::message_of,
         port::{EffectOutcome, EffectPort},
     },
     store::{Recorded, Store, StoreError},
     workflows::{Effect, FailureKind, Finding, Request},
 };
-
-/// When SendGrid's activity is read for a message in doubt, after the look-up began: it shows new messages late.
-const LOOK_UPS: [Duration; 3] = [
-    Duration::from_secs(5),
-    Duration::from_secs(20),
-    Duration::from_secs(60),
-];
 
 /// A setting keeps e-mail from being sent.
 #[derive(Debug, thiserror::Error)]
@@ -198,15 +192,14 @@ impl EffectPort for Email {
         let Way::Sendgrid(sendgrid, _) = &self.way else {
             return Finding::Absent;
         };
-        let began = tokio::time::Instant::now();
-        for after in self.look_ups {
-            tokio::time::sleep_until(began + after).await;
-            if let Some(id) = sendgrid.find(effect).await {
-                self.note(effect, &sent_before(effect, id.clone())).await;
-                return found(effect, id);
-            }
-        }
-        Finding::Absent
+        search(self.look_ups, || async {
+            let Some(id) = sendgrid.find(effect).await else {
+                return Ok(None);
+            };
+            self.note(effect, &sent_before(effect, id.clone())).await;
+            Ok(Some(found(effect, id)))
+        })
+        .await
     }
 }
 

@@ -167,3 +167,11 @@ async fn a_call_in_doubt_is_found_by_a_callback_or_in_the_list_and_by_nothing_el
         EffectOutcome::Confirmed { .. }
     ));
 }
+
+#[tokio::test]
+async fn a_call_that_was_never_written_down_was_never_placed_and_twilio_is_not_asked() {
+    let (kept, fake) = (kept(), Fake::with([]).await);
+    let finding = caller(&fake.base, &kept).settle(&call("ring")).await;
+    assert_eq!(finding, Finding::Absent);
+    assert!(fake.asked().is_empty());
+}

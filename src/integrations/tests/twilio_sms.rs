@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::fake::{Fake, account, answer, hanging_up, kept, lead, nobody, sender, sms, taken};
+use super::fake::{Fake, account, answer, hanging_up, kept, nobody, sender, sms, taken};
 use crate::{
     domain::message::MessageStatus,
     integrations::port::{EffectOutcome, EffectPort},
@@ -105,28 +105,6 @@ async fn a_refusal_says_why_and_whether_it_may_pass() {
         assert_eq!(message.status, MessageStatus::Failed, "{code}");
         assert!(message.error.expect("it says why").starts_with(code));
     }
-}
-
-#[tokio::test]
-async fn a_stop_that_only_twilio_heard_is_remembered() {
-    let stopped = answer(400, json!({"code": 21610, "message": "unsubscribed recipient"}));
-    let (kept, fake) = (kept(), Fake::with([stopped]).await);
-    let person = lead();
-    kept.store.leads.create(person.clone()).await.expect("written");
-    let mut effect = sms("tell");
-    effect.lead_id = Some(person.id);
-    assert!(matches!(
-        sender(&fake.base, &kept.store).execute(&effect).await,
-        EffectOutcome::Rejected(_)
-    ));
-    assert!(
-        kept.store
-            .leads
-            .get(account(), person.id)
-            .await
-            .expect("kept")
-            .opted_out
-    );
 }
 
 #[tokio::test]

@@ -32,6 +32,12 @@ pub fn call_address(public_url: &str, token: &str) -> String {
     format!("{public_url}/twilio/status?{PARAMETER}={token}{RETRIED}")
 }
 
+/// Returns the address that Twilio asks what to do in a call that we place under `token`, once it is answered.
+#[must_use]
+pub fn answer_address(public_url: &str, token: &str) -> String {
+    format!("{public_url}/twilio/placed?{PARAMETER}={token}")
+}
+
 /// Returns the token of the message `id`: letters, digits, `-`, `_` and one dot.
 #[must_use]
 pub fn seal(key: &Secret, id: MessageId) -> String {

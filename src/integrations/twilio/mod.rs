@@ -4,6 +4,7 @@ pub mod callback_token;
 pub mod calls;
 pub mod error_catalogue;
 pub mod media_pass;
+pub mod port;
 pub mod probe;
 pub mod rest;
 pub mod settings;

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{ErrorClass, TwilioSettings};
 use crate::{
-    domain::{ids::CallSid, secret::Secret, time::Timestamp},
+    domain::{ids::CallSid, message::Message, secret::Secret, time::Timestamp},
     integrations::client::{self, HttpClient, Reply, SendError},
 };
 
@@ -60,22 +60,6 @@ pub struct NewMessage<'a> {
     pub validity: Duration,
 }
 
-/// A message as Twilio knows it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct SentMessage {
-    pub sid: String,
-    pub status: String,
-    #[serde(default)]
-    pub body: String,
-    /// A number in quotes; "0" until a Messaging Service has chosen a sender.
-    #[serde(default)]
-    pub num_segments: Option<String>,
-    #[serde(default, deserialize_with = "rfc_2822")]
-    pub date_created: Option<Timestamp>,
-    #[serde(default)]
-    pub error_code: Option<u32>,
-}
-
 /// A call to place.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCall<'a> {
@@ -90,13 +74,32 @@ pub struct NewCall<'a> {
     pub machine_detection: Option<&'static str>,
 }
 
-/// A placed call as Twilio's answer and its list show it.
+/// A message or a call of ours as Twilio's answer and its lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct PlacedCall {
+pub struct Made {
     pub sid: String,
     pub status: String,
+    /// A message's text.
+    #[serde(default)]
+    pub body: String,
+    /// A number in quotes; "0" until a Messaging Service has chosen a sender.
+    #[serde(default)]
+    pub num_segments: Option<String>,
     #[serde(default, deserialize_with = "rfc_2822")]
     pub date_created: Option<Timestamp>,
+}
+
+impl Made {
+    /// What a callback has proved; `None` while nothing shows that Twilio took the message.
+    pub(super) fn known(kept: Message) -> Option<Self> {
+        Some(Self {
+            sid: kept.provider_id?,
+            status: kept.status.as_str().to_owned(),
+            body: kept.body,
+            num_segments: None,
+            date_created: None,
+        })
+    }
 }
 
 /// A call as Twilio knows it.
@@ -129,12 +132,12 @@ pub struct StartedStream {
 
 #[derive(Deserialize)]
 struct MessageList {
-    messages: Vec<SentMessage>,
+    messages: Vec<Made>,
 }
 
 #[derive(Deserialize)]
 struct CallList {
-    calls: Vec<PlacedCall>,
+    calls: Vec<Made>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +180,7 @@ impl TwilioRest {
     }
 
     /// Sends a message.
-    pub async fn create_message(&self, message: &NewMessage<'_>) -> Result<SentMessage, RestError> {
+    pub async fn create_message(&self, message: &NewMessage<'_>) -> Result<Made, RestError> {
         let validity = message.validity.as_secs().to_string();
         let form = [
             ("To", message.to),
@@ -192,7 +195,7 @@ impl TwilioRest {
 
     /// The newest messages between two numbers. There is no bound on the date in the request: Twilio compares it with the
     /// day of sending, which a message that still waits does not have.
-    pub async fn messages_between(&self, from: &str, to: &str) -> Result<Vec<SentMessage>, RestError> {
+    pub async fn messages_between(&self, from: &str, to: &str) -> Result<Vec<Made>, RestError> {
         let page = LISTED_MAX.to_string();
         let query = [("To", to), ("From", from), ("PageSize", &page)];
         let list: MessageList = self
@@ -202,7 +205,7 @@ impl TwilioRest {
     }
 
     /// Places a call.
-    pub async fn create_call(&self, call: &NewCall<'_>) -> Result<PlacedCall, RestError> {
+    pub async fn create_call(&self, call: &NewCall<'_>) -> Result<Made, RestError> {
         let timeout = call.timeout_s.to_string();
         let mut form = vec![
             ("To", call.to),
@@ -223,7 +226,7 @@ impl TwilioRest {
     }
 
     /// The newest calls between two numbers.
-    pub async fn calls_between(&self, from: &str, to: &str) -> Result<Vec<PlacedCall>, RestError> {
+    pub async fn calls_between(&self, from: &str, to: &str) -> Result<Vec<Made>, RestError> {
         let page = LISTED_MAX.to_string();
         let query = [("To", to), ("From", from), ("PageSize", &page)];
         let list: CallList = self
