@@ -1,7 +1,7 @@
-//! What a run asks about other runs and about the past: children it starts, their ends, events before a wait.
+//! What a run asks about other runs, its calls and the past: children it starts, their ends, events before a wait.
 //!
-//! In: commands whose append is on disk. Out: one input for the run, always, unless the store does not answer: then the run
-//! asks again by its own timer or at recovery.
+//! In: commands whose append is on disk. Out: one input for the run when there is an answer; else the run asks again by its own
+//! timer or at recovery.
 
 use serde_json::json;
 
@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{AccountId, LeadId, RunId},
+        call::CallEnd,
+        ids::{AccountId, CallId, LeadId, RunId},
         observation::{EventType, Observation},
         run::RunStatus,
         time::Timestamp,
@@ -135,6 +136,24 @@ pub fn ask_run(store: Store, account_id: AccountId, run_id: RunId, reply: Reply)
             }),
             Err(error) => {
                 tracing::warn!(%error, %run_id, "a run's end could not be asked for: the timer asks again")
+            }
+        }
+    });
+}
+
+/// Finds out whether a call has ended.
+pub fn ask_call(store: Store, account_id: AccountId, call_id: CallId, reply: Reply) {
+    tokio::spawn(async move {
+        match store.calls.get(account_id, call_id).await {
+            Ok(call) => {
+                if let Some(end) = CallEnd::of(&call) {
+                    reply(Input::CallEnded { call_id, end });
+                }
+            }
+            // Nothing was heard of it so far.
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%error, %call_id, "a call's end could not be asked for: the timer asks again")
             }
         }
     });

@@ -111,6 +111,7 @@ impl LeadActor {
     /// Brings a fact to the lead's runs and starts what it triggers.
     async fn route(&self, observation: &Observation) -> Result<(), RunError> {
         self.bring_to_runs(observation).await?;
+        self.bring_to_caller(observation).await?;
         let rows = self
             .kind
             .store
@@ -171,6 +172,19 @@ impl LeadActor {
             }
         }
         Ok(())
+    }
+
+    /// Brings what became of a call to the run that placed it, when that one is about somebody else or about nobody.
+    async fn bring_to_caller(&self, observation: &Observation) -> Result<(), RunError> {
+        let (Some(run_id), Some(_)) = (observation.caused_by, observation.call_id) else {
+            return Ok(());
+        };
+        match self.kind.store.runs.head(observation.account_id, run_id).await {
+            Ok(head) if head.lead_id == observation.lead_id || head.status.is_terminal() => Ok(()),
+            Ok(_) => self.kind.runs.observe(run_id, observation).await,
+            Err(StoreError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Starts one workflow, if its trigger matches and the lead may enrol.

@@ -222,6 +222,14 @@ impl RunActor {
                         Self::reply(state),
                     );
                 }
+                Command::AskCall { call_id } => {
+                    kinship::ask_call(
+                        self.kind.store.clone(),
+                        moved.run.account_id(),
+                        *call_id,
+                        Self::reply(state),
+                    );
+                }
                 // Timers are armed below from the same list the store got; leads look up who listens.
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => (),
             }

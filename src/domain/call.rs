@@ -2,11 +2,13 @@
 //!
 //! Facts arrive in any order and number; the record they give is the same. The fold is in `call/fold.rs`.
 
+mod end;
 mod fold;
 mod plan;
 
 use serde::{Deserialize, Serialize};
 
+pub use end::{CallEnd, CallOutcome};
 pub use fold::{CallChange, FoldState};
 pub use plan::{CallPlan, OnMachine};
 

@@ -55,7 +55,11 @@ impl EffectPort for Outbox {
 }
 
 fn output(effect: &Effect) -> serde_json::Value {
-    json!({"message_id": effect.message_id(), "status": MessageStatus::Outbox})
+    let mut output = json!({"message_id": effect.message_id(), "status": MessageStatus::Outbox});
+    if matches!(effect.request, Request::PlaceCall { wait_ms: Some(_), .. }) {
+        output["outcome"] = json!("not_placed");
+    }
+    output
 }
 
 /// The message an effect sends, the same for every attempt; `None` when it sends none. `from` is used where the effect names
@@ -96,7 +100,7 @@ fn form_of(request: &Request) -> Option<(Channel, Option<String>, String, String
             let from = from.as_ref().map(|from| from.as_str().to_owned());
             (Channel::Sms, from, to.as_str().to_owned(), body.clone())
         }
-        Request::PlaceCall { to, from, plan } => {
+        Request::PlaceCall { to, from, plan, .. } => {
             let from = from.as_ref().map(|from| from.as_str().to_owned());
             (Channel::Call, from, to.as_str().to_owned(), plan.words())
         }

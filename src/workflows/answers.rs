@@ -48,7 +48,7 @@ impl<'a> Mover<'a> {
 
     fn confirmed(&mut self, token: &Token, effect: &Effect, provider_id: Option<String>, output: Value) {
         self.record(effect, EffectState::Confirmed, provider_id.clone(), None);
-        if self.follows(token, effect) {
+        if self.follows(token, effect) || self.awaits_call(token, effect, provider_id.as_ref(), &output) {
             return;
         }
         self.leave(token, PORT_OK, output, provider_id);

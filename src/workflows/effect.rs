@@ -54,6 +54,10 @@ pub enum Command {
     AskRun {
         run_id: RunId,
     },
+    /// Find out whether a call has ended, and answer with `Input::CallEnded` if it has.
+    AskCall {
+        call_id: CallId,
+    },
     /// Bring facts of these types about the run's lead or call as `Input::Observed`, until the run ends.
     Listen {
         events: Vec<EventType>,
@@ -145,6 +149,9 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<PhoneNumber>,
         plan: CallPlan,
+        /// How long the end of the call is waited for; not at all when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// Changes the lead.
     EditLead {

@@ -21,6 +21,11 @@ const ASK_FIRST: Duration = Duration::from_secs(60);
 /// Longest wait between two questions.
 const ASK_MAX: Duration = Duration::from_secs(3_600);
 
+/// How long news is waited for before the store is asked; `asked` counts the questions before.
+pub(super) fn ask_wait(asked: u32) -> Duration {
+    ASK_FIRST.saturating_mul(1 << asked.min(6)).min(ASK_MAX)
+}
+
 impl Mover<'_> {
     /// The run that an effect has started is waited for, if the node asks for it. Returns whether it is.
     pub(super) fn follows(&mut self, token: &Token, effect: &Effect) -> bool {
@@ -36,7 +41,7 @@ impl Mover<'_> {
             visit: token.visit,
             run_id,
         });
-        let alarm = self.set_timer(self.world.now.plus(ASK_FIRST));
+        let alarm = self.set_timer(self.world.now.plus(ask_wait(0)));
         let following = Following {
             run_id,
             alarm,
@@ -56,8 +61,7 @@ impl Mover<'_> {
     /// No news so far: the store is asked.
     pub(super) fn ask_run(&mut self, token: Token, following: &Following) {
         let asked = following.asked + 1;
-        let wait = ASK_FIRST.saturating_mul(1 << asked.min(6)).min(ASK_MAX);
-        let alarm = self.set_timer(self.world.now.plus(wait));
+        let alarm = self.set_timer(self.world.now.plus(ask_wait(asked)));
         let run_id = following.run_id;
         self.order(Command::AskRun { run_id });
         let following = Following { run_id, alarm, asked };
@@ -69,13 +73,21 @@ impl Mover<'_> {
         );
     }
 
-    /// Asks the store once more about the run that a token waits for.
+    /// Asks the store once more about the run, or the call, that a token waits for.
     pub(super) fn ask_again(&mut self, number: u32) {
         let Some(token) = self.run.tokens.get(&number) else {
             return;
         };
-        if let TokenState::Following(Following { run_id, .. }) = token.state {
-            self.repeat_order(Command::AskRun { run_id });
+        match &token.state {
+            TokenState::Following(Following { run_id, .. }) => {
+                let run_id = *run_id;
+                self.repeat_order(Command::AskRun { run_id });
+            }
+            TokenState::Calling(calling) => {
+                let call_id = calling.call_id;
+                self.repeat_order(Command::AskCall { call_id });
+            }
+            _ => {}
         }
     }
 

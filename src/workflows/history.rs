@@ -206,6 +206,7 @@ fn fold(steps: &mut Vec<Step>, at: Timestamp, entry: &Entry) {
         | Entry::BranchJoined { node, visit, .. }
         | Entry::EventUndecided { node, visit, .. }
         | Entry::Following { node, visit, .. }
+        | Entry::Calling { node, visit, .. }
         | Entry::Decided { node, visit, .. } => {
             if let Some(at_node) = find(steps, node, *visit) {
                 go_on(&mut steps[at_node], at, entry);
@@ -258,9 +259,13 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         Entry::NodeCancelled { .. } => end(step, at),
         Entry::Following { run_id, .. } => {
             step.child = Some(*run_id);
-            if let Some(effect) = &mut step.effect {
-                answer(effect, at, AttemptOutcome::Confirmed, None);
-            }
+            confirmed(step, at, None);
+        }
+        Entry::Calling {
+            provider_id, until, ..
+        } => {
+            step.waiting_until = Some(*until);
+            confirmed(step, at, provider_id.as_ref());
         }
         Entry::Asked { reason, .. } => {
             step.error = Some(StepError {
@@ -286,12 +291,11 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
 
 /// The effect was carried out, unless a person decided about it or it was answered before.
 fn confirmed(step: &mut Step, at: Timestamp, provider_id: Option<&String>) {
-    let is_open = step.child.is_none();
-    if let Some(effect) = step
-        .effect
-        .as_mut()
-        .filter(|effect| is_open && effect.decision.is_none())
-    {
+    let is_open = |effect: &StepEffect| {
+        let last = effect.attempts.last().map(|attempt| attempt.outcome);
+        effect.decision.is_none() && last != Some(AttemptOutcome::Confirmed)
+    };
+    if let Some(effect) = step.effect.as_mut().filter(|effect| is_open(effect)) {
         effect.provider_id = provider_id.cloned();
         answer(effect, at, AttemptOutcome::Confirmed, None);
     }
@@ -354,6 +358,7 @@ fn attempted(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::BranchEnded { .. }
         | Entry::EventUndecided { .. }
         | Entry::Following { .. }
+        | Entry::Calling { .. }
         | Entry::Asked { .. } => {}
     }
 }

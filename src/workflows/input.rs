@@ -5,7 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{ids::RunId, observation::Observation, run::RunStatus, time::Timestamp};
+use crate::domain::{
+    call::CallEnd,
+    ids::{CallId, RunId},
+    observation::Observation,
+    run::RunStatus,
+    time::Timestamp,
+};
 
 /// What happened. Whatever is stale, repeated or meant for another run changes nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +73,11 @@ pub enum Input {
         run_id: RunId,
         status: RunStatus,
         reason: Option<String>,
+    },
+    /// A call that was asked about is over.
+    CallEnded {
+        call_id: CallId,
+        end: CallEnd,
     },
     /// A person decided about an effect whose outcome is unknown.
     Decided {

@@ -12,7 +12,7 @@ use super::{
     input::{Choice, Failure},
 };
 use crate::domain::{
-    ids::RunId,
+    ids::{CallId, RunId},
     observation::EventType,
     run::{RunStatus, StepStatus},
     time::Timestamp,
@@ -177,6 +177,15 @@ pub enum Entry {
     },
     /// The node has started a run and waits for its end.
     Following { node: String, visit: u32, run_id: RunId },
+    /// The node has placed a call and waits for its end.
+    Calling {
+        node: String,
+        visit: u32,
+        call_id: CallId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_id: Option<String>,
+        until: Timestamp,
+    },
     /// The run ended before the node did.
     NodeCancelled { node: String, visit: u32 },
     RunEnded {
@@ -216,7 +225,8 @@ impl Entry {
             | Self::Held { node, .. }
             | Self::BranchJoined { node, .. }
             | Self::EventUndecided { node, .. }
-            | Self::Following { node, .. } => (node, StepStatus::Waiting),
+            | Self::Following { node, .. }
+            | Self::Calling { node, .. } => (node, StepStatus::Waiting),
             Self::AttemptFailed { node, retry_at, .. } | Self::AttemptAbsent { node, retry_at, .. } => (
                 node,
                 if retry_at.is_some() {

@@ -33,6 +33,7 @@ pub mod samples;
 // How a run moves.
 mod acting;
 pub mod answers;
+mod calling;
 pub mod effect;
 mod ending;
 mod following;

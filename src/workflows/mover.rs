@@ -354,6 +354,7 @@ impl<'a> Mover<'a> {
                 let following = following.clone();
                 self.ask_run(token, &following);
             }
+            TokenState::Calling(calling) => self.ask_call(&token, calling),
             TokenState::Acting(_)
             | TokenState::LookingUp(_)
             | TokenState::Asking(_)

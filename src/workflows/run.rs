@@ -215,6 +215,9 @@ pub(super) enum TokenState {
     /// The end of the run that this one has started.
     #[serde(rename = "c")]
     Following(Following),
+    /// The end of a call that it has placed.
+    #[serde(rename = "t")]
+    Calling(Box<Calling>),
 }
 
 /// A wait for another run's end.
@@ -227,6 +230,24 @@ pub(super) struct Following {
     pub alarm: Alarm,
     #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
     pub asked: u32,
+}
+
+/// A wait for a call's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Calling {
+    #[serde(rename = "c")]
+    pub call_id: CallId,
+    /// When the store is asked, should the news be lost.
+    #[serde(rename = "a")]
+    pub alarm: Alarm,
+    /// When the wait has lasted its time.
+    #[serde(rename = "u", with = "millis")]
+    pub until: Timestamp,
+    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
+    pub asked: u32,
+    /// What placing it gave.
+    #[serde(rename = "o")]
+    pub output: Value,
 }
 
 /// A timer that is set.
@@ -251,7 +272,8 @@ impl TokenState {
             | Self::Listening(_)
             | Self::Merging { .. }
             | Self::Looping(_)
-            | Self::Following(_) => None,
+            | Self::Following(_)
+            | Self::Calling(_) => None,
         }
     }
 
@@ -266,7 +288,8 @@ impl TokenState {
             | Self::Listening(_)
             | Self::Merging { .. }
             | Self::Looping(_)
-            | Self::Following(_) => None,
+            | Self::Following(_)
+            | Self::Calling(_) => None,
         }
     }
 
@@ -275,6 +298,7 @@ impl TokenState {
             Self::Pausing(alarm) | Self::Retrying(_, alarm) | Self::Held(_, alarm) => Some(*alarm),
             Self::Listening(listening) => Some(listening.alarm),
             Self::Following(following) => Some(following.alarm),
+            Self::Calling(calling) => Some(calling.alarm),
             Self::Looping(looping) => looping.alarm,
             Self::Acting(_) | Self::LookingUp(_) | Self::Asking(_) | Self::Merging { .. } => None,
         }
@@ -296,7 +320,8 @@ impl TokenState {
             | Self::Asking(_)
             | Self::Merging { .. }
             | Self::Looping(_)
-            | Self::Following(_) => false,
+            | Self::Following(_)
+            | Self::Calling(_) => false,
         }
     }
 }

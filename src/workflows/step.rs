@@ -85,6 +85,7 @@ pub fn step(plan: &Plan, run: &mut Run, input: Input, world: &World) -> Outcome 
             status,
             reason,
         } => mover.run_ended(run_id, status, reason.as_deref()),
+        Input::CallEnded { call_id, end } => mover.call_ended(call_id, end),
         Input::Decided { key, choice } => mover.decide(&key, choice),
         Input::Cancelled { reason } => mover.cancel(reason),
         Input::Recovered => mover.recover(),

@@ -64,6 +64,7 @@ impl Transition {
                 | Command::Listen { .. }
                 | Command::LookBack { .. }
                 | Command::AskRun { .. }
+                | Command::AskCall { .. }
                 | Command::Finish { .. } => {}
             }
         }

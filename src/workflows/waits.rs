@@ -71,6 +71,7 @@ impl Mover<'_> {
                 return self.end(RunStatus::Completed, Some(format!("goal reached: {kind}")));
             }
         }
+        self.hear_of_call(observation);
         if !self.has_heard(observation, u32::MAX) {
             self.hear(observation);
         }

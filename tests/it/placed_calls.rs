@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually::eventually,
+    provider::Provider,
     server::{Options, Server},
     twilio::call_sid,
 };
@@ -13,15 +14,19 @@ use crate::support::{
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const CALLED: &str = "+14155550133";
 
-/// Lets a run place a call to the lead. Returns the run and the call's record.
-async fn placed(server: &Server, plan: &Value) -> (String, Value) {
-    let lead = server
-        .post("/api/leads", &json!({"name": "Ann Lee", "phone": CALLED}))
-        .await;
-    let workflow = json!({"name": "Ring", "trigger": {"type": "manual"},
+/// A workflow that places one call.
+fn ring(plan: &Value) -> Value {
+    json!({"name": "Ring", "trigger": {"type": "manual"},
         "nodes": [{"id": "ring", "type": "place_call", "params": plan, "audience": "staff"}],
-        "edges": [{"from": "trigger", "to": "ring"}]});
-    let id = server.post("/api/workflows", &workflow).await["id"]
+        "edges": [{"from": "trigger", "to": "ring"}]})
+}
+
+/// Starts a workflow for a person with this number who was not known. Returns the run.
+async fn start(server: &Server, workflow: &Value, phone: &str) -> String {
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann Lee", "phone": phone}))
+        .await;
+    let id = server.post("/api/workflows", workflow).await["id"]
         .as_str()
         .expect("an id")
         .to_owned();
@@ -34,12 +39,18 @@ async fn placed(server: &Server, plan: &Value) -> (String, Value) {
             &json!({"lead_id": lead["id"]}),
         )
         .await;
-    let record = eventually("the call is in the outbox", async || {
+    run["run_id"].as_str().expect("an id").to_owned()
+}
+
+/// Lets a run place a call to the lead. Returns the run and the call's record.
+async fn placed(server: &Server, plan: &Value) -> (String, Value) {
+    let run = start(server, &ring(plan), CALLED).await;
+    let record = eventually("the call is written down", async || {
         let messages = server.items("/api/messages").await;
         messages.into_iter().find(|message| message["channel"] == "call")
     })
     .await;
-    (run["run_id"].as_str().expect("an id").to_owned(), record)
+    (run, record)
 }
 
 fn token_of(record: &Value) -> String {
@@ -125,5 +136,57 @@ async fn a_machine_gets_its_message_and_a_forged_token_nothing() {
             server.webhook(door, &params).await.status(),
             StatusCode::FORBIDDEN
         );
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_waits_for_its_call_hears_its_end_through_kills_whoever_was_called() {
+    let provider = Provider::start(0, 1).await;
+    let options = Options::serve()
+        .with("PATCHCORD_SECURITY__MASTER_KEY", KEY)
+        .with("PATCHCORD_TWILIO__API_BASE", &provider.at(""))
+        .with("PATCHCORD_TWILIO__FROM_NUMBER", "+15550001111");
+    let mut server = Server::start(options).await;
+    let ends = [
+        (CALLED, "no-answer", "0", "no_answer"),
+        ("+14155550188", "completed", "12", "answered"),
+    ];
+    for (number, (to, word, seconds, outcome)) in (1..).zip(ends) {
+        let sid = call_sid(number);
+        let workflow = ring(&json!({"say": "Hello", "to": to, "wait": true}));
+        let run = start(&server, &workflow, &format!("+1415555017{number}")).await;
+        let path = format!("/api/runs/{run}");
+        eventually("the call is placed and waited for", async || {
+            let run = server.get(&path).await;
+            (run["status"] == "waiting" && run["steps"][0]["effect"]["provider_id"] == json!(sid)).then_some(())
+        })
+        .await;
+        server.restart().await;
+        let record = server.items("/api/messages").await;
+        let record = record.into_iter().find(|message| message["provider_id"] == json!(sid));
+        let door = format!("/twilio/status?e={}", token_of(&record.expect("it is tied")));
+        let report = [
+            ("CallSid", sid.as_str()),
+            ("CallStatus", word),
+            ("CallDuration", seconds),
+            ("From", "+15550001111"),
+            ("To", to),
+            ("Direction", "outbound-api"),
+        ];
+        assert_eq!(server.webhook(&door, &report).await.status(), StatusCode::OK);
+        // What was answered with 2xx is kept.
+        server.restart().await;
+        let run = eventually("the run goes on", async || {
+            let run = server.get(&path).await;
+            (run["status"] == "completed").then_some(run)
+        })
+        .await;
+        let output = &run["steps"][0]["output"];
+        assert_eq!(
+            (&output["outcome"], &output["sid"]),
+            (&json!(outcome), &json!(sid)),
+            "{run}"
+        );
+        assert_eq!(output["duration_s"].to_string(), seconds);
     }
 }

@@ -337,6 +337,7 @@ pub(super) fn call(node: &str) -> Effect {
             to: "+14155550199".parse().expect("a number"),
             from: None,
             plan,
+            wait_ms: None,
         },
     )
 }

@@ -75,7 +75,7 @@ pub(super) fn sample_output(effect: &Effect, request: &Value, lead: Option<&Lead
             json!({"message_id": effect.message_id(), "status": "sent", "segments": segments(body)})
         }
         "send_email" | "slack_message" => json!({"message_id": effect.message_id(), "status": "sent"}),
-        "place_call" => json!({"status": "completed", "duration_s": 60}),
+        "place_call" => json!({"status": "completed", "outcome": "answered", "duration_s": 60}),
         "create_task" => json!({"task_id": effect.task_id()}),
         "raise_alert" => json!({"alert_id": effect.alert_id()}),
         "run_workflow" => json!({"run_id": effect.child_id()}),

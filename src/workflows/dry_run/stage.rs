@@ -170,7 +170,8 @@ impl<'a> Stage<'a> {
                     status: RunStatus::Completed,
                     reason: None,
                 }),
-                Command::Listen { .. } | Command::Finish { .. } => (),
+                // A call that is waited for ends with its sample answer.
+                Command::AskCall { .. } | Command::Listen { .. } | Command::Finish { .. } => (),
             }
         }
     }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::story::{START, Story};
 use crate::{
     domain::{
-        ids::{ObservationId, RunId, WorkflowId},
+        call::{CallEnd, CallStatus},
+        ids::{CallId, ObservationId, RunId, WorkflowId},
         observation::{EventType, Observation},
         run::{EffectState, RunStatus},
     },
@@ -34,7 +35,7 @@ const ATTEMPTS: u32 = 3;
 /// second way in.
 fn definitions() -> impl Strategy<Value = Value> {
     let node = (
-        0_u8..30,
+        0_u8..31,
         any::<u8>(),
         any::<u8>(),
         any::<u8>(),
@@ -171,6 +172,7 @@ fn acting_of(kind: u8, odd: bool) -> (&'static str, Value) {
             json!({"title": "Call", "start": "2026-11-23T09:00:00Z"}),
         ),
         28 => ("script", json!({"code": "return {n: 1}"})),
+        29 => ("place_call", json!({"say": "Hi {{ lead.name }}", "wait": odd})),
         _ => (
             "webhook",
             json!({"url": "https://example.com/hook", "method": "GET"}),
@@ -210,6 +212,7 @@ struct Watch {
     looking_up: Vec<Effect>,
     looking_back: Vec<u32>,
     asked_runs: Vec<RunId>,
+    asked_calls: Vec<CallId>,
     trace: Vec<u8>,
 }
 
@@ -225,6 +228,7 @@ impl Watch {
             looking_up: Vec::new(),
             looking_back: Vec::new(),
             asked_runs: Vec::new(),
+            asked_calls: Vec::new(),
             trace: Vec::new(),
         };
         watch.give(Input::Started);
@@ -279,6 +283,7 @@ impl Watch {
                 Command::LookUp(effect) => self.looking_up.push((**effect).clone()),
                 Command::LookBack { wait, .. } => self.looking_back.push(*wait),
                 Command::AskRun { run_id } => self.asked_runs.push(*run_id),
+                Command::AskCall { call_id } => self.asked_calls.push(*call_id),
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => {}
                 Command::Finish { status, .. } => assert!(status.is_terminal()),
             }
@@ -425,6 +430,15 @@ impl Watch {
                     reason: None,
                 });
             }
+            26 => {
+                let Some(call_id) = self
+                    .asked_calls
+                    .get(usize::from(which) % self.asked_calls.len().max(1))
+                else {
+                    return;
+                };
+                self.give(call_ended(*call_id));
+            }
             _ => {
                 self.give(Input::Started);
             }
@@ -460,6 +474,8 @@ impl Watch {
                     status: RunStatus::Completed,
                     reason: None,
                 });
+            } else if let Some(call_id) = self.asked_calls.pop() {
+                self.give(call_ended(call_id));
             } else if let Some((timer, due)) =
                 self.timers.first_key_value().map(|(timer, due)| (*timer, *due))
             {
@@ -520,8 +536,17 @@ fn done(effect: &Effect) -> Input {
         key: effect.key.clone(),
         attempt: effect.attempt,
         provider_id: None,
-        output: json!({"id": 1}),
+        output: json!({"id": 1, "call_id": CallId::derived(START, &[effect.key.as_bytes()])}),
     }
+}
+
+const fn call_ended(call_id: CallId) -> Input {
+    let end = CallEnd {
+        status: CallStatus::Completed,
+        answered_by: None,
+        duration_s: Some(7),
+    };
+    Input::CallEnded { call_id, end }
 }
 
 /// A text message or a signal; some are the same ones.
@@ -557,7 +582,7 @@ fn opted_out(story: &Story) -> Observation {
 }
 
 fn inputs() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
-    prop::collection::vec((0_u8..28, any::<u8>(), any::<u8>()), 0..60)
+    prop::collection::vec((0_u8..29, any::<u8>(), any::<u8>()), 0..60)
 }
 
 /// Replaces, removes or adds something somewhere in a JSON value.

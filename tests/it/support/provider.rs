@@ -1,7 +1,7 @@
 //! A provider that forgets to answer: takes a request on, then sometimes closes the connection instead of replying.
 //!
-//! Stands in for a webhook's receiver, which drops repeats of an `Idempotency-Key`, and for Twilio's messages, which can be
-//! listed by sender and receiver. What it has taken on is the truth that the server is judged by. HTTP/1.1 by hand, because a
+//! Stands in for a webhook's receiver, which drops repeats of an `Idempotency-Key`, for Twilio's calls, and for its messages, which
+//! can be listed by sender and receiver. What it has taken on is the truth that the server is judged by. HTTP/1.1 by hand, because a
 //! server library would not let go of a connection without an answer.
 
 use std::{
@@ -149,9 +149,15 @@ impl State {
             self.message(request)
         } else {
             let (path, key) = (request.path.clone(), request.key.clone());
-            let body = request.body.clone();
-            self.taken().webhooks.entry((path, key)).or_default().push(body);
-            Reply::Json(200, "{\"ok\":true}".to_owned())
+            let mut taken = self.taken();
+            let bodies = taken.webhooks.entry((path, key)).or_default();
+            bodies.push(request.body.clone());
+            if request.path.ends_with("/Calls.json") {
+                let sid = format!("CA{:032x}", bodies.len());
+                Reply::Json(201, json!({"sid": sid, "status": "queued"}).to_string())
+            } else {
+                Reply::Json(200, "{\"ok\":true}".to_owned())
+            }
         };
         let rolled = self
             .dice
