@@ -18,6 +18,7 @@ mod crash_days;
 mod crash_storm;
 mod gate;
 mod house;
+mod integrations_sendgrid;
 mod integrations_twilio;
 mod placed_calls;
 mod redis;

@@ -4,6 +4,7 @@ pub mod api;
 pub mod dice;
 pub mod eventually;
 pub mod media_socket;
+pub mod prism;
 pub mod provider;
 pub mod redis;
 pub mod server;

@@ -1,0 +1,60 @@
+// Prepares a vendor's own OpenAPI for Prism as a judge of what we send: keeps the paths we call with the components they need,
+// refuses fields that a request's description does not name, and says that lists in forms are repeated keys, which is how
+// Twilio takes them and Prism does not assume.
+//
+// node scripts/judge-spec.mjs IN.json OUT.json
+import fs from "node:fs";
+
+const KEPT = [
+  /\/Messages\.json$/,
+  /\/Calls\.json$/,
+  /\/Calls\/\{Sid\}\.json$/,
+  /\/Calls\/\{CallSid\}\/Streams\.json$/,
+  /^\/v3\/mail\/send$/,
+];
+const FORM = "application/x-www-form-urlencoded";
+const SCHEMAS = "#/components/schemas/";
+
+const [input, output] = process.argv.slice(2);
+const spec = JSON.parse(fs.readFileSync(input, "utf8"));
+spec.paths = Object.fromEntries(Object.entries(spec.paths).filter(([path]) => KEPT.some((kept) => kept.test(path))));
+
+const referred = ($ref) => $ref.slice(2).split("/").reduce((node, name) => node[name], spec);
+
+// Components that nothing refers to any more make Prism start slowly.
+const used = new Set();
+const visit = (node) => {
+  if (node === null || typeof node !== "object") return;
+  if (typeof node.$ref === "string" && !used.has(node.$ref)) {
+    used.add(node.$ref);
+    visit(referred(node.$ref));
+  }
+  Object.values(node).forEach(visit);
+};
+visit(spec.paths);
+const schemas = Object.entries(spec.components.schemas).filter(([name]) => used.has(SCHEMAS + name));
+spec.components.schemas = Object.fromEntries(schemas);
+
+// Where a description names an object's fields, one that it does not name is a slip of ours.
+const closed = new Set();
+const close = (node) => {
+  if (node === null || typeof node !== "object" || closed.has(node)) return;
+  closed.add(node);
+  if (typeof node.$ref === "string") return close(referred(node.$ref));
+  if (Object.keys(node.properties ?? {}).length > 0) node.additionalProperties ??= false;
+  Object.values(node).forEach(close);
+};
+
+for (const path of Object.values(spec.paths)) {
+  for (const operation of Object.values(path)) {
+    if (!operation?.requestBody) continue;
+    close(operation.requestBody);
+    const form = operation.requestBody.content?.[FORM];
+    if (!form) continue;
+    form.encoding ??= {};
+    for (const [name, schema] of Object.entries(form.schema?.properties ?? {})) {
+      if (schema.type === "array") form.encoding[name] = { style: "form", explode: true };
+    }
+  }
+}
+fs.writeFileSync(output, JSON.stringify(spec));
