@@ -760,7 +760,12 @@ mod tests {
             bench.ask_about(Ask::Act, effect);
             assert!(matches!(bench.answer().await, Input::Judged { .. }));
             assert!(matches!(bench.answer().await, Input::EffectFailed { .. }));
-            let kept = bench.store.leads.get(lead.account_id, lead.id).await.expect("kept");
+            let kept = bench
+                .store
+                .leads
+                .get(lead.account_id, lead.id)
+                .await
+                .expect("kept");
             assert_eq!(kept.opted_out, is_out);
         }
     }

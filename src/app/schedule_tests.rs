@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         PageRequest,
-        accounts::{Account, Role, User},
+        accounts::{Account, Role, Signing, User},
         runs::{RunFilter, RunHead},
         workflows::{WorkflowRow, WorkflowVersion},
     },
@@ -50,6 +50,7 @@ impl Bench {
             id: AccountId::fresh(),
             name: "Acme".to_owned(),
             created_at: clock::now(),
+            signing: Signing::default(),
         };
         let account_id = account.id;
         let owner = User {

@@ -158,6 +158,8 @@ typed_id! {
     UserId = "usr";
     /// An API key.
     KeyId = "key";
+    /// An address that others post events to.
+    WebhookId = "hook";
     /// A session of a signed-in person.
     SessionId = "ses";
     /// A workflow; its versions are numbered.

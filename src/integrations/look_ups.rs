@@ -66,6 +66,11 @@ mod tests {
 
         let reason = "nobody answers".to_owned();
         let blind = search(LOOK_UPS, || async { Err(reason.clone()) });
-        assert_eq!(blind.await, Finding::CannotTell { reason: reason.clone() });
+        assert_eq!(
+            blind.await,
+            Finding::CannotTell {
+                reason: reason.clone()
+            }
+        );
     }
 }

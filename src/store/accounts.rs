@@ -25,6 +25,17 @@ pub struct Account {
     pub id: AccountId,
     pub name: String,
     pub created_at: Timestamp,
+    #[serde(default)]
+    pub signing: Signing,
+}
+
+/// Which secret the account's outgoing webhooks are signed with: secrets are derived, so their number says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Signing {
+    /// Counts the secrets from 0.
+    pub number: u32,
+    /// When the one before was replaced; it is used beside the new one for a while.
+    pub rotated_at: Option<Timestamp>,
 }
 
 /// A person who signs in.
@@ -75,6 +86,8 @@ pub trait AccountStore: Send + Sync {
     /// The account that was created first, if any: the one a single-account configuration means.
     async fn first_account(&self) -> StoreResult<Option<Account>>;
     async fn account(&self, id: AccountId) -> StoreResult<Account>;
+    /// Moves the account on to its next signing secret. Returns the account as it is then.
+    async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account>;
     /// `Taken` when the e-mail is in use.
     async fn create_user(&self, user: User) -> StoreResult<()>;
     async fn user(&self, id: UserId) -> StoreResult<User>;

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{
     AccountStore, AlertStore, CallStore, ContactStore, LeadStore, MessageStore, ObservationStore, RunStore,
-    ScheduleStore, TaskStore, WorkflowStore,
+    ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
 };
 
 /// One store. Cheap to clone: everything holds it, and every request clones it.
@@ -38,4 +38,5 @@ pub struct Aggregates {
     pub messages: Arc<dyn MessageStore>,
     pub schedules: Arc<dyn ScheduleStore>,
     pub contacts: Arc<dyn ContactStore>,
+    pub webhooks: Arc<dyn WebhookStore>,
 }

@@ -15,6 +15,7 @@ pub mod runs;
 pub mod schedules;
 pub mod sqlite;
 pub mod tasks;
+pub mod webhooks;
 pub mod workflows;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use observations::ObservationStore;
 pub use runs::RunStore;
 pub use schedules::ScheduleStore;
 pub use tasks::TaskStore;
+pub use webhooks::WebhookStore;
 pub use workflows::WorkflowStore;
 
 /// Why the store could not answer.

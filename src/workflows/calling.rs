@@ -92,17 +92,23 @@ impl Mover<'_> {
 
     /// A call has ended: the token that waits for it goes on.
     pub(super) fn call_ended(&mut self, call_id: CallId, end: CallEnd) {
-        let number = self.run.tokens.iter().find_map(|(number, token)| match &token.state {
-            TokenState::Calling(calling) if calling.call_id == call_id => Some(*number),
-            _ => None,
-        });
+        let number = self
+            .run
+            .tokens
+            .iter()
+            .find_map(|(number, token)| match &token.state {
+                TokenState::Calling(calling) if calling.call_id == call_id => Some(*number),
+                _ => None,
+            });
         let Some(token) = number.and_then(|number| self.take(number)) else {
             return;
         };
         if let Some(Alarm(timer, _)) = token.state.alarm() {
             self.order(Command::ClearTimer { timer });
         }
-        let TokenState::Calling(calling) = &token.state else { return };
+        let TokenState::Calling(calling) = &token.state else {
+            return;
+        };
         let mut output = calling.output.clone();
         output["status"] = json!(end.status);
         output["outcome"] = json!(end.outcome());

@@ -106,7 +106,10 @@ async fn sendgrids_own_description_accepts_what_we_send() {
     let port = Email::new(client, store, &email, &sendgrid).expect("it is set up");
     for (node, message) in [("one", to_one()), ("all", with_everything())] {
         let outcome = port.execute(&mail(node, message)).await;
-        assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{node}: {outcome:?}");
+        assert!(
+            matches!(outcome, EffectOutcome::Confirmed { .. }),
+            "{node}: {outcome:?}"
+        );
     }
     let unreadable = EmailMessage {
         to: vec!["not an address".to_owned()],
@@ -122,10 +125,18 @@ async fn sendgrids_own_description_accepts_what_we_send() {
     let good = json!({"personalizations": [{"to": [{"email": "ann@example.com"}], "custom_args": {"a": "b"}}],
         "from": {"email": "hello@acme.example"}, "subject": "Hi", "content": [{"type": "text/plain", "value": "Hello"}]});
     assert_eq!(posted(&prism, &good).await, StatusCode::ACCEPTED);
-    for (place, field) in [("", "replyto"), ("/personalizations/0", "customargs"), ("/from", "nmae")] {
+    for (place, field) in [
+        ("", "replyto"),
+        ("/personalizations/0", "customargs"),
+        ("/from", "nmae"),
+    ] {
         let mut wrong = good.clone();
         wrong.pointer_mut(place).expect("it is there")[field] = json!({});
-        assert_eq!(posted(&prism, &wrong).await, StatusCode::BAD_REQUEST, "{place}/{field}");
+        assert_eq!(
+            posted(&prism, &wrong).await,
+            StatusCode::BAD_REQUEST,
+            "{place}/{field}"
+        );
     }
     let mut lacking = good;
     lacking["personalizations"][0]["to"][0] = json!({"name": "Ann"});

@@ -65,7 +65,9 @@ const fn new_call<'a>(machine_detection: Option<&'static str>, url: &'a str) -> 
 
 #[tokio::test]
 async fn twilios_own_description_accepts_what_we_send_and_we_read_its_answers() {
-    let Some(prism) = Prism::start(None).await else { return };
+    let Some(prism) = Prism::start(None).await else {
+        return;
+    };
     let account = format!("AC{:032x}", 1);
     let call = CallSid::new(format!("CA{:032x}", 1));
     let rest = twilio(&prism, &account);
@@ -81,7 +83,11 @@ async fn twilios_own_description_accepts_what_we_send_and_we_read_its_answers() 
     for machine_detection in [None, Some("Enable"), Some("DetectMessageEnd")] {
         let placed = rest.create_call(&new_call(machine_detection, ANSWER)).await;
         let placed = placed.expect("the description takes it");
-        assert!(placed.sid.starts_with("CA") && placed.sid.len() == 34, "{}", placed.sid);
+        assert!(
+            placed.sid.starts_with("CA") && placed.sid.len() == 34,
+            "{}",
+            placed.sid
+        );
         assert!(placed.date_created.is_some(), "its date is read");
     }
     let listed = rest
@@ -140,12 +146,18 @@ async fn the_judge_is_awake(prism: &Prism, rest: &TwilioRest, account: &str) {
     );
     let (to, from) = (("To", "+14155550199"), ("From", "+14155550100"));
     let slips = [
-        ("Calls", [to, from, ("Url", ANSWER), ("MachineDetecton", "Enable")]),
+        (
+            "Calls",
+            [to, from, ("Url", ANSWER), ("MachineDetecton", "Enable")],
+        ),
         ("Messages", [to, from, ("Body", "hello"), ("ValidtyPeriod", "60")]),
     ];
     for (what, form) in slips {
         let address = format!("{}/2010-04-01/Accounts/{account}/{what}.json", prism.base());
-        let request = http().post(address).basic_auth(account, Some("token")).form(&form);
+        let request = http()
+            .post(address)
+            .basic_auth(account, Some("token"))
+            .form(&form);
         let answer = request.send().await.expect("Prism answers");
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{what}");
     }

@@ -158,12 +158,15 @@ async fn a_step_that_waits_for_its_call_hears_its_end_through_kills_whoever_was_
         let path = format!("/api/runs/{run}");
         eventually("the call is placed and waited for", async || {
             let run = server.get(&path).await;
-            (run["status"] == "waiting" && run["steps"][0]["effect"]["provider_id"] == json!(sid)).then_some(())
+            (run["status"] == "waiting" && run["steps"][0]["effect"]["provider_id"] == json!(sid))
+                .then_some(())
         })
         .await;
         server.restart().await;
         let record = server.items("/api/messages").await;
-        let record = record.into_iter().find(|message| message["provider_id"] == json!(sid));
+        let record = record
+            .into_iter()
+            .find(|message| message["provider_id"] == json!(sid));
         let door = format!("/twilio/status?e={}", token_of(&record.expect("it is tied")));
         let report = [
             ("CallSid", sid.as_str()),

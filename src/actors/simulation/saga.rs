@@ -23,7 +23,7 @@ use crate::{
     },
     store::{
         PageRequest, Store,
-        accounts::{Account, Role, User},
+        accounts::{Account, Role, Signing, User},
         runs::{RunFilter, RunHead},
         sqlite::inline::Inline,
         workflows::{WorkflowRow, WorkflowVersion},
@@ -253,6 +253,7 @@ pub(super) async fn open_account(store: &Store) -> anyhow::Result<()> {
         id: account_id(),
         name: "Simulated".to_owned(),
         created_at: at,
+        signing: Signing::default(),
     };
     let owner = User {
         id: UserId::fresh(),

@@ -82,7 +82,10 @@ mod tests {
         assert_eq!(told("in_progress", Some("human")), None);
         assert_eq!(told("completed", None), Some(CallOutcome::Answered));
         assert_eq!(told("completed", Some("unknown")), Some(CallOutcome::Answered));
-        assert_eq!(told("completed", Some("machine_end_beep")), Some(CallOutcome::Machine));
+        assert_eq!(
+            told("completed", Some("machine_end_beep")),
+            Some(CallOutcome::Machine)
+        );
         assert_eq!(told("no_answer", None), Some(CallOutcome::NoAnswer));
         assert_eq!(told("busy", None), Some(CallOutcome::Busy));
         assert_eq!(told("canceled", None), Some(CallOutcome::Failed));

@@ -21,7 +21,7 @@ use crate::{
     http::error::{ApiError, FieldError},
     store::{
         Store,
-        accounts::{Account, Role, RotatedSession, Session, User},
+        accounts::{Account, Role, RotatedSession, Session, Signing, User},
     },
 };
 
@@ -195,6 +195,7 @@ pub async fn create_owner(store: &Store, account_name: &str, person: NewPerson) 
         id: account_id,
         name: account_name.trim().to_owned(),
         created_at: clock::now(),
+        signing: Signing::default(),
     };
     store.accounts.create_account(account, owner.clone()).await?;
     Ok(owner)

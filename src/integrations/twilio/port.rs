@@ -157,13 +157,7 @@ impl<S: Service> TwilioPort<S> {
 
     async fn note_refusal(&self, message: &Message, shown: String) {
         let messages = &self.store.messages;
-        let noted = messages.progress(
-            message.id,
-            MessageStatus::Failed,
-            None,
-            Some(shown),
-            clock::now(),
-        );
+        let noted = messages.progress(message.id, MessageStatus::Failed, None, Some(shown), clock::now());
         if let Err(error) = noted.await {
             tracing::warn!(message_id = %message.id, %error, "a refusal could not be noted");
         }

@@ -3,7 +3,7 @@
 use super::samples::{account, account_id, at, hash, key, key_id, session, session_id, user, user_id};
 use crate::store::{
     Recorded, Store, StoreError,
-    accounts::{RememberedAnswer, RotatedSession},
+    accounts::{RememberedAnswer, RotatedSession, Signing},
 };
 
 pub(crate) async fn an_account_comes_with_its_owner_or_not_at_all(store: &Store) {
@@ -207,6 +207,33 @@ pub(crate) async fn keys_are_found_by_hash_until_they_are_deleted(store: &Store)
     assert_eq!(store.accounts.key_by_hash(hash(1)).await.expect("read"), None);
     assert!(matches!(
         store.accounts.delete_key(account_id(1), key_id(1)).await,
+        Err(StoreError::Missing { .. })
+    ));
+}
+
+pub(crate) async fn a_signing_secret_is_moved_on_one_by_one(store: &Store) {
+    let owner = user(account_id(1), 1);
+    store
+        .accounts
+        .create_account(account(1), owner)
+        .await
+        .expect("written");
+    let read = async || store.accounts.account(account_id(1)).await.expect("read").signing;
+    assert_eq!(read().await, Signing::default());
+    for number in 1..=2 {
+        let expected = Signing {
+            number,
+            rotated_at: Some(at(u64::from(number))),
+        };
+        let moved = store
+            .accounts
+            .rotate_signing(account_id(1), at(u64::from(number)))
+            .await;
+        assert_eq!(moved.expect("written").signing, expected);
+        assert_eq!(read().await, expected);
+    }
+    assert!(matches!(
+        store.accounts.rotate_signing(account_id(2), at(3)).await,
         Err(StoreError::Missing { .. })
     ));
 }

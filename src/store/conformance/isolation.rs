@@ -3,7 +3,7 @@
 use super::samples::{
     account_id, alert, alert_id, at, call, call_id, effect, fact, hash, key, key_id, lead, lead_id, message,
     message_id, next, observation, observation_id, run, run_id, sid, task, task_id, user, user_id, version,
-    workflow, workflow_id,
+    webhook, webhook_id, workflow, workflow_id,
 };
 use crate::{
     domain::{call::CallStatus, ids::AccountId},
@@ -47,6 +47,11 @@ async fn fill(store: &Store) {
     store
         .accounts
         .create_key(key(&user(owner, 1), 1))
+        .await
+        .expect("written");
+    store
+        .webhooks
+        .create(webhook(&user(owner, 1), 1))
         .await
         .expect("written");
     let answer = RememberedAnswer {
@@ -179,6 +184,7 @@ async fn no_record_is_read(store: &Store, stranger: AccountId) {
     );
     assert_eq!(store.accounts.users(stranger).await.expect("read"), []);
     assert_eq!(store.accounts.keys(stranger).await.expect("read"), []);
+    assert_eq!(store.webhooks.list(stranger).await.expect("read"), []);
     assert_eq!(
         store
             .accounts
@@ -212,6 +218,8 @@ pub(crate) async fn no_write_reaches_another_account(store: &Store) {
     );
     assert_missing(store.tasks.update(task(stranger, 1)).await);
     assert_missing(store.accounts.delete_key(stranger, key_id(1)).await);
+    assert_missing(store.webhooks.delete(stranger, webhook_id(1)).await);
+    assert_missing(store.webhooks.rotate(stranger, webhook_id(1), hash(9)).await);
     assert_missing(
         store
             .runs

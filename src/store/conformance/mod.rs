@@ -15,6 +15,7 @@ pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod schedules;
 mod suite;
+pub(crate) mod webhooks;
 pub(crate) mod workflows;
 
 pub(crate) use suite::suite;

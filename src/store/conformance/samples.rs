@@ -10,7 +10,7 @@ use crate::{
         call::{Call, CallFact, CallStatus},
         ids::{
             AccountId, AlertId, CallId, CallSid, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId,
-            TaskId, UserId, WorkflowId,
+            TaskId, UserId, WebhookId, WorkflowId,
         },
         lead::Lead,
         message::{Channel, Direction, Message, MessageStatus},
@@ -19,9 +19,10 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        accounts::{Account, ApiKey, Role, Session, User},
+        accounts::{Account, ApiKey, Role, Session, Signing, User},
         calls::IncomingFact,
         runs::{EffectRow, EffectState, JournalLine, RunAppend, RunHead, RunStatus},
+        webhooks::IncomingWebhook,
         workflows::{WorkflowRow, WorkflowVersion},
     },
 };
@@ -52,6 +53,7 @@ numbered! {
     alert_id = AlertId;
     observation_id = ObservationId;
     message_id = MessageId;
+    webhook_id = WebhookId;
 }
 
 pub(crate) fn hash(number: u8) -> [u8; 32] {
@@ -63,6 +65,7 @@ pub(crate) fn account(number: u64) -> Account {
         id: account_id(number),
         name: format!("Account {number}"),
         created_at: at(number),
+        signing: Signing::default(),
     }
 }
 
@@ -101,6 +104,17 @@ pub(crate) fn key(user: &User, number: u8) -> ApiKey {
         hash: hash(number),
         created_at: at(u64::from(number)),
         last_used_at: None,
+    }
+}
+
+pub(crate) fn webhook(user: &User, number: u8) -> IncomingWebhook {
+    IncomingWebhook {
+        id: webhook_id(u64::from(number)),
+        account_id: user.account_id,
+        user_id: user.id,
+        name: format!("Webhook {number}"),
+        token_hash: hash(number),
+        created_at: at(u64::from(number)),
     }
 }
 

@@ -10,6 +10,7 @@ macro_rules! suite {
             accounts::a_refresh_token_has_an_end;
             accounts::sessions_end_one_by_one_by_user_and_by_age;
             accounts::keys_are_found_by_hash_until_they_are_deleted;
+            accounts::a_signing_secret_is_moved_on_one_by_one;
             accounts::the_first_answer_under_a_key_stays_until_it_is_forgotten;
             calls::facts_are_kept_once_and_in_order;
             calls::a_record_of_fewer_facts_never_replaces_one_of_more;
@@ -53,6 +54,8 @@ macro_rules! suite {
             schedules::workflows_by_the_clock_are_found_in_every_account_while_they_are_live;
             schedules::facts_that_are_waited_after_are_found_by_type_and_time;
             schedules::leads_are_found_by_their_birthday_page_by_page;
+            webhooks::an_address_is_found_by_its_person_and_its_account_until_it_is_deleted;
+            webhooks::a_rotated_token_replaces_the_one_before;
             workflows::an_edit_carries_the_revision_it_read;
             workflows::a_published_version_never_changes_and_outlives_its_workflow;
             workflows::only_enabled_and_published_workflows_are_triggered;

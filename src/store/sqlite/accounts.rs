@@ -60,6 +60,22 @@ impl AccountStore for Sqlite {
         Ok(account)
     }
 
+    async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account> {
+        let rotated = self
+            .write(move |db| {
+                let mut account: Account = find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?
+                    .ok_or_else(|| missing("account", id))?;
+                account.signing.number += 1;
+                account.signing.rotated_at = Some(at);
+                db.prepare_cached("UPDATE accounts SET body = ?2 WHERE id = ?1")?
+                    .execute((id, body(&account)?))?;
+                Ok(account)
+            })
+            .await;
+        self.accounts_read.forget();
+        rotated
+    }
+
     async fn create_user(&self, user: User) -> StoreResult<()> {
         self.write(move |db| insert_user(db, &user)).await
     }

@@ -12,7 +12,7 @@ use crate::{
         consent::ContactChannel,
         ids::{
             AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId,
-            UserId, WorkflowId,
+            UserId, WebhookId, WorkflowId,
         },
         time::Timestamp,
     },
@@ -64,6 +64,7 @@ id_columns!(
     SessionId,
     TaskId,
     UserId,
+    WebhookId,
     WorkflowId,
 );
 

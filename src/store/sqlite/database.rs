@@ -241,6 +241,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         messages: store.clone(),
         contacts: store.clone(),
         schedules: store.clone(),
+        webhooks: store.clone(),
     })
 }
 

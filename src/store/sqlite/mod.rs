@@ -32,6 +32,7 @@ mod runs;
 mod schedules;
 mod sessions;
 mod tasks;
+mod webhooks;
 mod workflows;
 
 #[cfg(test)]

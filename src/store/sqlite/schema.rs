@@ -8,7 +8,9 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, StoreResult};
 
-const STEPS: &[&str] = &[STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS];
+const STEPS: &[&str] = &[
+    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS,
+];
 
 /// The file was written by a later version of the program.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +175,15 @@ CREATE INDEX runs_by_retry ON runs (retry_of, started_at, id) WHERE retry_of IS 
 const RUN_PARTS: &str = "
 CREATE TABLE run_parts (
     run BLOB NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (run, part)) WITHOUT ROWID;
+";
+
+/// Addresses that others post events to.
+const WEBHOOKS: &str = "
+CREATE TABLE webhooks (
+    id BLOB PRIMARY KEY, account BLOB NOT NULL, user BLOB NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL,
+    created_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX webhooks_by_account ON webhooks (account, created_at, id);
+CREATE INDEX webhooks_by_user ON webhooks (user, created_at, id);
 ";
 
 #[cfg(test)]

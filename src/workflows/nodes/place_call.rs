@@ -138,7 +138,12 @@ impl NodeKind for PlaceCall {
         }
         if params.wait_timeout.is_some() && !params.wait {
             let message = "`wait_timeout` is how long the end of the call is waited for".to_owned();
-            wrong("wait_timeout", "bad_params", message, "set `wait` to true, or leave it out");
+            wrong(
+                "wait_timeout",
+                "bad_params",
+                message,
+                "set `wait` to true, or leave it out",
+            );
         }
         if wait_of(params.wait_timeout.as_deref()).is_none() {
             let message = "`wait_timeout` is not a span from 1m to 24h".to_owned();
@@ -240,7 +245,10 @@ mod tests {
 
     fn waiting(more: &Value) -> Value {
         let mut params = json!({"say": "Hello", "wait": true});
-        params.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        params
+            .as_object_mut()
+            .expect("a map")
+            .extend(more.as_object().expect("a map").clone());
         single("place_call", &params, &json!({}))
     }
 
@@ -290,7 +298,10 @@ mod tests {
         assert_eq!(effect.provider_id.as_deref(), Some("CA1"));
         assert_eq!(effect.attempts[0].outcome, AttemptOutcome::Confirmed);
         let other = CallId::derived(START, &[b"another"]);
-        for nothing in [told(&story, other, "busy"), told(&story, call_id(), "in_progress")] {
+        for nothing in [
+            told(&story, other, "busy"),
+            told(&story, call_id(), "in_progress"),
+        ] {
             assert!(!story.give(nothing).changed);
         }
         story.pass(Duration::from_secs(40));
@@ -304,7 +315,10 @@ mod tests {
             (&json!("no_answer"), &json!("CA1"), &json!(0))
         );
         let attempt = &step.effect.as_ref().expect("an effect").attempts[0];
-        assert!(attempt.ended_at < step.ended_at, "placing it ended before the call did");
+        assert!(
+            attempt.ended_at < step.ended_at,
+            "placing it ended before the call did"
+        );
     }
 
     #[test]
@@ -314,7 +328,10 @@ mod tests {
         let asked = story.give(Input::TimerFired { timer });
         let question = Command::AskCall { call_id: call_id() };
         assert!(asked.commands.contains(&question));
-        assert!(asked.timers_set[0].1.since(due) > due.since(START), "asks seldomer");
+        assert!(
+            asked.timers_set[0].1.since(due) > due.since(START),
+            "asks seldomer"
+        );
         let recovered = story.give(Input::Recovered);
         assert!(!recovered.changed && recovered.commands.contains(&question));
         let end = CallEnd {
@@ -322,9 +339,15 @@ mod tests {
             answered_by: Some(crate::domain::call::AnsweredBy::MachineEndBeep),
             duration_s: Some(31),
         };
-        let ended = Input::CallEnded { call_id: call_id(), end };
+        let ended = Input::CallEnded {
+            call_id: call_id(),
+            end,
+        };
         assert_eq!(story.give(ended.clone()).run.status(), RunStatus::Completed);
-        assert_eq!(story.steps()[0].output.as_ref().expect("an output")["outcome"], "machine");
+        assert_eq!(
+            story.steps()[0].output.as_ref().expect("an output")["outcome"],
+            "machine"
+        );
         assert!(!story.give(ended).changed);
     }
 
@@ -362,10 +385,18 @@ mod tests {
     fn slips_about_the_wait_are_refused() {
         for (params, field) in [
             (json!({"say": "x", "wait_timeout": "1h"}), "wait_timeout"),
-            (json!({"say": "x", "wait": true, "wait_timeout": "30s"}), "wait_timeout"),
-            (json!({"say": "x", "wait": true, "wait_timeout": "25h"}), "wait_timeout"),
+            (
+                json!({"say": "x", "wait": true, "wait_timeout": "30s"}),
+                "wait_timeout",
+            ),
+            (
+                json!({"say": "x", "wait": true, "wait_timeout": "25h"}),
+                "wait_timeout",
+            ),
         ] {
-            let problems = PlaceCall.parse(params.as_object().expect("a map")).expect_err("a slip");
+            let problems = PlaceCall
+                .parse(params.as_object().expect("a map"))
+                .expect_err("a slip");
             assert_eq!(problems[0].path, field, "{params}");
         }
     }

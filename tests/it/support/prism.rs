@@ -58,7 +58,9 @@ impl Prism {
         .await;
         if !is_up {
             let description = description.map_or("Twilio's description".into(), Path::to_string_lossy);
-            println!("skipped: Prism or {description} is not there; run scripts/setup-test where npm can be reached");
+            println!(
+                "skipped: Prism or {description} is not there; run scripts/setup-test where npm can be reached"
+            );
         }
         is_up.then_some(prism)
     }
