@@ -1,6 +1,7 @@
 // Prepares a vendor's own OpenAPI for Prism as a judge of what we send: keeps the paths we call with the components they need,
-// refuses fields that a request's description does not name, and says that lists in forms are repeated keys, which is how
-// Twilio takes them and Prism does not assume.
+// refuses fields of JSON that a request's description does not name, asks for the fields of forms that we always send (Prism
+// overlooks unknown ones, so that a slip in a name shows only as a field that is missing), and says that lists in forms are
+// repeated keys, which is how Twilio takes them and Prism does not assume.
 //
 // node scripts/judge-spec.mjs IN.json OUT.json
 import fs from "node:fs";
@@ -13,7 +14,10 @@ const KEPT = [
   /^\/v3\/mail\/send$/,
 ];
 const FORM = "application/x-www-form-urlencoded";
-const SCHEMAS = "#/components/schemas/";
+const ALWAYS_SENT = {
+  "/Messages.json": ["To", "From", "Body", "StatusCallback", "ValidityPeriod"],
+  "/Calls.json": ["To", "From", "Url", "StatusCallback", "StatusCallbackEvent", "Timeout"],
+};
 
 const [input, output] = process.argv.slice(2);
 const spec = JSON.parse(fs.readFileSync(input, "utf8"));
@@ -32,8 +36,11 @@ const visit = (node) => {
   Object.values(node).forEach(visit);
 };
 visit(spec.paths);
-const schemas = Object.entries(spec.components.schemas).filter(([name]) => used.has(SCHEMAS + name));
-spec.components.schemas = Object.fromEntries(schemas);
+for (const [kind, components] of Object.entries(spec.components)) {
+  if (kind === "securitySchemes") continue;
+  const kept = Object.entries(components).filter(([name]) => used.has(`#/components/${kind}/${name}`));
+  spec.components[kind] = Object.fromEntries(kept);
+}
 
 // Where a description names an object's fields, one that it does not name is a slip of ours.
 const closed = new Set();
@@ -45,12 +52,16 @@ const close = (node) => {
   Object.values(node).forEach(close);
 };
 
-for (const path of Object.values(spec.paths)) {
+for (const [address, path] of Object.entries(spec.paths)) {
+  const sent = Object.entries(ALWAYS_SENT).find(([end]) => address.endsWith(end))?.[1] ?? [];
   for (const operation of Object.values(path)) {
     if (!operation?.requestBody) continue;
     close(operation.requestBody);
     const form = operation.requestBody.content?.[FORM];
     if (!form) continue;
+    const unknown = sent.filter((name) => !(name in form.schema.properties));
+    if (unknown.length > 0) throw new Error(`${address} does not know ${unknown}`);
+    form.schema.required = [...new Set([...(form.schema.required ?? []), ...sent])];
     form.encoding ??= {};
     for (const [name, schema] of Object.entries(form.schema?.properties ?? {})) {
       if (schema.type === "array") form.encoding[name] = { style: "form", explode: true };

@@ -144,21 +144,20 @@ async fn the_judge_is_awake(prism: &Prism, rest: &TwilioRest, account: &str) {
         matches!(wrong_account, Err(RestError::Refused { status: 422, .. })),
         "{wrong_account:?}"
     );
-    let (to, from) = (("To", "+14155550199"), ("From", "+14155550100"));
-    let slips = [
-        (
-            "Calls",
-            [to, from, ("Url", ANSWER), ("MachineDetecton", "Enable")],
-        ),
-        ("Messages", [to, from, ("Body", "hello"), ("ValidtyPeriod", "60")]),
-    ];
-    for (what, form) in slips {
-        let address = format!("{}/2010-04-01/Accounts/{account}/{what}.json", prism.base());
-        let request = http()
-            .post(address)
-            .basic_auth(account, Some("token"))
-            .form(&form);
-        let answer = request.send().await.expect("Prism answers");
-        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+    let address = format!("{}/2010-04-01/Accounts/{account}/Messages.json", prism.base());
+    for (validity, status) in [
+        ("ValidityPeriod", StatusCode::CREATED),
+        ("ValidtyPeriod", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let form = [
+            ("To", "+14155550199"),
+            ("From", "+14155550100"),
+            ("Body", "hello"),
+            ("StatusCallback", CALLBACK),
+            (validity, "60"),
+        ];
+        let request = http().post(&address).basic_auth(account, Some("token"));
+        let answer = request.form(&form).send().await.expect("Prism answers");
+        assert_eq!(answer.status(), status, "{validity}");
     }
 }
