@@ -190,8 +190,9 @@ pub(super) fn lock(path: &Path) -> StoreResult<File> {
 fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(Store, SqliteGuard)> {
     let writer_db = connect(path, WRITER_PRAGMAS)?;
     schema::migrate(&writer_db)?;
+    checkpoint::reserve(path).map_err(unavailable)?;
     let store = Arc::new(Sqlite::new());
-    let (bell, rung) = checkpoint::bell(path);
+    let (bell, rung) = checkpoint::bell();
     let checkpoint_db = connect(path, CHECKPOINT_PRAGMAS)?;
     let mut others = vec![spawn("store-checkpoint", move || {
         checkpoint::serve(&checkpoint_db, &rung);

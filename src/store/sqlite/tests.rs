@@ -312,6 +312,24 @@ fn a_damaged_backup_is_refused_and_the_store_stays() {
 }
 
 #[tokio::test]
+async fn the_log_is_long_from_the_start_and_what_was_written_is_read_behind_its_end() {
+    let Opened { store, guard, folder } = opened();
+    let (path, log) = (folder.path().join("store.db"), folder.path().join("store.db-wal"));
+    let reserved = std::fs::metadata(&log).expect("there is a log").len();
+    assert!(reserved >= 8 << 20, "{reserved} bytes");
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
+    assert_eq!(std::fs::metadata(&log).expect("there is a log").len(), reserved);
+    // As after a crash: file and log are what another process finds.
+    let copied = folder.path().join("crashed.db");
+    std::fs::copy(&path, &copied).expect("the folder is ours");
+    std::fs::copy(&log, folder.path().join("crashed.db-wal")).expect("the folder is ours");
+    let (found, _guard) = open(&copied).expect("a long log is read");
+    let leads = found.leads.list(account_id(1), PageRequest::default()).await;
+    assert_eq!(leads.expect("read").items.len(), 1);
+    drop((store, guard));
+}
+
+#[tokio::test]
 async fn the_log_is_emptied_on_demand_and_at_the_end() {
     let Opened { store, guard, folder } = opened();
     let log = folder.path().join("store.db-wal");

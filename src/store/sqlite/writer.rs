@@ -174,8 +174,18 @@ fn commit(
         done.extend(queued.drain(..));
         return Err(error);
     }
+    // A write that is alone needs no savepoint: what undoes it is the end of the transaction.
+    let is_alone = queued.len() == 1;
+    let mut end = "COMMIT";
     while let Some(mut write) = queued.pop_front() {
-        let ran = run_in_savepoint(db, write.as_mut());
+        let ran = if is_alone {
+            if !write.run(db) {
+                end = "ROLLBACK";
+            }
+            Ok(())
+        } else {
+            run_in_savepoint(db, write.as_mut())
+        };
         done.push(write);
         ran?;
         if began.elapsed() > fill_max {
@@ -183,7 +193,7 @@ fn commit(
         }
     }
     let flushing = Instant::now();
-    db.prepare_cached("COMMIT")?.execute([])?;
+    db.prepare_cached(end)?.execute([])?;
     Ok(flushing.elapsed())
 }
 
