@@ -10,7 +10,7 @@ use crate::{
         Store, StoreError, StoreResult,
         runs::{EffectRow, JournalLine, RunAppend, RunHead},
     },
-    workflows::{AccountFacts, Run, Transition, World},
+    workflows::{Run, Transition, World},
 };
 
 /// Reads what expressions may see. A lead or call that is gone is absent.
@@ -34,10 +34,7 @@ pub async fn world(
     };
     Ok(World {
         now: clock::now(),
-        account: AccountFacts {
-            id: account.id,
-            name: account.name,
-        },
+        account: account.into(),
         lead,
         call,
     })

@@ -451,7 +451,10 @@ mod tests {
             ids::{AccountId, LeadId, RunId, WorkflowId},
             lead::Lead,
         },
-        store::sqlite::{self, SqliteGuard},
+        store::{
+            conformance::samples,
+            sqlite::{self, SqliteGuard},
+        },
         workflows::{Request, definition::Audience, effect::InDoubt, gate_rules::WhenCapped},
     };
 
@@ -679,12 +682,19 @@ mod tests {
         assert!(matches!(bench.answer().await, Input::EffectDone { .. }));
     }
 
-    /// A person and a message to them.
+    /// A person of a fresh account.
     async fn person(store: &Store) -> Lead {
+        let account = samples::account(1);
         let lead = Lead {
             phone: "+12125550100".parse().ok(),
-            ..Lead::nameless(LeadId::fresh(), AccountId::fresh(), clock::now())
+            ..Lead::nameless(LeadId::fresh(), account.id, clock::now())
         };
+        let owner = samples::user(account.id, 1);
+        store
+            .accounts
+            .create_account(account, owner)
+            .await
+            .expect("written");
         store.leads.create(lead.clone()).await.expect("written");
         lead
     }

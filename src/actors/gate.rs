@@ -13,13 +13,14 @@ use crate::{
     clock,
     domain::{
         consent::{ConsentChange, ContactChannel},
-        ids::{AccountId, ObservationId},
+        ids::ObservationId,
         lead::Lead,
         observation::{EventType, Observation},
         time::Timestamp,
     },
     store::{
         Store, StoreError, StoreResult,
+        accounts::Account,
         contacts::{Booking, Contact, ContactCaps},
     },
     workflows::{
@@ -182,13 +183,15 @@ impl Gate {
 
     async fn decide_for_lead(&self, effect: &Effect) -> StoreResult<Decision> {
         let now = clock::now();
+        let account = self.store.accounts.account(effect.account_id).await?;
         let lead = self.reached(effect).await?;
         let last_heard = match &lead {
-            Some(lead) => self.last_heard(effect.account_id, lead, now).await?,
+            Some(lead) => self.last_heard(&account, lead, now).await?,
             None => None,
         };
         let facts = GateFacts {
             now,
+            account_requires_consent: account.require_consent,
             channel: effect.request.errand().channel(),
             lead: lead.as_ref(),
             to: match effect.request.errand().recipient() {
@@ -316,11 +319,11 @@ impl Gate {
     /// When the person last wrote or called, as far as it matters for an answer.
     async fn last_heard(
         &self,
-        account: AccountId,
+        account: &Account,
         lead: &Lead,
         now: Timestamp,
     ) -> StoreResult<Option<Timestamp>> {
-        let matters = self.rules.require_consent || !self.rules.caps_replies;
+        let matters = self.rules.require_consent || account.require_consent || !self.rules.caps_replies;
         if !matters || self.rules.reply_within.is_zero() {
             return Ok(None);
         }
@@ -330,7 +333,7 @@ impl Gate {
         let facts = self
             .store
             .observations
-            .of_lead_since(account, lead.id, Timestamp::from_unix_millis(within))
+            .of_lead_since(account.id, lead.id, Timestamp::from_unix_millis(within))
             .await?;
         let heard = facts
             .iter()

@@ -51,6 +51,7 @@ impl Bench {
             name: "Acme".to_owned(),
             created_at: clock::now(),
             signing: Signing::default(),
+            require_consent: false,
         };
         let account_id = account.id;
         let owner = User {

@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Recorded, StoreResult};
-use crate::domain::{
-    ids::{AccountId, KeyId, SessionId, UserId},
-    time::Timestamp,
+use crate::{
+    domain::{
+        ids::{AccountId, KeyId, SessionId, UserId},
+        time::Timestamp,
+    },
+    workflows::AccountFacts,
 };
 
 /// What a person may do.
@@ -27,6 +30,9 @@ pub struct Account {
     pub created_at: Timestamp,
     #[serde(default)]
     pub signing: Signing,
+    /// Whether a person whose consent is not written down may only be answered, even where the operator does not ask for it.
+    #[serde(default)]
+    pub require_consent: bool,
 }
 
 /// Which secret the account's outgoing webhooks are signed with: secrets are derived, so their number says it all.
@@ -36,6 +42,16 @@ pub struct Signing {
     pub number: u32,
     /// When the one before was replaced; it is used beside the new one for a while.
     pub rotated_at: Option<Timestamp>,
+}
+
+impl From<Account> for AccountFacts {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id,
+            name: account.name,
+            require_consent: account.require_consent,
+        }
+    }
 }
 
 /// A person who signs in.
@@ -88,6 +104,8 @@ pub trait AccountStore: Send + Sync {
     async fn account(&self, id: AccountId) -> StoreResult<Account>;
     /// Moves the account on to its next signing secret. Returns the account as it is then.
     async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account>;
+    /// Says whether the account asks for a consent that is written down.
+    async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()>;
     /// `Taken` when the e-mail is in use.
     async fn create_user(&self, user: User) -> StoreResult<()>;
     async fn user(&self, id: UserId) -> StoreResult<User>;

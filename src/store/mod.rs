@@ -19,7 +19,7 @@ pub mod webhooks;
 pub mod workflows;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 pub use accounts::AccountStore;
 pub use aggregates::{Aggregates, Store};

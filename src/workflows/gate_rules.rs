@@ -36,7 +36,7 @@ pub struct GateRules {
     pub quiet_hours: Option<QuietHours>,
     /// The zone of people of whom nothing is known.
     pub zone: Zone,
-    /// Whether a person whose consent is not known may only be answered.
+    /// Whether a person whose consent is not known may only be answered, whatever their account asks for.
     pub require_consent: bool,
     /// How long after the person did something a message counts as an answer to it.
     pub reply_within: Duration,
@@ -57,6 +57,8 @@ pub enum WhenCapped {
 #[derive(Debug, Clone, Copy)]
 pub struct GateFacts<'a> {
     pub now: Timestamp,
+    /// Whether the account asks for a consent that is written down.
+    pub account_requires_consent: bool,
     /// How the person would be reached; `None` for what is no message or call of its own.
     pub channel: Option<ContactChannel>,
     /// Who would be reached.
@@ -249,11 +251,20 @@ fn not_consented(
                 channel.as_str()
             )
         }
-        Standing::Unknown if !rules.require_consent || is_reply => return None,
-        Standing::Unknown => format!(
-            "nobody wrote down that the person consents to {what}, and gate.require_consent asks for it; set `consent.{}` of the lead",
-            channel.as_str()
-        ),
+        Standing::Unknown if is_reply || !(rules.require_consent || facts.account_requires_consent) => {
+            return None;
+        }
+        Standing::Unknown => {
+            let asker = if rules.require_consent {
+                "gate.require_consent"
+            } else {
+                "the account's setting require_consent"
+            };
+            format!(
+                "nobody wrote down that the person consents to {what}, and {asker} asks for it; set `consent.{}` of the lead",
+                channel.as_str()
+            )
+        }
     };
     Some(Refusal {
         code: "no_consent",
@@ -418,6 +429,7 @@ mod tests {
     fn facts(lead: &Lead, now: Timestamp) -> GateFacts<'_> {
         GateFacts {
             now,
+            account_requires_consent: false,
             channel: Some(ContactChannel::Sms),
             lead: Some(lead),
             to: None,
@@ -586,6 +598,18 @@ mod tests {
         };
         assert_eq!(code(&judge(&heard(600), &strict)), "go");
         assert_eq!(code(&judge(&heard(601), &strict)), "no_consent");
+        // What the account asks for holds as the operator's own rule does.
+        let of_account = |facts| GateFacts {
+            account_requires_consent: true,
+            ..facts
+        };
+        let Verdict::Refuse(refusal) = judge(&of_account(facts(&unknown, noon)), &rules()) else {
+            panic!("refused");
+        };
+        assert_eq!(refusal.code, "no_consent");
+        assert!(refusal.message.contains("the account's setting"), "{refusal:?}");
+        assert_eq!(code(&judge(&of_account(heard(600)), &rules())), "go");
+        assert_eq!(code(&judge(&of_account(facts(&granted, noon)), &rules())), "go");
     }
 
     #[test]

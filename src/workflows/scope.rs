@@ -81,11 +81,13 @@ pub struct World {
     pub call: Option<Call>,
 }
 
-/// The account as expressions see it.
+/// The account as runs see it; what expressions may name of it is in [`ACCOUNT_FIELDS`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountFacts {
     pub id: AccountId,
     pub name: String,
+    /// For the gate: whether a person whose consent is not known may only be answered.
+    pub require_consent: bool,
 }
 
 /// Everything an expression can name, ready to be read.

@@ -244,6 +244,44 @@ async fn a_denied_consent_refuses_and_the_api_shows_and_changes_it() {
 }
 
 #[tokio::test]
+async fn an_account_that_asks_for_consent_answers_only_until_consent_is_written_down() {
+    let server = Server::start(Options::dev()).await;
+    let workflow = publish(&server, &text_workflow("Ask")).await;
+    let lead = lead(&server).await;
+    assert_eq!(server.get("/api/account").await["require_consent"], false);
+    let strict = json!({"require_consent": true});
+    let answer = server.request(Method::PATCH, "/api/account", Some(&strict)).await;
+    assert_eq!(
+        (answer.status, &answer.body["require_consent"]),
+        (StatusCode::OK, &json!(true))
+    );
+    let dry_run = format!("/api/workflows/{workflow}/dry-run");
+    let dry = server
+        .post(&dry_run, &json!({"lead_id": lead, "at": "2026-11-23T17:00:00Z"}))
+        .await;
+    assert_eq!(dry["effects"][0]["outcome"], "refused", "{dry}");
+    let run = execute(&server, &workflow, &lead).await;
+    let run = run_with(&server, &run, "failed").await;
+    let error = &run["steps"][0]["error"];
+    assert_eq!(error["code"], "no_consent", "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .expect("words")
+            .contains("require_consent"),
+        "{error}"
+    );
+    // An answer may go.
+    write(&server, "SM00000000000000000000000000000003", "Are you open?").await;
+    let run = execute(&server, &workflow, &lead).await;
+    let run = run_with(&server, &run, "completed").await;
+    assert_eq!(attempt(&run)["gate"]["is_reply"], true, "{run}");
+    let bad = json!({"require_consent": "yes"});
+    let answer = server.request(Method::PATCH, "/api/account", Some(&bad)).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.body);
+}
+
+#[tokio::test]
 async fn a_loop_between_two_workflows_is_cut_and_shown() {
     let server = Server::start(Options::dev()).await;
     let raise = |name: &str, stage: &str, other: &str| {

@@ -254,6 +254,7 @@ pub(super) async fn open_account(store: &Store) -> anyhow::Result<()> {
         name: "Simulated".to_owned(),
         created_at: at,
         signing: Signing::default(),
+        require_consent: false,
     };
     let owner = User {
         id: UserId::fresh(),

@@ -117,7 +117,7 @@ async fn cases(
     limit: usize,
 ) -> ApiResult<Vec<Case>> {
     let store = &context.store;
-    let account = store.accounts.account(account_id).await?;
+    let account = AccountFacts::from(store.accounts.account(account_id).await?);
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let mut facts = store
         .observations
@@ -137,10 +137,7 @@ async fn cases(
         let later = later(context, &observation).await?;
         let world = World {
             now: observation.at,
-            account: AccountFacts {
-                id: account.id,
-                name: account.name.clone(),
-            },
+            account: account.clone(),
             lead,
             call,
         };

@@ -27,7 +27,7 @@ use crate::{
     },
     store::StoreError,
     workflows::{
-        AccountFacts, Definition, Plan, World,
+        Definition, Plan, World,
         clockwork::{Clock, clock_of},
         dry_run::{DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
         gate_rules::GateRules,
@@ -234,10 +234,7 @@ async fn scene(
     let account = context.store.accounts.account(account_id).await?;
     let world = World {
         now,
-        account: AccountFacts {
-            id: account.id,
-            name: account.name,
-        },
+        account: account.into(),
         lead: Some(lead),
         call,
     };

@@ -3,9 +3,8 @@
 use axum::extract::State;
 use serde::Serialize;
 
-use super::users::UserView;
+use super::{account::AccountView, users::UserView};
 use crate::{
-    domain::ids::AccountId,
     http::{auth::Caller, context::Context, error::ApiResult, json::Json},
     store::accounts::Role,
 };
@@ -19,27 +18,15 @@ pub struct Me {
     role: Role,
 }
 
-/// A tenant.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Account)]
-pub struct AccountView {
-    id: AccountId,
-    name: String,
-}
-
 /// Show the caller
 #[utoipa::path(get, path = "/api/me", tag = "auth", operation_id = "getMe",
     responses((status = 200, description = "The caller.", body = Me)))]
 pub async fn me(State(context): State<Context>, caller: Caller) -> ApiResult<Json<Me>> {
     let user = context.store.accounts.user(caller.user_id).await?;
     let account = context.store.accounts.account(caller.account_id).await?;
-    let account = AccountView {
-        id: account.id,
-        name: account.name,
-    };
     Ok(Json(Me {
         user: user.into(),
-        account,
+        account: account.into(),
         role: caller.role,
     }))
 }

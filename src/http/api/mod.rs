@@ -1,5 +1,6 @@
 //! The REST API: one file a resource.
 
+pub mod account;
 pub mod alerts;
 pub mod auth;
 pub mod automations;

@@ -3,8 +3,8 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    alerts, auth, automations, backtests, calls, copies, dry_runs, error_catalogue, events, keys, leads, me,
-    messages, migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
+    account, alerts, auth, automations, backtests, calls, copies, dry_runs, error_catalogue, events, keys,
+    leads, me, messages, migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
 };
 use crate::http::context::Context;
 
@@ -22,6 +22,7 @@ fn people() -> OpenApiRouter<Context> {
         .routes(routes!(auth::logout))
         .routes(routes!(auth::redeem_ticket))
         .routes(routes!(me::me))
+        .routes(routes!(account::get, account::update))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::delete))
         .routes(routes!(users::list, users::create))

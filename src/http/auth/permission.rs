@@ -23,6 +23,8 @@ pub enum Permission {
     EditWorkflows,
     /// See and create the account's people and keys.
     ManagePeople,
+    /// Change the rules the account sets for itself.
+    EditAccount,
 }
 
 impl Permission {
@@ -32,7 +34,7 @@ impl Permission {
         match self {
             Self::Read | Self::WorkTasks => Role::Agent,
             Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::SteerRuns => Role::Supervisor,
-            Self::DeleteLeads | Self::EditWorkflows | Self::ManagePeople => Role::Admin,
+            Self::DeleteLeads | Self::EditWorkflows | Self::ManagePeople | Self::EditAccount => Role::Admin,
         }
     }
 }

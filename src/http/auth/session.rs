@@ -196,6 +196,7 @@ pub async fn create_owner(store: &Store, account_name: &str, person: NewPerson) 
         name: account_name.trim().to_owned(),
         created_at: clock::now(),
         signing: Signing::default(),
+        require_consent: false,
     };
     store.accounts.create_account(account, owner.clone()).await?;
     Ok(owner)

@@ -3,7 +3,7 @@
 use super::samples::{account, account_id, at, hash, key, key_id, session, session_id, user, user_id};
 use crate::store::{
     Recorded, Store, StoreError,
-    accounts::{RememberedAnswer, RotatedSession, Signing},
+    accounts::{Account, RememberedAnswer, RotatedSession, Signing},
 };
 
 pub(crate) async fn an_account_comes_with_its_owner_or_not_at_all(store: &Store) {
@@ -30,6 +30,36 @@ pub(crate) async fn an_account_comes_with_its_owner_or_not_at_all(store: &Store)
         Some(account(2))
     );
     assert_eq!(store.accounts.users(account_id(2)).await.expect("read"), [owner]);
+}
+
+pub(crate) async fn an_account_asks_for_consent_as_it_was_last_told(store: &Store) {
+    let accounts = &store.accounts;
+    for number in [1, 2] {
+        let owner = user(account_id(number), number);
+        accounts
+            .create_account(account(number), owner)
+            .await
+            .expect("written");
+    }
+    for require_consent in [true, false, true] {
+        accounts
+            .set_require_consent(account_id(1), require_consent)
+            .await
+            .expect("written");
+        let told = accounts.account(account_id(1)).await.expect("read");
+        assert_eq!(
+            told,
+            Account {
+                require_consent,
+                ..account(1)
+            }
+        );
+    }
+    assert_eq!(accounts.account(account_id(2)).await.expect("read"), account(2));
+    assert!(matches!(
+        accounts.set_require_consent(account_id(3), true).await,
+        Err(StoreError::Missing { .. })
+    ));
 }
 
 pub(crate) async fn an_email_belongs_to_one_user_in_whatever_case(store: &Store) {

@@ -66,6 +66,7 @@ pub(crate) fn account(number: u64) -> Account {
         name: format!("Account {number}"),
         created_at: at(number),
         signing: Signing::default(),
+        require_consent: false,
     }
 }
 

@@ -5,6 +5,7 @@ macro_rules! suite {
     ($open:path) => {
         $crate::store::conformance::suite! { $open;
             accounts::an_account_comes_with_its_owner_or_not_at_all;
+            accounts::an_account_asks_for_consent_as_it_was_last_told;
             accounts::an_email_belongs_to_one_user_in_whatever_case;
             accounts::a_refresh_token_works_once_and_its_reuse_ends_the_session;
             accounts::a_refresh_token_has_an_end;

@@ -50,30 +50,23 @@ impl AccountStore for Sqlite {
             return Ok(account);
         }
         let mark = self.accounts_read.mark();
-        let account: Account = self
-            .read(move |db| {
-                find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?
-                    .ok_or_else(|| missing("account", id))
-            })
-            .await?;
+        let account = self.read(move |db| account(db, id)).await?;
         self.accounts_read.put(id, account.clone(), mark);
         Ok(account)
     }
 
     async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account> {
-        let rotated = self
-            .write(move |db| {
-                let mut account: Account = find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?
-                    .ok_or_else(|| missing("account", id))?;
-                account.signing.number += 1;
-                account.signing.rotated_at = Some(at);
-                db.prepare_cached("UPDATE accounts SET body = ?2 WHERE id = ?1")?
-                    .execute((id, body(&account)?))?;
-                Ok(account)
-            })
-            .await;
-        self.accounts_read.forget();
-        rotated
+        self.change_account(id, move |account| {
+            account.signing.number += 1;
+            account.signing.rotated_at = Some(at);
+        })
+        .await
+    }
+
+    async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()> {
+        self.change_account(id, move |account| account.require_consent = require_consent)
+            .await
+            .map(|_| ())
     }
 
     async fn create_user(&self, user: User) -> StoreResult<()> {
@@ -254,6 +247,31 @@ impl AccountStore for Sqlite {
         })
         .await
     }
+}
+
+impl Sqlite {
+    /// Changes what an account's row says; gives the account as it is then.
+    async fn change_account(
+        &self,
+        id: AccountId,
+        change: impl FnOnce(&mut Account) + Send + 'static,
+    ) -> StoreResult<Account> {
+        let changed = self
+            .write(move |db| {
+                let mut account = account(db, id)?;
+                change(&mut account);
+                db.prepare_cached("UPDATE accounts SET body = ?2 WHERE id = ?1")?
+                    .execute((id, body(&account)?))?;
+                Ok(account)
+            })
+            .await;
+        self.accounts_read.forget();
+        changed
+    }
+}
+
+fn account(db: &Connection, id: AccountId) -> StoreResult<Account> {
+    find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?.ok_or_else(|| missing("account", id))
 }
 
 fn user(db: &Connection, id: UserId) -> StoreResult<User> {

@@ -221,6 +221,7 @@ impl<'a> Stage<'a> {
         }
         let facts = GateFacts {
             now: self.world.now,
+            account_requires_consent: self.world.account.require_consent,
             channel: errand.channel(),
             lead: self
                 .world

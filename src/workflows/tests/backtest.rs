@@ -51,6 +51,7 @@ fn case(hours: u64, tries: u64, later: &[(&str, u64)]) -> Case {
             account: AccountFacts {
                 id: account_id(),
                 name: "Acme".to_owned(),
+                require_consent: false,
             },
             lead: Some(person),
             call: None,

@@ -37,6 +37,7 @@ fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial))
             account: AccountFacts {
                 id: account_id,
                 name: "Acme".to_owned(),
+                require_consent: false,
             },
             lead: Some(lead(account_id)),
             call: None,
@@ -206,4 +207,24 @@ fn the_gate_refuses_what_the_person_does_not_want_and_the_error_port_is_taken() 
         [("hello", DryOutcome::Refused), ("task", DryOutcome::Done)]
     );
     assert_eq!(run.tokens, Tokens::from_thousandths(500));
+}
+
+#[test]
+fn the_gate_asks_for_consent_where_the_account_does() {
+    let gated = |require_consent| {
+        play_with(&thirty_days(), json!({}), move |trial| {
+            trial.rules = Some(rules());
+            trial.world.account.require_consent = require_consent;
+        })
+    };
+    assert_eq!(gated(false).effects[0].outcome, DryOutcome::Done);
+    let refused = &gated(true).effects[0];
+    assert_eq!(refused.outcome, DryOutcome::Refused);
+    assert!(
+        refused
+            .reason
+            .as_deref()
+            .is_some_and(|reason| reason.contains("consents to text messages")),
+        "{refused:?}"
+    );
 }

@@ -76,6 +76,7 @@ impl Played {
             account: AccountFacts {
                 id: account_id(),
                 name: "Acme".to_owned(),
+                require_consent: false,
             },
             lead: Some(self.lead),
             call,

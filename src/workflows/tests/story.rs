@@ -52,6 +52,7 @@ impl Story {
         let account = AccountFacts {
             id: account_id,
             name: "Acme".to_owned(),
+            require_consent: false,
         };
         let world = World {
             now: START,
