@@ -274,7 +274,7 @@ async fn start_actors(
         store: store.clone(),
         bus: bus.clone(),
         port,
-        gate: EffectGate::new(store.clone(), settings.gate.clone())?,
+        gate: EffectGate::new(store.clone(), &settings.gate)?,
         limits: limits_of(settings),
         sender: settings.twilio.from_number.clone(),
     };

@@ -455,7 +455,7 @@ mod tests {
             conformance::samples,
             sqlite::{self, SqliteGuard},
         },
-        workflows::{Request, definition::Audience, effect::InDoubt, gate_rules::WhenCapped},
+        workflows::{Request, definition::Audience, effect::InDoubt, gate_caps::WhenCapped},
     };
 
     /// Carries out one effect for each permit; knows what it has carried out.
@@ -577,7 +577,7 @@ mod tests {
             let (root, _) = Root::start().await.expect("the root starts");
             let kind = EffectsKind {
                 port: port.clone(),
-                gate: Gate::new(store.clone(), settings).expect("good settings"),
+                gate: Gate::new(store.clone(), &settings).expect("good settings"),
                 limits,
                 sender: "+14155550100".to_owned(),
                 store: store.clone(),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     clock,
     domain::{
-        consent::{ConsentChange, ContactChannel},
+        consent::ConsentChange,
         ids::ObservationId,
         lead::Lead,
         observation::{EventType, Observation},
@@ -21,15 +21,14 @@ use crate::{
     store::{
         Store, StoreError, StoreResult,
         accounts::Account,
-        contacts::{Booking, Contact, ContactCaps},
+        contacts::{Contact, ContactCaps},
     },
     workflows::{
         Effect,
         definition::{Audience, QuietHours, TimeOfDay},
         effect::{Errand, Recipient},
-        gate_rules::{
-            FullCap, GateFacts, GateRules, Pass, Refusal, Verdict, WhenCapped, is_heard, judge, judge_full,
-        },
+        gate_caps::{Caps, WhenCapped},
+        gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal, is_heard, judge},
     },
 };
 
@@ -85,17 +84,18 @@ impl GateSettings {
             require_consent: self.require_consent,
             reply_within: Duration::from_secs(self.reply_within_s),
             caps_replies: self.caps_replies,
-            when_capped: self.when_capped,
+            caps: self.caps(),
         })
     }
 
-    const fn caps(&self, channel: ContactChannel) -> ContactCaps {
-        let (per_day, per_week) = match channel {
-            ContactChannel::Sms => (self.sms_per_day, self.sms_per_week),
-            ContactChannel::Call => (self.call_per_day, self.call_per_week),
-            ContactChannel::Email => (self.email_per_day, self.email_per_week),
-        };
-        ContactCaps { per_day, per_week }
+    fn caps(&self) -> Caps {
+        let caps = |per_day, per_week| ContactCaps { per_day, per_week };
+        Caps {
+            sms: caps(self.sms_per_day, self.sms_per_week),
+            call: caps(self.call_per_day, self.call_per_week),
+            email: caps(self.email_per_day, self.email_per_week),
+            when_full: self.when_capped,
+        }
     }
 }
 
@@ -145,7 +145,6 @@ pub struct Permit {
 pub struct Gate {
     store: Store,
     rules: GateRules,
-    settings: GateSettings,
 }
 
 impl Gate {
@@ -153,11 +152,10 @@ impl Gate {
     ///
     /// # Errors
     /// [`GateSettingsError`] naming the key that cannot be used.
-    pub fn new(store: Store, settings: GateSettings) -> Result<Self, GateSettingsError> {
+    pub fn new(store: Store, settings: &GateSettings) -> Result<Self, GateSettingsError> {
         Ok(Self {
             store,
             rules: settings.rules()?,
-            settings,
         })
     }
 
@@ -202,8 +200,8 @@ impl Gate {
             last_heard,
         };
         match judge(&facts, &self.rules) {
-            Verdict::Go(pass) => self.book(effect, lead.as_ref(), pass, now).await,
-            verdict @ (Verdict::Hold { .. } | Verdict::Refuse(_)) => Ok(decision_of(verdict)),
+            Ok(pass) => self.book(effect, lead.as_ref(), &pass, now).await,
+            Err(objection) => Ok(objection.into()),
         }
     }
 
@@ -212,35 +210,24 @@ impl Gate {
         &self,
         effect: &Effect,
         lead: Option<&Lead>,
-        pass: Pass,
+        pass: &Pass,
         now: Timestamp,
     ) -> StoreResult<Decision> {
-        let contact = contact_of(effect, lead, now);
-        let (Some(contact), true) = (contact, pass.is_capped) else {
-            return Ok(go(&pass, None, None));
+        let caps = &self.rules.caps;
+        let Some(counted) = caps.counted(effect, lead.map(|lead| lead.id), pass) else {
+            return Ok(go(pass, None, None));
         };
-        let caps = self.settings.caps(contact.channel);
-        if caps == ContactCaps::default() {
-            return Ok(go(&pass, None, None));
-        }
-        let channel = contact.channel;
-        Ok(match self.store.contacts.book(contact.clone(), caps).await? {
-            Booking::Booked { day, week } => go(&pass, Some((day, week)), Some(contact)),
-            Booking::Full {
-                count,
-                cap,
-                days,
-                frees_at,
-            } => {
-                let full = FullCap {
-                    channel,
-                    count,
-                    cap,
-                    days,
-                    frees_at,
-                };
-                decision_of(judge_full(&full, &self.rules))
-            }
+        let contact = Contact {
+            account_id: effect.account_id,
+            subject: counted.subject,
+            channel: counted.channel,
+            key: effect.key.clone(),
+            at: now,
+        };
+        let booking = self.store.contacts.book(contact.clone(), counted.caps).await?;
+        Ok(match caps.judge(counted.channel, booking) {
+            Ok(counts) => go(pass, Some(counts), Some(contact)),
+            Err(objection) => objection.into(),
         })
     }
 
@@ -327,13 +314,10 @@ impl Gate {
         if !matters || self.rules.reply_within.is_zero() {
             return Ok(None);
         }
-        let within = now
-            .as_unix_millis()
-            .saturating_sub(crate::domain::time::millis_of(self.rules.reply_within));
         let facts = self
             .store
             .observations
-            .of_lead_since(account.id, lead.id, Timestamp::from_unix_millis(within))
+            .of_lead_since(account.id, lead.id, now.minus(self.rules.reply_within))
             .await?;
         let heard = facts
             .iter()
@@ -341,22 +325,6 @@ impl Gate {
             .find(|fact| is_heard(fact.kind.as_str(), &fact.data));
         Ok(heard.map(|fact| fact.at))
     }
-}
-
-/// What the effect counts as; `None` for what goes by no channel.
-fn contact_of(effect: &Effect, lead: Option<&Lead>, at: Timestamp) -> Option<Contact> {
-    let channel = effect.request.errand().channel()?;
-    let address = match effect.request.errand().recipient()? {
-        Recipient::Phone(number) => number.as_str().to_owned(),
-        Recipient::Email(address) => address.to_lowercase(),
-    };
-    Some(Contact {
-        account_id: effect.account_id,
-        subject: lead.map_or(address, |lead| lead.id.to_string()),
-        channel,
-        key: effect.key.clone(),
-        at,
-    })
 }
 
 fn go(pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) -> Decision {
@@ -367,10 +335,11 @@ fn go(pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) -> Decis
     })
 }
 
-fn decision_of(verdict: Verdict) -> Decision {
-    match verdict {
-        Verdict::Go(pass) => go(&pass, None, None),
-        Verdict::Hold { until, reason } => Decision::Hold { until, reason },
-        Verdict::Refuse(refusal) => Decision::Refuse(refusal),
+impl From<Objection> for Decision {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Hold { until, reason } => Self::Hold { until, reason },
+            Objection::Refuse(refusal) => Self::Refuse(refusal),
+        }
     }
 }

@@ -17,14 +17,10 @@ use crate::{
         run::RunStatus,
         time::Timestamp,
     },
-    store::{Store, StoreError, StoreResult},
+    store::{Store, StoreError},
     workflows::{Effect, Failure, FailureKind, Input},
 };
 
-/// Most facts the store gives at once.
-const PAGE: usize = 1_000;
-/// Pages read for one look-back. What lies behind them is not found, and a warning says so.
-const PAGES_MAX: usize = 20;
 /// Times a read is tried before it is left to the run's next question.
 const READS_MAX: u32 = 5;
 /// Wait before a read is tried again.
@@ -80,8 +76,13 @@ fn failure_of(error: &RunError) -> Failure {
 /// Finds what happened to a lead before a wait.
 pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
     tokio::spawn(async move {
+        let is_awaited = |fact: &Observation| past.events.contains(&fact.kind);
         for _ in 0..READS_MAX {
-            match read_past(&store, &past).await {
+            let facts = &store.observations;
+            match facts
+                .past_of_lead(past.account_id, past.lead_id, past.since, &is_awaited)
+                .await
+            {
                 Ok(observations) => return reply(Input::LookedBack { wait, observations }),
                 Err(error) => {
                     tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again")
@@ -91,32 +92,6 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
         }
         tracing::error!(lead_id = %past.lead_id, "a wait could not look back: it is asked again at recovery");
     });
-}
-
-async fn read_past(store: &Store, past: &Past) -> StoreResult<Vec<Observation>> {
-    let mut found: Vec<Observation> = Vec::new();
-    let mut from = past.since;
-    for _ in 0..PAGES_MAX {
-        let page = store
-            .observations
-            .of_lead_since(past.account_id, past.lead_id, from)
-            .await?;
-        let (count, last) = (page.len(), page.last().map(|observation| observation.at));
-        let awaited = page
-            .into_iter()
-            .filter(|observation| past.events.contains(&observation.kind));
-        for observation in awaited {
-            if !found.iter().any(|known| known.id == observation.id) {
-                found.push(observation);
-            }
-        }
-        match last.filter(|last| count >= PAGE && *last > from) {
-            Some(last) => from = last,
-            None => return Ok(found),
-        }
-    }
-    tracing::warn!(lead_id = %past.lead_id, "a lead has more facts than a wait looks back on");
-    Ok(found)
 }
 
 /// Finds out whether a run has ended.

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod audio;
 pub mod call;
 pub mod consent;
+pub mod contact_caps;
 pub mod email;
 pub mod ids;
 pub mod lead;

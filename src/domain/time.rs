@@ -36,6 +36,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis_of(span)))
     }
 
+    /// Returns the moment `span` earlier; the epoch when that is before it.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis_of(span)))
+    }
+
     /// Returns how long `earlier` lies back; zero when it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

@@ -9,6 +9,11 @@ use crate::domain::{
     time::Timestamp,
 };
 
+/// Most facts that [`ObservationStore::of_lead_since`] gives at once.
+pub const PAST_PAGE: usize = 1_000;
+/// Pages read for one look back. What lies behind them is not found, and a warning says so.
+pub const PAST_PAGES_MAX: usize = 20;
+
 #[async_trait]
 pub trait ObservationStore: Send + Sync {
     /// Keeps a fact. The same id again changes nothing.
@@ -27,13 +32,39 @@ pub trait ObservationStore: Send + Sync {
         lead_id: Option<LeadId>,
     ) -> StoreResult<Vec<Observation>>;
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation>;
-    /// A lead's facts since `from`, oldest first, at most 1,000: what `wait_for` looks back on.
+    /// A lead's facts since `from`, oldest first, at most [`PAST_PAGE`].
     async fn of_lead_since(
         &self,
         account_id: AccountId,
         lead_id: LeadId,
         from: Timestamp,
     ) -> StoreResult<Vec<Observation>>;
+    /// A lead's facts since `from` that are wanted, oldest first. Reads page by page, and at most [`PAST_PAGES_MAX`] of them.
+    async fn past_of_lead(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+        from: Timestamp,
+        is_wanted: &(dyn for<'f> Fn(&'f Observation) -> bool + Sync),
+    ) -> StoreResult<Vec<Observation>> {
+        let mut found: Vec<Observation> = Vec::new();
+        let mut from = from;
+        for _ in 0..PAST_PAGES_MAX {
+            let page = self.of_lead_since(account_id, lead_id, from).await?;
+            let (count, last) = (page.len(), page.last().map(|observation| observation.at));
+            for observation in page.into_iter().filter(is_wanted) {
+                if !found.iter().any(|known| known.id == observation.id) {
+                    found.push(observation);
+                }
+            }
+            match last.filter(|last| count >= PAST_PAGE && *last > from) {
+                Some(last) => from = last,
+                None => return Ok(found),
+            }
+        }
+        tracing::warn!(%lead_id, "a lead has more facts than are looked back on");
+        Ok(found)
+    }
     /// The newest facts of a kind, newest first: what a backtest plays. Looks through the newest 50,000 facts only.
     async fn newest_of(
         &self,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use super::{
-    dry_run::{DryOutcome, DryRun, Script, ScriptedEvent, Trial, dry_run},
+    dry_run::{Contacts, DryOutcome, DryRun, Script, ScriptedEvent, Trial, dry_run},
     enrolment::{Admission, Earlier, admit},
     gate_rules::GateRules,
     plan::Plan,
@@ -33,6 +33,8 @@ pub struct Case {
     pub observation: Observation,
     /// As it is known; `now` is when the fact was recorded.
     pub world: World,
+    /// What happened to the lead before, as far as a wait may look back, oldest first.
+    pub earlier: Vec<Observation>,
     /// What happened to the lead afterwards, oldest first.
     pub later: Vec<Observation>,
 }
@@ -168,16 +170,18 @@ struct Player<'a> {
     plan: &'a Plan,
     rules: Option<&'a GateRules>,
     runs: BTreeMap<LeadId, Vec<(RunId, Timestamp)>>,
+    /// What it has sent so far: caps hold over all cases.
+    contacts: Contacts,
 }
 
 impl<'a> Player<'a> {
-    const fn new(workflow_id: WorkflowId, plan: &'a Plan, rules: Option<&'a GateRules>) -> Self {
-        let runs = BTreeMap::new();
+    fn new(workflow_id: WorkflowId, plan: &'a Plan, rules: Option<&'a GateRules>) -> Self {
         Self {
             workflow_id,
             plan,
             rules,
-            runs,
+            runs: BTreeMap::new(),
+            contacts: Contacts::default(),
         }
     }
 
@@ -205,10 +209,11 @@ impl<'a> Player<'a> {
                     .map(|fact| happened(observation, fact))
                     .collect(),
             },
+            past: case.earlier.clone(),
             rules: self.rules.cloned(),
             inputs_max: INPUTS_MAX,
         };
-        let run = dry_run(self.plan, &trial);
+        let run = dry_run(self.plan, &trial, &mut self.contacts);
         if let Some(lead_id) = observation.lead_id {
             self.runs.entry(lead_id).or_default().push((id, run.ended_at));
         }

@@ -2,10 +2,12 @@
 //!
 //! In: a plan, what starts it, the lead, and what the world is supposed to answer. Out: the path, every message as it would
 //! read, the waits that were skipped, and the cost. It is the same `transition` that moves real runs; effects are answered from
-//! the script instead of by providers, timers ring as soon as nothing else happens. The gate's rules hold; what is counted over
-//! several runs (caps, rates) is not known here.
+//! the script instead of by providers, timers ring as soon as nothing else happens. The gate's rules and caps hold, and a wait
+//! looks back, over the facts and contacts that the trial is given and those it makes; rates are not known here.
 
 mod answers;
+mod contacts;
+mod gating;
 mod stage;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use answers::{Answer, ScriptedFailure};
+pub use contacts::Contacts;
 
 use super::{definition::span, gate_rules::GateRules, history::Step, plan::Plan, scope::World};
 use crate::domain::{
     ids::{CallId, RunId, WorkflowId},
-    observation::EventType,
+    observation::{EventType, Observation},
     run::RunStatus,
     time::Timestamp,
     tokens::Tokens,
@@ -41,6 +44,9 @@ pub struct Trial {
     /// Account, lead and call; `now` is when the run begins.
     pub world: World,
     pub script: Script,
+    /// What happened to the lead before, oldest first: what a wait may find that looks back beyond the run, and what a message may
+    /// be an answer to.
+    pub past: Vec<Observation>,
     /// The gate's rules; none where whoever tries out wants to see every message at once.
     pub rules: Option<GateRules>,
     /// Inputs the run may take: at most [`INPUTS_MAX`].
@@ -152,8 +158,8 @@ pub struct SkippedWait {
     pub until: Timestamp,
 }
 
-/// Plays `plan` through.
+/// Plays `plan` through. `contacts` is what has gone out before; what the run sends is added to it.
 #[must_use]
-pub fn dry_run(plan: &Plan, trial: &Trial) -> DryRun {
-    stage::Stage::new(plan, trial).play()
+pub fn dry_run(plan: &Plan, trial: &Trial, contacts: &mut Contacts) -> DryRun {
+    stage::Stage::new(plan, trial, contacts).play()
 }

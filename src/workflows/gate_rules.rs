@@ -1,7 +1,7 @@
 //! The gate's rules: may this effect reach its person at this moment?
 //!
 //! In: facts read just before. Out: go, hold until a moment, or refuse, each with its grounds in words. Pure: the shell
-//! (`actors::gate`) reads the facts and books what is counted, a dry run asks the same rules.
+//! (`actors::gate`) reads the facts and books what is counted, a dry run asks the same rules. Caps are in `gate_caps`.
 //!
 //! In this order: an opt-out refuses; a denied consent refuses, and one that is not known too where the settings ask for it,
 //! unless we answer something the person just did; quiet hours in the person's own zone hold; caps refuse or hold. Where the zone is only
@@ -15,6 +15,7 @@ use super::{
     calendar::{Days, Zone, is_within, next_change, next_end_of, next_local},
     definition::{QuietHours, TimeOfDay},
     effect::SendWindow,
+    gate_caps::Caps,
     gate_zones::{Whereabouts, whereabouts},
 };
 use crate::domain::{
@@ -42,15 +43,7 @@ pub struct GateRules {
     pub reply_within: Duration,
     /// Whether answers are held to the caps too.
     pub caps_replies: bool,
-    pub when_capped: WhenCapped,
-}
-
-/// What a full cap does to an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WhenCapped {
-    Refuse,
-    Hold,
+    pub caps: Caps,
 }
 
 /// What is known at the moment of the question.
@@ -71,10 +64,9 @@ pub struct GateFacts<'a> {
     pub last_heard: Option<Timestamp>,
 }
 
-/// The gate's answer.
+/// Why an effect does not go out at this moment.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    Go(Pass),
+pub enum Objection {
     /// Not before `until`.
     Hold {
         until: Timestamp,
@@ -107,23 +99,13 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// A cap without room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FullCap {
-    pub channel: ContactChannel,
-    pub count: u32,
-    pub cap: u32,
-    /// Days it counts over.
-    pub days: u32,
-    /// When there is room again.
-    pub frees_at: Timestamp,
-}
-
-/// Judges what is meant for a lead. What is meant for staff does not come here.
-#[must_use]
-pub fn judge(facts: &GateFacts<'_>, rules: &GateRules) -> Verdict {
+/// Judges what is meant for a lead: gives the grounds on which it goes. What is meant for staff does not come here.
+///
+/// # Errors
+/// [`Objection`] when it does not go now, or not at all.
+pub fn judge(facts: &GateFacts<'_>, rules: &GateRules) -> Result<Pass, Objection> {
     if let Some(refusal) = opted_out(facts) {
-        return Verdict::Refuse(refusal);
+        return Err(Objection::Refuse(refusal));
     }
     let is_reply = facts
         .last_heard
@@ -133,20 +115,20 @@ pub fn judge(facts: &GateFacts<'_>, rules: &GateRules) -> Verdict {
         .zip(facts.channel)
         .map(|(lead, channel)| lead.consent.of(channel));
     if let Some(refusal) = not_consented(facts, rules, consent, is_reply) {
-        return Verdict::Refuse(refusal);
+        return Err(Objection::Refuse(refusal));
     }
     let place = whereabouts(facts.lead, facts.to, facts.window, &rules.zone);
     let quiet = quiet_hours(facts, rules);
     let Some(open_at) = next_open(facts.now, &quiet, &place.zones) else {
-        return Verdict::Refuse(no_time_left(&quiet, &place));
+        return Err(Objection::Refuse(no_time_left(&quiet, &place)));
     };
     if open_at > facts.now {
-        return Verdict::Hold {
+        return Err(Objection::Hold {
             until: open_at,
             reason: format!("{} {}", words(&quiet), place.words()),
-        };
+        });
     }
-    Verdict::Go(Pass {
+    Ok(Pass {
         channel: facts.channel,
         valid_until: next_quiet(facts.now, &quiet, &place.zones),
         whereabouts: place,
@@ -161,44 +143,6 @@ pub fn judge(facts: &GateFacts<'_>, rules: &GateRules) -> Verdict {
 pub fn is_heard(kind: &str, data: &Value) -> bool {
     let is_inbound = data.get("direction").and_then(Value::as_str) == Some("inbound");
     matches!(kind, "sms.received" | "survey.answered") || (kind.starts_with("call.") && is_inbound)
-}
-
-/// Judges an effect that a cap leaves no room for.
-#[must_use]
-pub fn judge_full(full: &FullCap, rules: &GateRules) -> Verdict {
-    let FullCap {
-        channel,
-        count,
-        cap,
-        days,
-        frees_at,
-    } = *full;
-    let stretch = if days == 1 {
-        "24 hours".to_owned()
-    } else {
-        format!("{days} days")
-    };
-    let told = format!(
-        "{count} of {cap} allowed {} within {stretch} went to this person",
-        plural(channel)
-    );
-    match rules.when_capped {
-        WhenCapped::Hold => Verdict::Hold {
-            until: frees_at,
-            reason: told,
-        },
-        WhenCapped::Refuse => {
-            let per = if days == 1 { "day" } else { "week" };
-            let message = format!(
-                "{told}; there is room again at {frees_at}. Wire the `error` port, write less often, or raise gate.{}_per_{per}",
-                channel.as_str()
-            );
-            Verdict::Refuse(Refusal {
-                code: "cap_reached",
-                message,
-            })
-        }
-    }
 }
 
 impl Pass {
@@ -344,7 +288,7 @@ fn clock_face(time: TimeOfDay) -> String {
     format!("{:02}:{:02}", time.minutes() / 60, time.minutes() % 60)
 }
 
-const fn plural(channel: ContactChannel) -> &'static str {
+pub(super) const fn plural(channel: ContactChannel) -> &'static str {
     match channel {
         ContactChannel::Sms => "text messages",
         ContactChannel::Call => "calls",
@@ -411,7 +355,7 @@ mod tests {
             require_consent: false,
             reply_within: Duration::from_secs(600),
             caps_replies: true,
-            when_capped: WhenCapped::Refuse,
+            caps: Caps::default(),
         }
     }
 
@@ -438,11 +382,11 @@ mod tests {
         }
     }
 
-    fn code(verdict: &Verdict) -> &str {
+    fn code(verdict: &Result<Pass, Objection>) -> &str {
         match verdict {
-            Verdict::Go(_) => "go",
-            Verdict::Hold { .. } => "hold",
-            Verdict::Refuse(refusal) => refusal.code,
+            Ok(_) => "go",
+            Err(Objection::Hold { .. }) => "hold",
+            Err(Objection::Refuse(refusal)) => refusal.code,
         }
     }
 
@@ -495,19 +439,19 @@ mod tests {
                 let (mornings, evenings) = (next_of(true), next_of(false));
                 for (number, now) in minutes.iter().enumerate() {
                     match judge(&facts(&lead, *now), &rules) {
-                        Verdict::Go(pass) => {
+                        Ok(pass) => {
                             assert!(days[number], "{name} {now}: it is night");
                             if let Some(evening) = evenings[number] {
                                 assert_eq!(pass.valid_until, Some(evening), "{name} {now}");
                             }
                         }
-                        Verdict::Hold { until, .. } => {
+                        Err(Objection::Hold { until, .. }) => {
                             assert!(!days[number], "{name} {now}: it is day");
                             if let Some(morning) = mornings[number] {
                                 assert_eq!(until, morning, "{name} {now}");
                             }
                         }
-                        Verdict::Refuse(refusal) => panic!("{name} {now}: {refusal:?}"),
+                        Err(Objection::Refuse(refusal)) => panic!("{name} {now}: {refusal:?}"),
                     }
                 }
             }
@@ -535,18 +479,18 @@ mod tests {
             let place = whereabouts(Some(&lead), None, Some(&window), &rules().zone);
             let by_day = |now| place.zones.iter().all(|zone| is_day(now, zone.name()));
             match asked(now) {
-                Verdict::Go(pass) => {
+                Ok(pass) => {
                     prop_assert!(by_day(now));
                     let until = pass.valid_until.expect("there are quiet hours");
                     prop_assert!(until > now && until.since(now) <= Duration::from_secs(13 * 3_600));
                     let last = Timestamp::from_unix_millis(until.as_unix_millis() - 1);
                     prop_assert!(by_day(last), "valid to the last millisecond");
                 }
-                Verdict::Hold { until, .. } => {
+                Err(Objection::Hold { until, .. }) => {
                     prop_assert!(until > now);
-                    prop_assert!(matches!(asked(until), Verdict::Go(_)));
+                    prop_assert!(asked(until).is_ok());
                 }
-                Verdict::Refuse(refusal) => prop_assert_eq!(refusal.code, "never_allowed"),
+                Err(Objection::Refuse(refusal)) => prop_assert_eq!(refusal.code, "never_allowed"),
             }
         }
     }
@@ -603,7 +547,7 @@ mod tests {
             account_requires_consent: true,
             ..facts
         };
-        let Verdict::Refuse(refusal) = judge(&of_account(facts(&unknown, noon)), &rules()) else {
+        let Err(Objection::Refuse(refusal)) = judge(&of_account(facts(&unknown, noon)), &rules()) else {
             panic!("refused");
         };
         assert_eq!(refusal.code, "no_consent");
@@ -622,10 +566,10 @@ mod tests {
         };
         assert_eq!(
             judge(&answer, &rules()),
-            Verdict::Hold {
+            Err(Objection::Hold {
                 until: at("2026-11-23T13:00:00Z"),
                 reason: "quiet hours 21:00–08:00 in America/New_York (the region of the number)".to_owned(),
-            }
+            })
         );
     }
 
@@ -634,7 +578,7 @@ mod tests {
         let lead = lead();
         let late = judge(&facts(&lead, at("2026-11-24T01:59:31Z")), &rules());
         assert!(
-            matches!(late, Verdict::Hold { until, .. } if until == at("2026-11-24T13:00:00Z")),
+            matches!(late, Err(Objection::Hold { until, .. }) if until == at("2026-11-24T13:00:00Z")),
             "{late:?}"
         );
         let window = SendWindow {
@@ -649,29 +593,5 @@ mod tests {
             &rules(),
         );
         assert_eq!(code(&never), "never_allowed");
-    }
-
-    #[test]
-    fn a_full_cap_refuses_or_holds_as_the_settings_say() {
-        let full = FullCap {
-            channel: ContactChannel::Sms,
-            count: 6,
-            cap: 6,
-            days: 1,
-            frees_at: at("2026-11-24T09:00:00Z"),
-        };
-        let Verdict::Refuse(refusal) = judge_full(&full, &rules()) else {
-            panic!("refused");
-        };
-        assert_eq!(refusal.code, "cap_reached");
-        assert!(
-            refusal.message.contains("6 of 6") && refusal.message.contains("gate.sms_per_day"),
-            "{refusal:?}"
-        );
-        let patient = GateRules {
-            when_capped: WhenCapped::Hold,
-            ..rules()
-        };
-        assert!(matches!(judge_full(&full, &patient), Verdict::Hold { until, .. } if until == full.frees_at));
     }
 }

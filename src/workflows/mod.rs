@@ -38,6 +38,7 @@ pub mod effect;
 mod ending;
 mod following;
 pub mod frames;
+pub mod gate_caps;
 pub mod gate_rules;
 pub mod gate_zones;
 pub mod history;

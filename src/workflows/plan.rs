@@ -2,12 +2,15 @@
 //!
 //! Built once per version and shared by all its runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     definition::{Audience, Definition, OnError, PORT_OK, TRIGGER},
     graph,
-    nodes::{Node, NodeKind},
+    nodes::{Awaited, Node, NodeKind},
     problem::Problem,
     retry::RetryPolicy,
     validate::{self, Checked},
@@ -109,11 +112,20 @@ impl Plan {
     }
 
     /// Whether some node waits for events of this type.
-    pub(super) fn awaits(&self, kind: &EventType) -> bool {
-        self.nodes
-            .values()
-            .filter_map(|planned| planned.node.awaited())
-            .any(|awaited| awaited.events.contains(kind))
+    #[must_use]
+    pub fn awaits(&self, kind: &EventType) -> bool {
+        self.awaited().any(|awaited| awaited.events.contains(kind))
+    }
+
+    /// How long before the run an event may lie that a wait of it finds.
+    #[must_use]
+    pub fn looks_back(&self) -> Duration {
+        let spans = self.awaited().map(|awaited| awaited.looks_back);
+        spans.max().unwrap_or_default()
+    }
+
+    fn awaited(&self) -> impl Iterator<Item = Awaited<'_>> {
+        self.nodes.values().filter_map(|planned| planned.node.awaited())
     }
 
     /// Whether the version has a node of that id.

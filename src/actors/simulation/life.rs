@@ -15,7 +15,7 @@ use crate::{
     domain::time::Timestamp,
     integrations::port::EffectPort,
     store::Store,
-    workflows::gate_rules::WhenCapped,
+    workflows::gate_caps::WhenCapped,
 };
 
 /// Rates that hold nothing up for long.
@@ -46,7 +46,7 @@ impl Life {
             store: store.clone(),
             bus: LocalBus::new(clock::now().as_unix_millis()),
             port,
-            gate: Gate::new(store.clone(), open_gate())?,
+            gate: Gate::new(store.clone(), &open_gate())?,
             limits: LIMITS,
             sender: "+14155550100".to_owned(),
         };

@@ -1,6 +1,6 @@
 //! Backtests: what an edited workflow would have sent for what really happened, beside the published one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,9 @@ pub async fn backtest_workflow(
     };
     let _turn = AT_ONCE.try_acquire().map_err(|_| ApiError::Busy)?;
     let event = edited.definition().trigger.kind.clone();
-    let cases = cases(&context, caller.account_id, &event, limit).await?;
+    let looks_back = published.iter().chain([&edited]).map(Plan::looks_back).max();
+    let looks_back = looks_back.unwrap_or_default();
+    let cases = cases(&context, caller.account_id, &event, limit, looks_back).await?;
     let rules = Arc::clone(&context.gate_rules);
     let played = move || backtest(id, published.as_ref(), &edited, Some(&rules), &cases);
     let result = tokio::task::spawn_blocking(played)
@@ -115,6 +117,7 @@ async fn cases(
     account_id: AccountId,
     event: &EventType,
     limit: usize,
+    looks_back: Duration,
 ) -> ApiResult<Vec<Case>> {
     let store = &context.store;
     let account = AccountFacts::from(store.accounts.account(account_id).await?);
@@ -134,6 +137,7 @@ async fn cases(
             Some(id) => present(store.calls.get(account_id, id).await)?,
             None => None,
         };
+        let earlier = earlier(context, &observation, looks_back).await?;
         let later = later(context, &observation).await?;
         let world = World {
             now: observation.at,
@@ -144,10 +148,27 @@ async fn cases(
         cases.push(Case {
             observation,
             world,
+            earlier,
             later,
         });
     }
     Ok(cases)
+}
+
+/// What happened to the fact's lead before it, as far as a wait looks back: of a longer past, its beginning.
+async fn earlier(
+    context: &Context,
+    observation: &Observation,
+    looks_back: Duration,
+) -> ApiResult<Vec<Observation>> {
+    let Some(lead_id) = observation.lead_id.filter(|_| !looks_back.is_zero()) else {
+        return Ok(Vec::new());
+    };
+    let from = observation.at.minus(looks_back);
+    let facts = &context.store.observations;
+    let facts = facts.of_lead_since(observation.account_id, lead_id, from).await?;
+    let is_earlier = |fact: &Observation| fact.at <= observation.at && fact.id != observation.id;
+    Ok(facts.into_iter().filter(is_earlier).collect())
 }
 
 /// What happened to the fact's lead after it.

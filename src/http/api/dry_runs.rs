@@ -12,6 +12,8 @@ use crate::{
     clock,
     domain::{
         call::Call,
+        consent::ContactChannel,
+        contact_caps::CONTACT_LIFE,
         ids::{AccountId, CallId, LeadId, ObservationId, RunId, WorkflowId},
         lead::Lead,
         observation::{EventType, Observation},
@@ -29,8 +31,8 @@ use crate::{
     workflows::{
         Definition, Plan, World,
         clockwork::{Clock, clock_of},
-        dry_run::{DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
-        gate_rules::GateRules,
+        dry_run::{Contacts, DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
+        gate_rules::{GateRules, is_heard},
         samples, trigger,
     },
 };
@@ -60,7 +62,7 @@ pub struct DryRunOrder {
     /// When it begins; now when left out.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
-    /// Whether the gate's rules hold (opt-out, consent, quiet hours); true when left out.
+    /// Whether the gate's rules hold (opt-out, consent, quiet hours, caps); true when left out.
     gate: Option<bool>,
     /// How the effects of a node are answered, and what happens meanwhile.
     #[serde(deserialize_with = "json::object_if_given")]
@@ -136,6 +138,8 @@ pub async fn dry_run_workflow(
             Ok(matches) => (matches, None),
             Err(error) => (false, Some(error.to_string())),
         };
+    let past = past(&context, &scene.world, &plan).await?;
+    let mut contacts = contacts(&context, &scene.world).await?;
     let trial = Trial {
         workflow_id: id,
         version,
@@ -144,6 +148,7 @@ pub async fn dry_run_workflow(
         trigger: trigger::value_of(&scene.observation),
         world: scene.world,
         script: order.script,
+        past,
         rules: order
             .gate
             .unwrap_or(true)
@@ -151,7 +156,7 @@ pub async fn dry_run_workflow(
         inputs_max: INPUTS_MAX,
     };
     // Bounded, but it may take a while: not on a thread that serves others.
-    let run = tokio::task::spawn_blocking(move || dry_run(&plan, &trial))
+    let run = tokio::task::spawn_blocking(move || dry_run(&plan, &trial, &mut contacts))
         .await
         .map_err(|error| ApiError::Internal(Box::new(error)))?;
     Ok(Json(DryRunView {
@@ -239,6 +244,40 @@ async fn scene(
         call,
     };
     Ok(Scene { observation, world })
+}
+
+/// What is recorded about the lead before the run and may matter to it; nothing about a sample.
+async fn past(context: &Context, world: &World, plan: &Plan) -> ApiResult<Vec<Observation>> {
+    let Some(lead) = &world.lead else {
+        return Ok(Vec::new());
+    };
+    let from = world
+        .now
+        .minus(plan.looks_back().max(context.gate_rules.reply_within));
+    let matters = |fact: &Observation| {
+        fact.at < world.now && (plan.awaits(&fact.kind) || is_heard(fact.kind.as_str(), &fact.data))
+    };
+    let facts = &context.store.observations;
+    Ok(facts
+        .past_of_lead(lead.account_id, lead.id, from, &matters)
+        .await?)
+}
+
+/// What went to the lead before the run; nothing to a sample.
+async fn contacts(context: &Context, world: &World) -> ApiResult<Contacts> {
+    let mut contacts = Contacts::default();
+    let Some(lead) = &world.lead else {
+        return Ok(contacts);
+    };
+    let (subject, from) = (lead.id.to_string(), world.now.minus(CONTACT_LIFE));
+    for channel in ContactChannel::ALL {
+        let booked = &context.store.contacts;
+        let booked = booked
+            .booked_since(lead.account_id, &subject, channel, from)
+            .await?;
+        contacts.add(subject.clone(), channel, booked);
+    }
+    Ok(contacts)
 }
 
 /// The recorded fact that is asked for, and its call.

@@ -75,6 +75,31 @@ pub(crate) async fn a_contact_that_was_not_made_is_given_back(store: &Store) {
     assert_eq!(book(store, "c", 2).await, Booking::Booked { day: 2, week: 2 });
 }
 
+pub(crate) async fn what_is_booked_is_read_by_person_and_channel_from_a_moment_on(store: &Store) {
+    for (key, seconds) in [("b", 10), ("a", 0), ("c", 20)] {
+        book(store, key, seconds).await;
+    }
+    let read = |subject: &'static str, channel, from| async move {
+        let contacts = &store.contacts;
+        let booked = contacts.booked_since(account_id(1), subject, channel, from).await;
+        let keys = booked
+            .expect("read")
+            .into_iter()
+            .map(|contact| (contact.at, contact.key));
+        keys.collect::<Vec<_>>()
+    };
+    let (a, b) = ((at(0), "a".to_owned()), (at(10), "b".to_owned()));
+    let before_all = at(0).minus(Duration::from_secs(1));
+    assert_eq!(
+        read("lead_1", ContactChannel::Sms, before_all).await,
+        [a, b.clone()],
+        "the third found no room"
+    );
+    assert_eq!(read("lead_1", ContactChannel::Sms, at(0)).await, [b]);
+    assert_eq!(read("lead_1", ContactChannel::Call, before_all).await, []);
+    assert_eq!(read("lead_2", ContactChannel::Sms, before_all).await, []);
+}
+
 pub(crate) async fn other_people_channels_and_accounts_have_their_own_count(store: &Store) {
     book(store, "a", 0).await;
     book(store, "b", 1).await;

@@ -19,6 +19,7 @@ macro_rules! suite {
             calls::what_was_said_is_kept_once_and_read_by_ordinal;
             contacts::caps_of_a_day_and_a_week_hold_and_free_up;
             contacts::a_contact_that_was_not_made_is_given_back;
+            contacts::what_is_booked_is_read_by_person_and_channel_from_a_moment_on;
             contacts::other_people_channels_and_accounts_have_their_own_count;
             contacts::of_many_at_once_only_as_many_as_the_cap_are_booked;
             isolation::no_read_reaches_another_account;

@@ -1,26 +1,38 @@
 //! Contacts in SQLite: one row a booking, forgotten when no cap looks back on it any more.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{columns::millis, database::Sqlite};
+use super::database::Sqlite;
 use crate::{
-    domain::time::Timestamp,
+    domain::{
+        consent::ContactChannel,
+        contact_caps::{BookedContact, CONTACT_LIFE},
+        ids::AccountId,
+        time::Timestamp,
+    },
     store::{
         ContactStore, StoreResult,
         contacts::{Booking, Contact, ContactCaps},
     },
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
-
 #[async_trait]
 impl ContactStore for Sqlite {
     async fn book(&self, contact: Contact, caps: ContactCaps) -> StoreResult<Booking> {
         self.write(move |db| book(db, &contact, caps)).await
+    }
+
+    async fn booked_since(
+        &self,
+        account_id: AccountId,
+        subject: &str,
+        channel: ContactChannel,
+        from: Timestamp,
+    ) -> StoreResult<Vec<BookedContact>> {
+        let subject = subject.to_owned();
+        self.read(move |db| since(db, account_id, &subject, channel, from))
+            .await
     }
 
     async fn release(&self, contact: Contact) -> StoreResult<()> {
@@ -41,74 +53,45 @@ impl ContactStore for Sqlite {
 }
 
 fn book(db: &Connection, contact: &Contact, caps: ContactCaps) -> StoreResult<Booking> {
-    forget_old(db, contact)?;
-    let week = since(db, contact, WEEK)?;
-    let day: Vec<_> = week
-        .iter()
-        .filter(|(at, _)| contact.at.since(*at) < DAY)
-        .cloned()
-        .collect();
-    let is_booked = week.iter().any(|(_, key)| *key == contact.key);
-    if is_booked {
-        return Ok(Booking::Booked {
-            day: count(&day),
-            week: count(&week),
-        });
-    }
-    for (rows, cap, span, days) in [(&day, caps.per_day, DAY, 1), (&week, caps.per_week, WEEK, 7)] {
-        if cap > 0
-            && count(rows) >= cap
-            && let Some((oldest, _)) = rows.get(
-                rows.len()
-                    .saturating_sub(usize::try_from(cap).unwrap_or(usize::MAX)),
-            )
-        {
-            return Ok(Booking::Full {
-                count: count(rows),
-                cap,
-                days,
-                frees_at: oldest.plus(span),
-            });
-        }
-    }
-    db.prepare_cached(
-        "INSERT INTO contacts (account, subject, channel, at, key) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute((
-        contact.account_id,
-        &contact.subject,
-        contact.channel,
-        contact.at,
-        &contact.key,
-    ))?;
-    Ok(Booking::Booked {
-        day: count(&day) + 1,
-        week: count(&week) + 1,
-    })
-}
-
-fn forget_old(db: &Connection, contact: &Contact) -> StoreResult<()> {
-    let oldest = millis(contact.at).saturating_sub(millis(Timestamp::default().plus(WEEK)));
+    let oldest = contact.at.minus(CONTACT_LIFE);
     db.prepare_cached(
         "DELETE FROM contacts WHERE account = ?1 AND subject = ?2 AND channel = ?3 AND at <= ?4",
     )?
     .execute((contact.account_id, &contact.subject, contact.channel, oldest))?;
-    Ok(())
+    let before = since(db, contact.account_id, &contact.subject, contact.channel, oldest)?;
+    let booking = caps.room_for(&contact.key, contact.at, &before);
+    let is_new = before.iter().all(|booked| booked.key != contact.key);
+    if is_new && matches!(booking, Booking::Booked { .. }) {
+        db.prepare_cached(
+            "INSERT INTO contacts (account, subject, channel, at, key) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((
+            contact.account_id,
+            &contact.subject,
+            contact.channel,
+            contact.at,
+            &contact.key,
+        ))?;
+    }
+    Ok(booking)
 }
 
-/// The person's contacts by the channel within `span` before this one, oldest first.
-fn since(db: &Connection, contact: &Contact, span: Duration) -> StoreResult<Vec<(Timestamp, String)>> {
-    let from = millis(contact.at).saturating_sub(millis(Timestamp::default().plus(span)));
+/// A person's contacts by a channel after `from`, oldest first.
+fn since(
+    db: &Connection,
+    account_id: AccountId,
+    subject: &str,
+    channel: ContactChannel,
+    from: Timestamp,
+) -> StoreResult<Vec<BookedContact>> {
     let mut statement = db.prepare_cached(
         "SELECT at, key FROM contacts WHERE account = ?1 AND subject = ?2 AND channel = ?3 AND at > ?4 ORDER BY at, key",
     )?;
-    let rows = statement.query_map(
-        (contact.account_id, &contact.subject, contact.channel, from),
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let rows = statement.query_map((account_id, subject, channel, from), |row| {
+        Ok(BookedContact {
+            at: row.get(0)?,
+            key: row.get(1)?,
+        })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn count(rows: &[(Timestamp, String)]) -> u32 {
-    u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }

@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use super::{
-    DryEffect, DryOutcome, DryRun, EVENTS_MAX, SkippedWait, Trial,
+    Contacts, DryEffect, DryOutcome, DryRun, EVENTS_MAX, SkippedWait, Trial,
     answers::{Answer, edited, sample_output},
 };
 use crate::{
-    domain::{ids::ObservationId, observation::Observation, run::RunStatus, time::Timestamp, tokens::Tokens},
+    domain::{
+        ids::{LeadId, ObservationId},
+        observation::{EventType, Observation},
+        run::RunStatus,
+        time::Timestamp,
+        tokens::Tokens,
+    },
     workflows::{
-        definition::Audience,
-        effect::{Command, Effect, Errand, Recipient, Request},
-        gate_rules::{GateFacts, Refusal, Verdict, is_heard, judge},
+        effect::{Command, Effect, Request},
         history,
-        input::{Failure, FailureKind, Finding, Input},
+        input::{Failure, Finding, Input},
         journal::{Entry, JournalEntry},
         plan::Plan,
         prices,
@@ -28,8 +32,8 @@ use crate::{
 /// A run in the making, and the world it believes in.
 pub(super) struct Stage<'a> {
     plan: &'a Plan,
-    trial: &'a Trial,
-    world: World,
+    pub(super) trial: &'a Trial,
+    pub(super) world: World,
     run: Run,
     journal: Vec<JournalEntry>,
     effects: Vec<DryEffect>,
@@ -37,11 +41,13 @@ pub(super) struct Stage<'a> {
     tokens: Tokens,
     timers: BTreeMap<u64, Timestamp>,
     /// What providers have answered and the run has not heard.
-    answers: VecDeque<Input>,
+    pub(super) answers: VecDeque<Input>,
     /// Events whose time is known, and those that wait for the run to come to a node: by place in the script.
     due_events: BTreeMap<usize, Timestamp>,
-    /// When the person last wrote or called.
-    last_heard: Option<Timestamp>,
+    /// What happened to the lead, oldest first: before the run, and since.
+    pub(super) past: Vec<Observation>,
+    /// What has gone out.
+    pub(super) contacts: &'a mut Contacts,
     inputs: usize,
 }
 
@@ -52,7 +58,7 @@ enum Next {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(plan: &'a Plan, trial: &'a Trial) -> Self {
+    pub(super) fn new(plan: &'a Plan, trial: &'a Trial, contacts: &'a mut Contacts) -> Self {
         let world = trial.world.clone();
         let seed = RunSeed {
             id: trial.run_id,
@@ -69,8 +75,6 @@ impl<'a> Stage<'a> {
             .filter(|(_, event)| event.once_at.is_none())
             .map(|(place, event)| (place, world.now.plus(event.after)))
             .collect();
-        let kind = trial.trigger["type"].as_str().unwrap_or_default();
-        let last_heard = is_heard(kind, &trial.trigger["data"]).then_some(world.now);
         Self {
             plan,
             trial,
@@ -83,7 +87,8 @@ impl<'a> Stage<'a> {
             timers: BTreeMap::new(),
             answers: VecDeque::new(),
             due_events,
-            last_heard,
+            past: trial.past.clone(),
+            contacts,
             inputs: 0,
         }
     }
@@ -103,11 +108,9 @@ impl<'a> Stage<'a> {
                 Some((at, Next::Happen(place))) => {
                     self.world.now = self.world.now.max(at);
                     self.due_events.remove(&place);
-                    let event = &self.trial.script.events[place];
-                    if is_heard(event.kind.as_str(), &Value::Object(event.data.clone())) {
-                        self.last_heard = Some(self.world.now);
-                    }
-                    self.give(self.observation(place));
+                    let observation = self.observation(place);
+                    self.past.push(observation.clone());
+                    self.give(Input::Observed(Box::new(observation)));
                 }
                 None => break,
             }
@@ -128,9 +131,9 @@ impl<'a> Stage<'a> {
             .map(|(at, _, next)| (at, next))
     }
 
-    fn observation(&self, place: usize) -> Input {
+    fn observation(&self, place: usize) -> Observation {
         let event = &self.trial.script.events[place];
-        Input::Observed(Box::new(Observation {
+        Observation {
             id: ObservationId::derived(self.world.now, &[b"dry run", &place.to_be_bytes()]),
             account_id: self.world.account.id,
             kind: event.kind.clone(),
@@ -139,7 +142,15 @@ impl<'a> Stage<'a> {
             call_id: self.run.call_id(),
             caused_by: None,
             data: Value::Object(event.data.clone()),
-        }))
+        }
+    }
+
+    /// What a wait finds when it looks back.
+    fn past_of(&self, lead_id: LeadId, events: &[EventType], since: Timestamp) -> Vec<Observation> {
+        let fits = |fact: &&Observation| {
+            fact.lead_id == Some(lead_id) && fact.at >= since && events.contains(&fact.kind)
+        };
+        self.past.iter().filter(fits).cloned().collect()
     }
 
     fn give(&mut self, input: Input) {
@@ -160,11 +171,16 @@ impl<'a> Stage<'a> {
                 Command::ClearTimer { timer } => {
                     self.timers.remove(&timer);
                 }
-                // A trial has no past, and the runs it starts come to their end at once.
-                Command::LookBack { wait, .. } => self.answers.push_back(Input::LookedBack {
+                Command::LookBack {
                     wait,
-                    observations: Vec::new(),
-                }),
+                    lead_id,
+                    events,
+                    since,
+                } => {
+                    let observations = self.past_of(lead_id, &events, since);
+                    self.answers.push_back(Input::LookedBack { wait, observations });
+                }
+                // The runs it starts come to their end at once.
                 Command::AskRun { run_id } => self.answers.push_back(Input::RunEnded {
                     run_id,
                     status: RunStatus::Completed,
@@ -210,67 +226,6 @@ impl<'a> Stage<'a> {
         });
     }
 
-    /// Asks the gate as a real effect would. Returns whether it may go; else the run has its answer.
-    fn passes(&mut self, effect: &Effect, request: &Value) -> bool {
-        let errand = effect.request.errand();
-        let Some(rules) = &self.trial.rules else {
-            return true;
-        };
-        if effect.audience == Audience::Staff || errand == Errand::House {
-            return true;
-        }
-        let facts = GateFacts {
-            now: self.world.now,
-            account_requires_consent: self.world.account.require_consent,
-            channel: errand.channel(),
-            lead: self
-                .world
-                .lead
-                .as_ref()
-                .filter(|lead| effect.lead_id == Some(lead.id)),
-            to: match errand.recipient() {
-                Some(Recipient::Phone(number)) => Some(number),
-                Some(Recipient::Email(_)) | None => None,
-            },
-            window: effect.window.as_deref(),
-            last_heard: self.last_heard,
-        };
-        let (key, attempt) = (effect.key.clone(), effect.attempt);
-        let (outcome, reason, answer) = match judge(&facts, rules) {
-            Verdict::Go(pass) => {
-                let gate = pass.shown(None);
-                self.answers.push_back(Input::Judged { key, attempt, gate });
-                return true;
-            }
-            Verdict::Hold { until, reason } => {
-                let held = Input::EffectHeld {
-                    key,
-                    attempt,
-                    until,
-                    reason: reason.clone(),
-                };
-                (DryOutcome::Held, reason, held)
-            }
-            Verdict::Refuse(Refusal { code, message }) => {
-                let failure = Failure {
-                    kind: FailureKind::Permanent,
-                    code: code.to_owned(),
-                    message: message.clone(),
-                    retry_after: None,
-                };
-                let refused = Input::EffectFailed {
-                    key,
-                    attempt,
-                    failure,
-                };
-                (DryOutcome::Refused, message, refused)
-            }
-        };
-        self.show(effect, request.clone(), (outcome, Some(reason)), Tokens::ZERO);
-        self.answers.push_back(answer);
-        false
-    }
-
     /// Answers an effect by the script, or with a sample.
     fn act(&mut self, effect: &Effect) {
         let request = serde_json::to_value(&effect.request).unwrap_or_default();
@@ -297,19 +252,15 @@ impl<'a> Stage<'a> {
             Some(Answer::Fail(failure)) => failure.of_attempt(effect.tries()),
             Some(Answer::Output(_)) | None => None,
         };
-        if let Some(failure) = failure {
-            let reason = Some(failure.message.clone());
-            self.show(effect, request, (DryOutcome::Failed, reason), Tokens::ZERO);
-            self.answers.push_back(Input::EffectFailed {
-                key,
-                attempt,
-                failure,
-            });
-            return;
-        }
-        let output = match self.output(effect, &request) {
+        let answered = match failure {
+            Some(failure) => Err(failure),
+            None => self.output(effect, &request),
+        };
+        let output = match answered {
             Ok(output) => output,
             Err(failure) => {
+                // Nothing was sent, so it counts for no cap.
+                self.contacts.release(&effect.key);
                 let reason = Some(failure.message.clone());
                 self.show(effect, request, (DryOutcome::Failed, reason), Tokens::ZERO);
                 self.answers.push_back(Input::EffectFailed {
@@ -364,7 +315,7 @@ impl<'a> Stage<'a> {
         });
     }
 
-    fn show(
+    pub(super) fn show(
         &mut self,
         effect: &Effect,
         request: Value,

@@ -183,6 +183,8 @@ pub struct Wait {
 pub struct Awaited<'a> {
     pub events: &'a [EventType],
     pub filter: Option<&'a Filter>,
+    /// How long before the wait an event may lie, and so before the run too.
+    pub looks_back: Duration,
 }
 
 impl Awaited<'_> {

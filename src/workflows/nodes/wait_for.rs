@@ -11,10 +11,7 @@ use super::{
     source::{Filter, Source},
 };
 use crate::{
-    domain::{
-        observation::EventType,
-        time::{Timestamp, millis_of, parse_span},
-    },
+    domain::{observation::EventType, time::parse_span},
     workflows::{
         definition::{one_or_many, span},
         problem::Problem,
@@ -154,9 +151,7 @@ impl Node for Waiting {
         let until = scene.now.plus(self.timeout);
         let since = match self.look_back {
             LookBack::Run => Some(scene.run.started_at),
-            LookBack::Span(span) => Some(Timestamp::from_unix_millis(
-                scene.now.as_unix_millis().saturating_sub(millis_of(span)),
-            )),
+            LookBack::Span(span) => Some(scene.now.minus(span)),
             LookBack::None => None,
         };
         Ok(Entered {
@@ -169,6 +164,10 @@ impl Node for Waiting {
         Some(Awaited {
             events: &self.events,
             filter: self.filter.as_ref(),
+            looks_back: match self.look_back {
+                LookBack::Span(span) => span,
+                LookBack::Run | LookBack::None => Duration::ZERO,
+            },
         })
     }
 }

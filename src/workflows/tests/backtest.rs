@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::story::{START, lead};
 use crate::{
     domain::{
+        contact_caps::ContactCaps,
         ids::{AccountId, ObservationId, WorkflowId},
         lead::Lead,
         observation::{EventType, Observation},
@@ -16,6 +17,9 @@ use crate::{
     workflows::{
         AccountFacts, Plan, World,
         backtest::{Backtest, Case, Verdict, backtest},
+        calendar::zone,
+        gate_caps::Caps,
+        gate_rules::GateRules,
     },
 };
 
@@ -42,6 +46,7 @@ fn case(hours: u64, tries: u64, later: &[(&str, u64)]) -> Case {
     };
     Case {
         observation: fact(EventType::CALL_NO_ANSWER, hour(hours), json!({"tries": tries})),
+        earlier: Vec::new(),
         later: later
             .iter()
             .map(|(kind, at)| fact(EventType::new(*kind), hour(*at), json!({})))
@@ -65,6 +70,24 @@ fn plan(filter: &str, text: &str, settings: &Value) -> Plan {
             {"id": "text", "type": "send_sms", "params": {"body": text}}],
         "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "text"}]});
     Plan::from_json(&definition.to_string()).expect("a valid definition")
+}
+
+/// The rules of a gate that lets through one text message a day.
+fn one_a_day() -> GateRules {
+    GateRules {
+        quiet_hours: None,
+        zone: zone("America/New_York").expect("a zone"),
+        require_consent: false,
+        reply_within: Duration::ZERO,
+        caps_replies: true,
+        caps: Caps {
+            sms: ContactCaps {
+                per_day: 1,
+                per_week: 0,
+            },
+            ..Caps::default()
+        },
+    }
 }
 
 fn compare(published: Option<&Plan>, edited: &Plan, cases: &[Case]) -> Backtest {
@@ -142,4 +165,37 @@ fn enrolment_counts_the_earlier_runs_of_each_version() {
         3,
         "nothing was published"
     );
+}
+
+#[test]
+fn caps_hold_over_all_the_runs_that_a_version_would_have_started() {
+    let edited = plan("true", "Hi", &json!({}));
+    let workflow_id = WorkflowId::derived(START, &[b"workflow"]);
+    let cases = [case(0, 1, &[]), case(10, 1, &[]), case(30, 1, &[])];
+    let found = backtest(workflow_id, None, &edited, Some(&one_a_day()), &cases);
+    let sent: Vec<_> = found
+        .differences
+        .iter()
+        .map(|difference| difference.edited.sent[0].at)
+        .collect();
+    assert_eq!(
+        (found.gains, found.same),
+        (2, 1),
+        "the second comes within a day of the first"
+    );
+    assert_eq!(sent, [hour(2), hour(32)]);
+}
+
+#[test]
+fn a_wait_finds_what_happened_before_the_recorded_fact() {
+    let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "paid", "type": "wait_for", "params": {"event": "payment.received", "look_back": "1d", "timeout": "1h"}},
+            {"id": "thanks", "type": "send_sms", "params": {"body": "Thanks"}}],
+        "edges": [{"from": "trigger", "to": "paid"}, {"from": "paid", "port": "event", "to": "thanks"}]});
+    let edited = Plan::from_json(&definition.to_string()).expect("a valid definition");
+    let mut with_past = case(30, 1, &[]);
+    let paid = case(10, 1, &[("payment.received", 20)]).later;
+    with_past.earlier = paid;
+    let found = compare(None, &edited, &[case(30, 1, &[]), with_past]);
+    assert_eq!((found.gains, found.same), (1, 1));
 }

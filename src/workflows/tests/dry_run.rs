@@ -7,23 +7,27 @@ use serde_json::{Value, json};
 use super::story::{START, lead};
 use crate::{
     domain::{
-        ids::{AccountId, RunId, WorkflowId},
+        consent::ContactChannel,
+        contact_caps::{BookedContact, ContactCaps},
+        ids::{AccountId, ObservationId, RunId, WorkflowId},
+        observation::{EventType, Observation},
         run::RunStatus,
         tokens::Tokens,
     },
     workflows::{
         AccountFacts, Plan, World,
         calendar::zone,
-        dry_run::{DryOutcome, DryRun, INPUTS_MAX, Script, Trial, dry_run},
-        gate_rules::{GateRules, WhenCapped},
+        dry_run::{Contacts, DryOutcome, DryRun, INPUTS_MAX, Script, Trial, dry_run},
+        gate_caps::{Caps, WhenCapped},
+        gate_rules::GateRules,
     },
 };
 
 fn play(definition: &Value, script: Value) -> DryRun {
-    play_with(definition, script, |_| ())
+    play_with(definition, script, |_, _| ())
 }
 
-fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial)) -> DryRun {
+fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial, &mut Contacts)) -> DryRun {
     let plan = Plan::from_json(&definition.to_string()).expect("a valid definition");
     let account_id = AccountId::derived(START, &[b"account"]);
     let mut trial = Trial {
@@ -43,11 +47,13 @@ fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial))
             call: None,
         },
         script: serde_json::from_value::<Script>(script).expect("a script"),
+        past: Vec::new(),
         rules: None,
         inputs_max: INPUTS_MAX,
     };
-    change(&mut trial);
-    dry_run(&plan, &trial)
+    let mut contacts = Contacts::default();
+    change(&mut trial, &mut contacts);
+    dry_run(&plan, &trial, &mut contacts)
 }
 
 /// A message; a task when it fails; a wait of thirty days and another message when it goes well.
@@ -160,7 +166,7 @@ fn rules() -> GateRules {
         require_consent: false,
         reply_within: Duration::ZERO,
         caps_replies: true,
-        when_capped: WhenCapped::Refuse,
+        caps: Caps::default(),
     }
 }
 
@@ -169,7 +175,7 @@ fn quiet_hours_hold_a_message_until_the_morning_and_the_run_goes_on_from_there()
     let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
         "nodes": [{"id": "hello", "type": "send_sms", "params": {"body": "Hi"}}],
         "edges": [{"from": "trigger", "to": "hello"}]});
-    let late = |trial: &mut Trial| {
+    let late = |trial: &mut Trial, _: &mut Contacts| {
         trial.world.now = "2026-11-24T03:30:00Z".parse().expect("half past ten in New York");
         if let Some(lead) = &mut trial.world.lead {
             lead.timezone = Some("America/New_York".to_owned());
@@ -191,7 +197,7 @@ fn quiet_hours_hold_a_message_until_the_morning_and_the_run_goes_on_from_there()
 
 #[test]
 fn the_gate_refuses_what_the_person_does_not_want_and_the_error_port_is_taken() {
-    let run = play_with(&thirty_days(), json!({}), |trial| {
+    let run = play_with(&thirty_days(), json!({}), |trial, _| {
         trial.rules = Some(rules());
         if let Some(lead) = &mut trial.world.lead {
             lead.opted_out = true;
@@ -212,8 +218,11 @@ fn the_gate_refuses_what_the_person_does_not_want_and_the_error_port_is_taken() 
 #[test]
 fn the_gate_asks_for_consent_where_the_account_does() {
     let gated = |require_consent| {
-        play_with(&thirty_days(), json!({}), move |trial| {
-            trial.rules = Some(rules());
+        play_with(&thirty_days(), json!({}), move |trial, _| {
+            trial.rules = Some(GateRules {
+                quiet_hours: None,
+                ..rules()
+            });
             trial.world.account.require_consent = require_consent;
         })
     };
@@ -227,4 +236,121 @@ fn the_gate_asks_for_consent_where_the_account_does() {
             .is_some_and(|reason| reason.contains("consents to text messages")),
         "{refused:?}"
     );
+}
+
+/// Three messages, an hour apart.
+fn three_messages() -> Value {
+    let text =
+        |id: &str| json!({"id": id, "type": "send_sms", "params": {"body": id}, "on_error": "continue"});
+    let pause = |id: &str| json!({"id": id, "type": "delay", "params": {"for": "1h"}});
+    json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [text("one"), pause("p"), text("two"), pause("q"), text("three")],
+        "edges": [{"from": "trigger", "to": "one"}, {"from": "one", "to": "p"}, {"from": "p", "to": "two"},
+            {"from": "two", "to": "q"}, {"from": "q", "to": "three"}]})
+}
+
+/// Rules that let two text messages a day through.
+fn two_a_day(when_full: WhenCapped) -> GateRules {
+    let sms = ContactCaps {
+        per_day: 2,
+        per_week: 0,
+    };
+    GateRules {
+        quiet_hours: None,
+        caps: Caps {
+            sms,
+            when_full,
+            ..Caps::default()
+        },
+        ..rules()
+    }
+}
+
+fn outcomes(run: &DryRun) -> Vec<(&str, DryOutcome)> {
+    let effects = run.effects.iter();
+    effects
+        .map(|effect| (effect.node.as_str(), effect.outcome))
+        .collect()
+}
+
+#[test]
+fn a_cap_refuses_what_goes_beyond_it_and_what_was_not_sent_does_not_count() {
+    let capped = |script| {
+        play_with(&three_messages(), script, |trial, _| {
+            trial.rules = Some(two_a_day(WhenCapped::Refuse));
+        })
+    };
+    let run = capped(json!({}));
+    let (done, refused) = (DryOutcome::Done, DryOutcome::Refused);
+    assert_eq!(outcomes(&run), [("one", done), ("two", done), ("three", refused)]);
+    let reason = run.effects[2].reason.as_deref().unwrap_or_default();
+    assert!(
+        reason.contains("2 of 2 allowed text messages within 24 hours"),
+        "{reason}"
+    );
+    let shown = run.path[0]
+        .effect
+        .as_ref()
+        .map(|effect| json!(effect.attempts[0].gate));
+    assert_eq!(
+        shown.map(|gate| gate["contacts"].clone()),
+        Some(json!({"day": 1, "week": 1}))
+    );
+    let run = capped(json!({"answers": {"one": {"fail": {"code": "30006"}}}}));
+    assert_eq!(
+        outcomes(&run),
+        [("one", DryOutcome::Failed), ("two", done), ("three", done)]
+    );
+}
+
+#[test]
+fn what_went_out_before_counts_and_a_cap_may_hold_until_there_is_room() {
+    let run = play_with(&three_messages(), json!({}), |trial, contacts| {
+        trial.rules = Some(two_a_day(WhenCapped::Hold));
+        let lead = trial.world.lead.as_ref().expect("the sample").id.to_string();
+        let yesterday = BookedContact {
+            at: START.minus(Duration::from_secs(23 * 3_600)),
+            key: "of another workflow".to_owned(),
+        };
+        contacts.add(lead, ContactChannel::Sms, vec![yesterday]);
+    });
+    let (done, held) = (DryOutcome::Done, DryOutcome::Held);
+    assert_eq!(
+        outcomes(&run),
+        // The second finds room at the very hour it comes, the third a day after the first.
+        [("one", done), ("two", done), ("three", held), ("three", done)]
+    );
+    assert_eq!(run.effects[3].at, START.plus(Duration::from_secs(24 * 3_600)));
+}
+
+#[test]
+fn an_event_before_the_wait_is_found_as_far_back_as_the_wait_looks() {
+    let waits = |look_back: &str| {
+        json!({"name": "w", "trigger": {"type": "call.no_answer"},
+            "nodes": [{"id": "pause", "type": "delay", "params": {"for": "2h"}},
+                {"id": "paid", "type": "wait_for", "params": {"event": "payment.received", "look_back": look_back, "timeout": "1d"}}],
+            "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "paid"}]})
+    };
+    let hour = Duration::from_secs(3_600);
+    let paid_during_the_pause = json!({"events": [{"type": "payment.received", "after": "1h"}]});
+    for (look_back, ends_after) in [("run", 2), ("90m", 2), ("30m", 26), ("none", 26)] {
+        let run = play(&waits(look_back), paid_during_the_pause.clone());
+        assert_eq!(run.ended_at, START.plus(hour * ends_after), "{look_back}");
+    }
+    // What happened before the run is found by a span only.
+    for (look_back, ends_after) in [("run", 26), ("4h", 2), ("2h", 26)] {
+        let run = play_with(&waits(look_back), json!({}), |trial, _| {
+            trial.past = vec![Observation {
+                id: ObservationId::derived(START, &[b"paid"]),
+                account_id: trial.world.account.id,
+                kind: EventType::new("payment.received"),
+                at: START.minus(hour),
+                lead_id: trial.world.lead.as_ref().map(|lead| lead.id),
+                call_id: None,
+                caused_by: None,
+                data: json!({}),
+            }];
+        });
+        assert_eq!(run.ended_at, START.plus(hour * ends_after), "{look_back}");
+    }
 }

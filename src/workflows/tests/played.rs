@@ -11,7 +11,7 @@ use crate::{
     },
     workflows::{
         AccountFacts, Definition, Plan, World,
-        dry_run::{DryRun, INPUTS_MAX, Script, Trial, dry_run},
+        dry_run::{Contacts, DryRun, INPUTS_MAX, Script, Trial, dry_run},
         samples, trigger,
     },
 };
@@ -91,10 +91,11 @@ impl Played {
             trigger: trigger::value_of(&observation),
             world,
             script: serde_json::from_value::<Script>(self.script).expect("a script"),
+            past: Vec::new(),
             rules: None,
             inputs_max: INPUTS_MAX,
         };
-        dry_run(&plan, &trial)
+        dry_run(&plan, &trial, &mut Contacts::default())
     }
 }
 
