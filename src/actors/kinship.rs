@@ -10,6 +10,7 @@ use super::{
     runs::{RunError, RunsHandle},
 };
 use crate::{
+    bus::local::LocalBus,
     domain::{
         call::CallEnd,
         ids::{AccountId, CallId, LeadId, RunId},
@@ -18,7 +19,7 @@ use crate::{
         time::Timestamp,
     },
     store::{Store, StoreError},
-    workflows::{Effect, Failure, FailureKind, Input},
+    workflows::{Effect, Failure, FailureKind, Input, Run},
 };
 
 /// Times a read is tried before it is left to the run's next question.
@@ -36,10 +37,10 @@ pub struct Past {
 }
 
 /// Starts the run that `effect` asks for, once for its key.
-pub fn start(runs: RunsHandle, effect: Effect, reply: Reply) {
+pub fn start(runs: RunsHandle, bus: LocalBus, effect: Effect, reply: Reply) {
     tokio::spawn(async move {
         let (key, attempt) = (effect.key.clone(), effect.attempt);
-        let input = match runs.start_child(&effect).await {
+        let input = match runs.start_child(&bus, &effect).await {
             Ok(run_id) => Input::EffectDone {
                 key,
                 attempt,
@@ -62,6 +63,7 @@ fn failure_of(error: &RunError) -> Failure {
         RunError::NotPublished(_) => (FailureKind::Permanent, "workflow_not_published"),
         RunError::Disabled(_) => (FailureKind::Permanent, "workflow_disabled"),
         RunError::Broken { .. } => (FailureKind::Permanent, "workflow_broken"),
+        RunError::Loop(_) => (FailureKind::Permanent, "loop_cut"),
         // The start is repeated under the same id, so trying again is harmless.
         _ => (FailureKind::Temporary, "store_unavailable"),
     };
@@ -91,6 +93,22 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
             tokio::time::sleep(READ_AGAIN).await;
         }
         tracing::error!(lead_id = %past.lead_id, "a wait could not look back: it is asked again at recovery");
+    });
+}
+
+/// Ends a run that `parent` has started and does not wait for any more. It tells its end by itself; one that has ended already is
+/// asked for it.
+pub fn cancel_run(runs: RunsHandle, store: Store, parent: &Run, run_id: RunId, reply: Reply) {
+    let (account_id, parent_id) = (parent.account_id(), parent.id());
+    tokio::spawn(async move {
+        let reason = format!("the run that waited for it, {parent_id}, has ended");
+        match runs.cancel(account_id, run_id, reason).await {
+            Ok(()) => (),
+            Err(RunError::Ended(_) | RunError::Store(StoreError::Missing { .. })) => {
+                ask_run(store, account_id, run_id, reply);
+            }
+            Err(error) => tracing::warn!(%error, %run_id, "a run could not be ended: the timer tries again"),
+        }
     });
 }
 

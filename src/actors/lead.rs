@@ -9,7 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::{
     appending::world,
     leads::Subject,
-    loop_guard::{loop_closed_by, tell_cut},
+    loop_guard::Start,
     plans::Plans,
     residents::{Desk, Resident},
     runs::{RunError, RunsHandle, TriggeredStart, triggered_run_id},
@@ -215,9 +215,9 @@ impl LeadActor {
         if self.exists(observation, run_id).await? {
             return Ok(Routed::Wholly);
         }
-        if let Some(chain) = loop_closed_by(&self.kind.store, observation, row).await? {
-            tell_cut(&self.kind.store, &self.kind.bus, observation, row, &chain).await?;
-            tracing::warn!(workflow_id = %row.id, observation = %observation.id, "a loop was cut: no run was started");
+        let start = Start::by_fact(observation, row);
+        if let Some(chain) = start.closed_loop(&self.kind.store).await? {
+            start.tell_cut(&self.kind.store, &self.kind.bus, &chain).await?;
             return Ok(Routed::Wholly);
         }
         match self.admission(observation, row, &plan).await? {

@@ -230,6 +230,7 @@ impl RunActor {
                         Self::reply(state),
                     );
                 }
+                Command::CancelRun { run_id } => self.cancel_child(state, &moved.run, *run_id),
                 // Timers are armed below from the same list the store got; leads look up who listens.
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => (),
             }
@@ -246,9 +247,26 @@ impl RunActor {
     /// Starts the run that an effect asks for.
     fn start_child(&self, state: &RunState, effect: &crate::workflows::Effect) {
         match self.kind.runs.get() {
-            Some(runs) => kinship::start(runs.clone(), effect.clone(), Self::reply(state)),
+            Some(runs) => {
+                kinship::start(
+                    runs.clone(),
+                    self.kind.bus.clone(),
+                    effect.clone(),
+                    Self::reply(state),
+                );
+            }
             None => tracing::error!("no runs are connected: the claim is settled at the next start"),
         }
+    }
+
+    /// Ends a run that this one has started and does not wait for any more.
+    fn cancel_child(&self, state: &RunState, parent: &Run, child_id: RunId) {
+        let Some(runs) = self.kind.runs.get() else {
+            tracing::error!("no runs are connected: the run's timer asks again");
+            return;
+        };
+        let store = self.kind.store.clone();
+        kinship::cancel_run(runs.clone(), store, parent, child_id, Self::reply(state));
     }
 
     fn reply(state: &RunState) -> super::effects::Reply {

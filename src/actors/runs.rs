@@ -74,6 +74,10 @@ pub enum RunError {
     Unreadable { run_id: RunId, reason: String },
     #[error(transparent)]
     CannotRerun(#[from] RerunError),
+    #[error(
+        "“{0}” was not started: one of its own runs for the same lead leads to this step; end the loop with a condition, or wait for an event instead"
+    )]
+    Loop(String),
     #[error("effect {0} starts no run")]
     NothingToStart(String),
     #[error("the run did not answer in time")]

@@ -272,6 +272,7 @@ impl From<RunError> for ApiError {
             RunError::Unreadable { .. } => "unreadable",
             RunError::CannotRerun(_) => "cannot_retry",
             RunError::NothingToStart(_) => "nothing_to_start",
+            RunError::Loop(_) => "loop_cut",
         };
         match error {
             RunError::Store(error) => error.into(),

@@ -82,6 +82,7 @@ impl<'a> Mover<'a> {
         });
         match retry_at {
             Some(at) => self.retry_at(&token, effect, at),
+            None if self.follows_given_up(&token, &effect) => {}
             None => self.fail_token(&token, &failure.code, &failure.message),
         }
     }
@@ -111,6 +112,7 @@ impl<'a> Mover<'a> {
                 self.replace(&token, TokenState::LookingUp(Box::new(effect)));
             }
             (Next::Resend, Some(at)) => self.retry_at(&token, effect, at),
+            _ if self.follows_given_up(&token, &effect) => {}
             (Next::Resend | Next::GiveUp | Next::Done | Next::Ask | Next::Skip, _) => {
                 self.give_up_or_ask(&token, effect, planned, message);
             }

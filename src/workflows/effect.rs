@@ -58,6 +58,10 @@ pub enum Command {
     AskCall {
         call_id: CallId,
     },
+    /// End a run that nobody waits for any more, and answer with `Input::RunEnded` when it has ended already.
+    CancelRun {
+        run_id: RunId,
+    },
     /// Bring facts of these types about the run's lead or call as `Input::Observed`, until the run ends.
     Listen {
         events: Vec<EventType>,

@@ -1,6 +1,7 @@
 //! How a run ends: all tokens gone, a failure, a cancel, an exit condition.
 //!
-//! Waits end at once. An effect that is on its way is waited for, so that what became of it is known.
+//! Waits end at once. An effect that is on its way is waited for, so that what became of it is known; a run that is waited for is
+//! told to end, and its end is waited for too.
 
 use super::{
     effect::Command,
@@ -21,7 +22,7 @@ impl Mover<'_> {
         self.drop_waiting(None);
     }
 
-    /// Drops what waits within a frame, or in the whole run. Effects on their way stay.
+    /// Drops what waits within a frame, or in the whole run. Effects on their way stay, and so do runs that are told to end.
     pub(super) fn drop_waiting(&mut self, frame: Option<u32>) {
         let waiting: Vec<u32> = self
             .run
@@ -32,9 +33,18 @@ impl Mover<'_> {
             .map(|(number, _)| *number)
             .collect();
         for number in waiting {
+            if self.is_following(number) {
+                self.ask_again(number);
+                continue;
+            }
             let Some(token) = self.take(number) else { continue };
             if let Some(alarm) = token.state.alarm() {
                 self.order(Command::ClearTimer { timer: alarm.0 });
+            }
+            if let Some(effect) = token.state.effect()
+                && self.follows_given_up(&token, effect)
+            {
+                continue;
             }
             self.note(Entry::NodeCancelled {
                 node: token.node,

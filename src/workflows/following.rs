@@ -2,6 +2,10 @@
 //!
 //! The shell brings the news of a run's end directly. Should it be lost, with the process or on the way, a timer asks the
 //! store, seldomer the longer it takes.
+//!
+//! A run that is waited for belongs to the step that waits: when that is dropped (the run is cancelled or ends otherwise, the
+//! loop's item fails), it is told to end, and its end is waited for. So nothing goes on below a run that has ended, and no order
+//! to end is lost with the process.
 
 use std::time::Duration;
 
@@ -32,9 +36,6 @@ impl Mover<'_> {
         let Request::RunWorkflow { wait: true, .. } = effect.request else {
             return false;
         };
-        if !self.is_live(token.way.frame) {
-            return false;
-        }
         let run_id = effect.child_id();
         self.note(Entry::Following {
             node: token.node.clone(),
@@ -53,9 +54,26 @@ impl Mover<'_> {
             token.way.clone(),
             TokenState::Following(following),
         );
-        // It may have ended before this run heard that it began.
-        self.order(Command::AskRun { run_id });
+        // It may have ended before this run heard that it began; this run may be ending meanwhile.
+        let question = self.question(token.way.frame, run_id);
+        self.order(question);
         true
+    }
+
+    /// A place is given up whose effect may have started a run all the same: that run is followed to its end. Returns whether it
+    /// is.
+    pub(super) fn follows_given_up(&mut self, token: &Token, effect: &Effect) -> bool {
+        !self.is_live(token.way.frame) && self.follows(token, effect)
+    }
+
+    /// What the shell is asked about a run that a place waits for: how it stands, or to end it when nobody wants its end any
+    /// more.
+    fn question(&self, frame: Option<u32>, run_id: RunId) -> Command {
+        if self.is_live(frame) {
+            Command::AskRun { run_id }
+        } else {
+            Command::CancelRun { run_id }
+        }
     }
 
     /// No news so far: the store is asked.
@@ -63,7 +81,8 @@ impl Mover<'_> {
         let asked = following.asked + 1;
         let alarm = self.set_timer(self.world.now.plus(ask_wait(asked)));
         let run_id = following.run_id;
-        self.order(Command::AskRun { run_id });
+        let question = self.question(token.way.frame, run_id);
+        self.order(question);
         let following = Following { run_id, alarm, asked };
         self.place(
             &token.node,
@@ -73,15 +92,21 @@ impl Mover<'_> {
         );
     }
 
-    /// Asks the store once more about the run, or the call, that a token waits for.
+    /// Whether a token waits for another run.
+    pub(super) fn is_following(&self, number: u32) -> bool {
+        let token = self.run.tokens.get(&number);
+        token.is_some_and(|token| matches!(token.state, TokenState::Following(_)))
+    }
+
+    /// Asks once more about the run, or the call, that a token waits for.
     pub(super) fn ask_again(&mut self, number: u32) {
         let Some(token) = self.run.tokens.get(&number) else {
             return;
         };
         match &token.state {
             TokenState::Following(Following { run_id, .. }) => {
-                let run_id = *run_id;
-                self.repeat_order(Command::AskRun { run_id });
+                let question = self.question(token.way.frame, *run_id);
+                self.repeat_order(question);
             }
             TokenState::Calling(calling) => {
                 let call_id = calling.call_id;
@@ -91,7 +116,7 @@ impl Mover<'_> {
         }
     }
 
-    /// A run has ended: the token that waits for it goes on.
+    /// A run has ended: the token that waits for it goes on, or is gone with what it belonged to.
     pub(super) fn run_ended(&mut self, run_id: RunId, status: RunStatus, reason: Option<&str>) {
         let number = self
             .run
@@ -109,6 +134,12 @@ impl Mover<'_> {
         };
         if let Some(Alarm(timer, _)) = token.state.alarm() {
             self.order(Command::ClearTimer { timer });
+        }
+        if !self.is_live(token.way.frame) {
+            return self.note(Entry::NodeCancelled {
+                node: token.node,
+                visit: token.visit,
+            });
         }
         let reason = reason.unwrap_or("no reason was given");
         match status {

@@ -65,6 +65,7 @@ impl Transition {
                 | Command::LookBack { .. }
                 | Command::AskRun { .. }
                 | Command::AskCall { .. }
+                | Command::CancelRun { .. }
                 | Command::Finish { .. } => {}
             }
         }

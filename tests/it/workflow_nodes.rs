@@ -133,3 +133,112 @@ async fn an_event_before_its_wait_is_found_also_after_a_crash() {
     until_status(&server, &run, "completed").await;
     assert_eq!(titles(&server).await, ["50 paid"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_run_ends_the_runs_that_it_waits_for_and_no_other() {
+    let mut server = Server::start(Options::serve()).await;
+    let nobody = Value::Null;
+    let pause = json!({"id": "pause", "type": "delay", "params": {"for": "1d"}});
+    let edge = json!([{"from": "trigger", "to": "pause"}]);
+    let leaf = published(&server, &workflow("Leaf", &json!([pause]), &edge)).await;
+    let beside = published(&server, &workflow("Beside", &json!([pause]), &edge)).await;
+    let runs = |id: &str, target: &str, wait: bool| json!({"id": id, "type": "run_workflow", "params": {"workflow": target, "wait": wait}});
+    let middle = workflow(
+        "Middle",
+        &json!([runs("below", &leaf, true)]),
+        &json!([{"from": "trigger", "to": "below"}]),
+    );
+    let middle = published(&server, &middle).await;
+    let top = workflow(
+        "Top",
+        &json!([runs("below", &middle, true), runs("beside", &beside, false)]),
+        &json!([{"from": "trigger", "to": "below"}, {"from": "trigger", "to": "beside"}]),
+    );
+    let top = published(&server, &top).await;
+    let top_run = started(&server, &top, &nobody).await;
+    let only_run = async |server: &Server, workflow: &str, status: &str| {
+        eventually(&format!("a run of {workflow} is {status}"), async || {
+            let runs = server.items(&format!("/api/runs?workflow_id={workflow}")).await;
+            runs.first().filter(|run| run["status"] == status).cloned()
+        })
+        .await
+    };
+    for workflow in [&top, &middle, &leaf, &beside] {
+        only_run(&server, workflow, "waiting").await;
+    }
+    server.kill9().await;
+    server.start_again().await;
+    let path = format!("/api/runs/{top_run}/cancel");
+    let answer = server.request(Method::POST, &path, Some(&json!({}))).await;
+    assert!(answer.status.is_success(), "{}", answer.body);
+    for workflow in [&top, &middle, &leaf] {
+        only_run(&server, workflow, "cancelled").await;
+    }
+    let leaf_run = only_run(&server, &leaf, "cancelled").await;
+    assert!(
+        leaf_run["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("has ended")),
+        "{leaf_run}"
+    );
+    only_run(&server, &beside, "waiting").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_that_run_one_another_in_a_ring_are_cut_and_shown() {
+    let server = Server::start(Options::serve()).await;
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann Lee", "phone": "+14155550102"}))
+        .await;
+    let definition = |name: &str, target: &str| {
+        workflow(
+            name,
+            &json!([task("mark", &format!("{name} was here")),
+                {"id": "next", "type": "run_workflow", "params": {"workflow": target, "wait": true}}]),
+            &json!([{"from": "trigger", "to": "mark"}, {"from": "mark", "to": "next"}]),
+        )
+    };
+    // A first version of one, so that the other can name it.
+    let one = published(
+        &server,
+        &workflow(
+            "One",
+            &json!([task("mark", "-")]),
+            &json!([{"from": "trigger", "to": "mark"}]),
+        ),
+    )
+    .await;
+    let other = published(&server, &definition("Other", &one)).await;
+    let path = format!("/api/workflows/{one}");
+    let closed = definition("One", &other);
+    let answer = server.request(Method::PATCH, &path, Some(&closed)).await;
+    assert!(answer.status.is_success(), "{}", answer.body);
+    server.post(&format!("{path}/publish"), &json!({})).await;
+    let run = started(&server, &one, &lead["id"]).await;
+    let failed = until_status(&server, &run, "failed").await;
+    assert_eq!(
+        titles(&server).await,
+        ["One was here", "Other was here"],
+        "{failed}"
+    );
+    let below = server.items(&format!("/api/runs?workflow_id={other}")).await;
+    let below = until_status(&server, below[0]["id"].as_str().expect("an id"), "failed").await;
+    assert_eq!(below["steps"][1]["error"]["code"], "loop_cut", "{below}");
+    let alerts = server.items("/api/alerts?limit=50").await;
+    let cut: Vec<_> = alerts
+        .iter()
+        .filter(|alert| alert["kind"] == "loop_cut")
+        .collect();
+    assert_eq!(cut.len(), 1, "{alerts:?}");
+    assert_eq!(
+        cut[0]["evidence"]["caused_by"].as_array().map(Vec::len),
+        Some(2),
+        "{cut:?}"
+    );
+    let timeline = format!("/api/leads/{}/timeline", lead["id"].as_str().expect("an id"));
+    let timeline = server.items(&timeline).await;
+    assert!(
+        timeline.iter().any(|entry| entry["type"] == "loop.cut"),
+        "{timeline:?}"
+    );
+}

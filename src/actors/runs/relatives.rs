@@ -2,7 +2,11 @@
 
 use super::{RunError, RunsHandle};
 use crate::{
-    actors::run::{Reaction, RunMsg},
+    actors::{
+        loop_guard::Start,
+        run::{Reaction, RunMsg},
+    },
+    bus::local::LocalBus,
     clock,
     domain::{
         ids::{AccountId, ObservationId, RunId},
@@ -32,8 +36,8 @@ impl RunsHandle {
     /// Starts the run that another run's effect asks for, once for the effect's key.
     ///
     /// # Errors
-    /// As for [`RunsHandle::execute`].
-    pub async fn start_child(&self, effect: &Effect) -> Result<RunId, RunError> {
+    /// As for [`RunsHandle::execute`]; [`RunError::Loop`] when a run of that workflow led to it, which is told on `bus`.
+    pub async fn start_child(&self, bus: &LocalBus, effect: &Effect) -> Result<RunId, RunError> {
         let Request::RunWorkflow {
             target, data, depth, ..
         } = &effect.request
@@ -55,6 +59,11 @@ impl RunsHandle {
         }
         if !row.enabled {
             return Err(RunError::Disabled(row.id));
+        }
+        let start = Start::by_run(effect, &row);
+        if let Some(chain) = start.closed_loop(&self.store).await? {
+            start.tell_cut(&self.store, bus, &chain).await?;
+            return Err(RunError::Loop(row.name));
         }
         let plan = self.plans.get(row.id, row.published).await?;
         let now = clock::now();

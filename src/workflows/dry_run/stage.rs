@@ -186,6 +186,11 @@ impl<'a> Stage<'a> {
                     status: RunStatus::Completed,
                     reason: None,
                 }),
+                Command::CancelRun { run_id } => self.answers.push_back(Input::RunEnded {
+                    run_id,
+                    status: RunStatus::Cancelled,
+                    reason: None,
+                }),
                 // A call that is waited for ends with its sample answer.
                 Command::AskCall { .. } | Command::Listen { .. } | Command::Finish { .. } => (),
             }

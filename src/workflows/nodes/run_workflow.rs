@@ -145,6 +145,121 @@ mod tests {
         assert!(!story.give(ended(RunStatus::Completed, None)).changed);
     }
 
+    fn ended(effect: &crate::workflows::Effect, status: RunStatus) -> Input {
+        Input::RunEnded {
+            run_id: effect.child_id(),
+            status,
+            reason: None,
+        }
+    }
+
+    fn by_hand() -> Input {
+        Input::Cancelled {
+            reason: "by hand".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_cancelled_run_ends_the_one_it_waits_for_first_and_says_so_again_after_a_crash() {
+        let mut story = Story::new(&child(true));
+        let effect = acts(&story.give(Input::Started))[0].clone();
+        let cancel = Command::CancelRun {
+            run_id: effect.child_id(),
+        };
+        let begun = story.give(done(&effect));
+        let cancelled = story.give(by_hand());
+        assert!(cancelled.commands.contains(&cancel));
+        assert_eq!(
+            cancelled.run.status(),
+            RunStatus::Running,
+            "not over before its child"
+        );
+        assert!(story.give(Input::Recovered).commands.contains(&cancel));
+        let (timer, due) = begun.timers_set[0];
+        story.world.now = due;
+        assert!(story.give(Input::TimerFired { timer }).commands.contains(&cancel));
+        let over = story.give(ended(&effect, RunStatus::Cancelled));
+        assert_eq!(over.run.status(), RunStatus::Cancelled);
+        assert_eq!(over.run.error().as_deref(), Some("by hand"));
+        assert!(over.run.timers().is_empty());
+    }
+
+    #[test]
+    fn a_run_that_may_have_begun_while_its_parent_ended_is_ended_too() {
+        let cancels = |story: &mut Story, effect: &crate::workflows::Effect, input| {
+            let moved = story.give(input);
+            let cancel = Command::CancelRun {
+                run_id: effect.child_id(),
+            };
+            assert!(moved.commands.contains(&cancel), "{:?}", moved.commands);
+            assert!(!moved.run.has_ended());
+            let over = story.give(ended(effect, RunStatus::Failed));
+            assert_eq!(over.run.status(), RunStatus::Cancelled);
+        };
+        // The news that it has begun comes after the cancel, or never.
+        for comes in [true, false] {
+            let mut story = Story::new(&child(true));
+            let effect = acts(&story.give(Input::Started))[0].clone();
+            story.give(by_hand());
+            let input = if comes { done(&effect) } else { Input::Recovered };
+            cancels(&mut story, &effect, input);
+        }
+        // It is not known whether it has begun.
+        let mut story = Story::new(&child(true));
+        let effect = acts(&story.give(Input::Started))[0].clone();
+        story.give(Input::Recovered);
+        cancels(&mut story, &effect, by_hand());
+    }
+
+    #[test]
+    fn a_run_that_is_not_waited_for_goes_on() {
+        let mut story = Story::new(&child(false));
+        story.give(Input::Started);
+        story.give(by_hand());
+        let over = story.give(Input::Recovered);
+        assert_eq!(over.run.status(), RunStatus::Cancelled);
+        assert!(
+            !over
+                .commands
+                .iter()
+                .any(|command| matches!(command, Command::CancelRun { .. }))
+        );
+    }
+
+    #[test]
+    fn a_failed_item_of_a_loop_ends_the_run_it_waits_for_before_the_next_item_begins() {
+        let workflow = WorkflowId::derived(START, &[b"other"]);
+        let definition = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+            "nodes": [{"id": "each", "type": "for_each", "params": {"items": "[1, 2]"}, "on_error": "continue"},
+                {"id": "below", "type": "run_workflow", "params": {"workflow": workflow, "wait": true}},
+                {"id": "text", "type": "send_sms", "params": {"body": "Hi"}}],
+            "edges": [{"from": "trigger", "to": "each"}, {"from": "each", "port": "item", "to": "below"},
+                {"from": "each", "port": "item", "to": "text"}]});
+        let mut story = Story::new(&definition);
+        let begun = story.give(Input::Started);
+        let of = |node: &str| {
+            let effects = acts(&begun);
+            (**effects
+                .iter()
+                .find(|effect| effect.node == node)
+                .expect("asked for"))
+            .clone()
+        };
+        let (below, text) = (of("below"), of("text"));
+        story.give(done(&below));
+        let failed = story.give(crate::workflows::tests::story::failed(
+            &text,
+            crate::workflows::FailureKind::Permanent,
+        ));
+        let cancel = Command::CancelRun {
+            run_id: below.child_id(),
+        };
+        assert!(failed.commands.contains(&cancel), "{:?}", failed.commands);
+        assert!(acts(&failed).is_empty(), "the item is not over yet");
+        let next = story.give(ended(&below, RunStatus::Cancelled));
+        assert_eq!(acts(&next).len(), 2, "the second item begins");
+    }
+
     #[test]
     fn a_run_that_failed_fails_the_node_with_its_reason() {
         let mut story = Story::new(&child(true));

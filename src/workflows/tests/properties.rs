@@ -282,7 +282,7 @@ impl Watch {
                 Command::Act(effect) => self.check_effect(effect, given),
                 Command::LookUp(effect) => self.looking_up.push((**effect).clone()),
                 Command::LookBack { wait, .. } => self.looking_back.push(*wait),
-                Command::AskRun { run_id } => self.asked_runs.push(*run_id),
+                Command::AskRun { run_id } | Command::CancelRun { run_id } => self.asked_runs.push(*run_id),
                 Command::AskCall { call_id } => self.asked_calls.push(*call_id),
                 Command::SetTimer { .. } | Command::ClearTimer { .. } | Command::Listen { .. } => {}
                 Command::Finish { status, .. } => assert!(status.is_terminal()),
