@@ -149,15 +149,27 @@ fn check_loops(definition: &Definition, nodes: &Nodes, problems: &mut Vec<Proble
 
 /// The nodes that are reached only through a loop's body, where `item` and `index` are known.
 pub(super) fn in_loops<'a>(definition: &'a Definition, nodes: &Nodes) -> BTreeSet<&'a str> {
-    let mut outside = definition.clone();
-    outside.edges.retain(|edge| !is_into_body(edge, nodes));
-    let all_behind = behind(definition);
-    let behind = behind(&outside);
-    let reached_outside = reached_from(TRIGGER, &behind);
-    reached_from(TRIGGER, &all_behind)
+    let outside = behind_by(definition, |edge| !is_into_body(edge, nodes));
+    let reached_outside = reached_from(TRIGGER, &outside);
+    reached_from(TRIGGER, &behind(definition))
         .into_iter()
         .filter(|node| !reached_outside.contains(node))
         .collect()
+}
+
+/// The loops through whose bodies every way to `node` leads.
+pub(super) fn loops_around<'a>(
+    definition: &'a Definition,
+    node: &str,
+    is_into_body: impl Fn(&Edge) -> bool,
+) -> BTreeSet<&'a str> {
+    let bodies = definition.edges.iter().filter(|edge| is_into_body(edge));
+    let mut loops: BTreeSet<&str> = bodies.map(|edge| edge.from.as_str()).collect();
+    loops.retain(|owner| {
+        let beside = behind_by(definition, |edge| edge.from != *owner || !is_into_body(edge));
+        !reached_from(TRIGGER, &beside).contains(node)
+    });
+    loops
 }
 
 /// For each merge, the nodes from which a token can come to it without entering a loop's body on the way.
@@ -165,9 +177,7 @@ pub(super) fn leading_to_merges(
     definition: &Definition,
     nodes: &Nodes,
 ) -> BTreeMap<String, BTreeSet<String>> {
-    let mut outside = definition.clone();
-    outside.edges.retain(|edge| !is_into_body(edge, nodes));
-    let behind = behind(&outside);
+    let behind = behind_by(definition, |edge| !is_into_body(edge, nodes));
     let merges = || {
         let all = definition.nodes.iter();
         all.filter(|node| {
@@ -212,12 +222,17 @@ pub(super) fn upstream(definition: &Definition) -> BTreeMap<&str, BTreeSet<&str>
 }
 
 fn behind(definition: &Definition) -> BTreeMap<&str, Vec<&str>> {
+    behind_by(definition, |_| true)
+}
+
+/// The nodes right behind each node, by the edges that count.
+fn behind_by(definition: &Definition, counts: impl Fn(&Edge) -> bool) -> BTreeMap<&str, Vec<&str>> {
     let known: BTreeSet<&str> = definition.nodes.iter().map(|node| node.id.as_str()).collect();
     let mut behind: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for edge in definition
         .edges
         .iter()
-        .filter(|edge| known.contains(edge.to.as_str()))
+        .filter(|edge| known.contains(edge.to.as_str()) && counts(edge))
     {
         behind.entry(&edge.from).or_default().push(&edge.to);
     }

@@ -71,6 +71,8 @@ pub enum MigrationError {
     NoSuchNode(String),
     #[error("what `{0}` does is on its way: try again when it is done")]
     OnItsWay(String),
+    #[error("`{0}` would go on in another loop than it stands in: let the run finish, or restart it")]
+    OtherLoop(String),
 }
 
 /// Returns where each token of `run` would land in `to`.
@@ -132,8 +134,8 @@ pub fn migrate(
     outputs: &BTreeMap<String, Value>,
     world: &World,
 ) -> Result<Transition, MigrationError> {
-    let (from, to) = versions;
-    let leaving = leaving(&run, from.definition(), to.definition(), wanted)?;
+    let (_, to) = versions;
+    let leaving = leaving(&run, versions, wanted)?;
     let before = std::mem::replace(&mut run.version, wanted.version);
     for (node, output) in outputs.iter().filter(|(node, _)| to.keeps_output(node)) {
         run.outputs
@@ -172,8 +174,7 @@ pub fn migrate(
 /// The tokens that do not stay, with the node where each goes on.
 fn leaving(
     run: &Run,
-    from: &Definition,
-    to: &Definition,
+    (from, to): (&Plan, &Plan),
     wanted: &Migration,
 ) -> Result<Vec<(u32, String)>, MigrationError> {
     if run.phase != Phase::Active {
@@ -182,24 +183,35 @@ fn leaving(
     if run.version == wanted.version {
         return Err(MigrationError::AlreadyThere(run.version));
     }
+    let is_gone = |node: &str| {
+        let (before, after) = (node_of(from.definition(), node), node_of(to.definition(), node));
+        fate(before, after) == Fate::Gone
+    };
     let mut leaving = Vec::new();
     for (number, token) in &run.tokens {
         match wanted.landing.get(&token.node) {
-            Some(landing) if node_of(to, landing).is_none() => {
+            Some(landing) if !to.has_node(landing) => {
                 return Err(MigrationError::NoSuchNode(landing.clone()));
             }
-            // A loop is where its items come back to.
-            Some(_) if token.state.is_in_flight() || matches!(token.state, TokenState::Looping(_)) => {
+            Some(_) if is_held_to(&token.state) => {
                 return Err(MigrationError::OnItsWay(token.node.clone()));
             }
             Some(landing) => leaving.push((*number, landing.clone())),
-            None if fate(node_of(from, &token.node), node_of(to, &token.node)) == Fate::Gone => {
-                return Err(MigrationError::Gone(token.node.clone()));
-            }
+            None if is_gone(&token.node) => return Err(MigrationError::Gone(token.node.clone())),
             None => (),
+        }
+        // An item's token that came out of its loop would do what lies behind the loop once for each item.
+        let goes_on_at = wanted.landing.get(&token.node).unwrap_or(&token.node);
+        if from.loops_around(&token.node) != to.loops_around(goes_on_at) {
+            return Err(MigrationError::OtherLoop(token.node.clone()));
         }
     }
     Ok(leaving)
+}
+
+/// Whether a token cannot go on elsewhere: an effect or a run that it waits for is under way, or a loop's items come back to it.
+const fn is_held_to(state: &TokenState) -> bool {
+    state.is_in_flight() || matches!(state, TokenState::Looping(_) | TokenState::Following(_))
 }
 
 impl Run {

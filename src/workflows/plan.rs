@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    definition::{Audience, Definition, OnError, PORT_OK, TRIGGER},
+    definition::{Audience, Definition, Edge, OnError, PORT_OK, TRIGGER},
     graph,
     nodes::{Awaited, Node, NodeKind},
     problem::Problem,
@@ -138,6 +138,14 @@ impl Plan {
     #[must_use]
     pub fn is_in_loop(&self, id: &str) -> bool {
         self.in_loops.contains(id)
+    }
+
+    /// The loops through whose bodies every way to a node leads.
+    pub(super) fn loops_around(&self, node: &str) -> BTreeSet<&str> {
+        let body_port = |edge: &Edge| self.nodes.get(&edge.from)?.kind.body_port();
+        graph::loops_around(&self.definition, node, |edge| {
+            body_port(edge).is_some_and(|body| edge.port.as_deref() == Some(body))
+        })
     }
 
     /// Whether a run may have been through one node before it comes to the other.

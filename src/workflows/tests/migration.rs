@@ -191,3 +191,111 @@ fn a_run_is_moved_to_a_version_once() {
         Err(MigrationError::AlreadyThere(2))
     );
 }
+
+/// A loop over two items: a wait and a message for each, and a task behind it.
+fn looping() -> Value {
+    json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [
+            {"id": "each", "type": "for_each", "params": {"items": "['a', 'b']"}},
+            {"id": "pause", "type": "delay", "params": {"for": "1h"}},
+            {"id": "tell", "type": "send_sms", "params": {"body": "Old {{ item }}"}},
+            {"id": "after", "type": "create_task", "params": {"title": "{{ steps.each.output.count }} told"}}],
+        "edges": [{"from": "trigger", "to": "each"}, {"from": "each", "port": "item", "to": "pause"},
+            {"from": "pause", "to": "tell"}, {"from": "each", "to": "after"}]})
+}
+
+/// Lets what is waited for happen until the run asks for something or ends; answers what it asks.
+fn played_on(plan: &Plan, story: &mut Story, mut moved: Transition) -> Vec<String> {
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        let asked: Vec<_> = acts(&moved).into_iter().cloned().collect();
+        let input = match asked.first() {
+            Some(effect) => {
+                told.push(match &effect.request {
+                    Request::SendSms { body, .. } => body.clone(),
+                    Request::CreateTask { title, .. } => title.clone(),
+                    other => panic!("{other:?}"),
+                });
+                done(effect)
+            }
+            None => {
+                let Some((timer, due)) = moved.run.timers().first().copied() else {
+                    assert_eq!(moved.run.status(), RunStatus::Completed);
+                    return told;
+                };
+                story.world.now = story.world.now.max(due);
+                Input::TimerFired { timer }
+            }
+        };
+        moved = transition(plan, moved.run, input, &story.world);
+    }
+    panic!("it does not end: {told:?}");
+}
+
+#[test]
+fn a_run_in_the_middle_of_a_loop_goes_on_with_its_items_on_the_new_version() {
+    let mut new = looping();
+    new["nodes"][2]["params"]["body"] = json!("New {{ item }} ({{ index }})");
+    let new = plan(&new);
+    let mut story = Story::new(&looping());
+    let begun = story.give(Input::Started);
+    assert_eq!(begun.run.standing_at().len(), 2, "the loop, and its first item");
+    let moved = moved(&story, &new, &[]).expect("it lands");
+    assert_eq!(
+        moved.run.loops(),
+        story.run.loops(),
+        "the loop is as far as it was"
+    );
+    let told = played_on(&new, &mut story, moved);
+    assert_eq!(told, ["New a (0)", "New b (1)", "2 told"]);
+}
+
+#[test]
+fn an_item_lands_within_its_loop_and_nowhere_else() {
+    let mut new = looping();
+    new["nodes"][1] = json!({"id": "short", "type": "delay", "params": {"for": "1m"}});
+    new["edges"][1]["to"] = json!("short");
+    new["edges"][2]["from"] = json!("short");
+    let new = plan(&new);
+    let mut story = Story::new(&looping());
+    story.give(Input::Started);
+    assert_eq!(
+        moved(&story, &new, &[]),
+        Err(MigrationError::Gone("pause".to_owned()))
+    );
+    assert_eq!(
+        moved(&story, &new, &[("pause", "after")]),
+        Err(MigrationError::OtherLoop("pause".to_owned()))
+    );
+    assert_eq!(
+        moved(&story, &new, &[("pause", "tell"), ("each", "after")]),
+        Err(MigrationError::OnItsWay("each".to_owned())),
+        "the loop itself stays"
+    );
+    let landed = moved(&story, &new, &[("pause", "tell")]).expect("it lands");
+    let told = played_on(&new, &mut story, landed);
+    assert_eq!(told, ["Old a", "Old b", "2 told"]);
+}
+
+#[test]
+fn a_run_stays_when_its_node_has_left_the_loop_or_the_loop_is_gone() {
+    let mut out = looping();
+    out["edges"] = json!([{"from": "trigger", "to": "each"}, {"from": "each", "port": "item", "to": "tell"},
+        {"from": "each", "to": "pause"}, {"from": "pause", "to": "after"}]);
+    let mut gone = looping();
+    gone["nodes"][0] = json!({"id": "once", "type": "delay", "params": {"for": "1s"}});
+    gone["nodes"][2]["params"]["body"] = json!("Hi");
+    gone["nodes"][3]["params"]["title"] = json!("Told");
+    gone["edges"] = json!([{"from": "trigger", "to": "once"}, {"from": "once", "to": "pause"},
+        {"from": "pause", "to": "tell"}, {"from": "tell", "to": "after"}]);
+    let mut story = Story::new(&looping());
+    story.give(Input::Started);
+    assert_eq!(
+        moved(&story, &plan(&out), &[]),
+        Err(MigrationError::OtherLoop("pause".to_owned()))
+    );
+    assert_eq!(
+        moved(&story, &plan(&gone), &[]),
+        Err(MigrationError::Gone("each".to_owned()))
+    );
+}
