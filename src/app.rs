@@ -38,7 +38,9 @@ use crate::{
     clock,
     config::Settings,
     http::{self, Context, auth::Gate, context::Parts as ContextParts},
-    integrations::{Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe},
+    integrations::{
+        Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe, script::runners::ScriptRunners,
+    },
     store::{Store, sqlite::SqliteGuard},
 };
 
@@ -122,6 +124,7 @@ impl App {
             leads: actors.leads,
             runs: actors.runs,
             schedules: actors.schedules,
+            scripts: Arc::new(ScriptRunners::of_this_program()),
             settings: Arc::new(settings.server.clone()),
             twilio: Arc::new(settings.twilio.clone()),
             gate: Gate::new(store.clone(), redis),

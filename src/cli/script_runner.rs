@@ -19,6 +19,8 @@ const MEMORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 const CPU_SECONDS_MAX: u64 = 60;
 /// Standard input, output and error: there is never another.
 const DESCRIPTORS: u64 = 3;
+/// The last of them.
+const STDERR: i32 = 2;
 /// Scripts get the processor when nobody else wants it.
 const NICENESS: i32 = 19;
 
@@ -50,6 +52,7 @@ pub fn run() -> anyhow::Result<()> {
 }
 
 fn confine() -> anyhow::Result<()> {
+    close_inherited();
     let limits = [
         (Resource::As, MEMORY_BYTES_MAX),
         (Resource::Cpu, CPU_SECONDS_MAX),
@@ -67,4 +70,22 @@ fn confine() -> anyhow::Result<()> {
     }
     nice(NICENESS).context("the lowest turn cannot be taken")?;
     Ok(())
+}
+
+/// Closes what whoever started the server has left open for every process below it.
+#[expect(
+    unsafe_code,
+    reason = "nothing in this process owns a descriptor beyond the first three yet"
+)]
+fn close_inherited() {
+    // Elsewhere than on Linux there is no list; what Rust opens is not inherited anyway.
+    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let number = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let open: Vec<i32> = listed.filter_map(number).collect();
+    for descriptor in open.into_iter().filter(|number| *number > STDERR) {
+        // SAFETY: no value in this process refers to it: the list's own is closed already.
+        unsafe { rustix::io::close(descriptor) };
+    }
 }

@@ -7,7 +7,7 @@ use crate::{
     actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
-    integrations::twilio::TwilioSettings,
+    integrations::{script::runners::ScriptRunners, twilio::TwilioSettings},
     store::Store,
     workflows::gate_rules::GateRules,
 };
@@ -40,6 +40,8 @@ pub struct Parts {
     pub leads: LeadsHandle,
     pub runs: RunsHandle,
     pub schedules: SchedulesHandle,
+    /// Reads scripts before they are published; those that run have runners of their own.
+    pub scripts: Arc<ScriptRunners>,
     pub settings: Arc<HttpSettings>,
     pub twilio: Arc<TwilioSettings>,
     /// Signs media tokens, callback tokens and tickets: 64 hex digits.

@@ -1,5 +1,8 @@
 //! Scripts as a client sees them: what they return, how they fail, and that one which never ends disturbs nobody.
 
+use std::path::PathBuf;
+
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -105,4 +108,142 @@ async fn scripts_that_never_end_are_stopped_and_fifty_others_go_on_meanwhile() {
             .is_some_and(|error| error.contains("longer than 10000 ms")),
         "{first}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_cannot_be_read_is_a_problem_with_line_and_column_and_is_not_published() {
+    let server = Server::start(Options::serve()).await;
+    let draft = |code: &str| {
+        json!({"name": "Slip", "enabled": false, "trigger": {"type": "manual"},
+            "nodes": [{"id": "compute", "type": "script", "params": {"code": code}}],
+            "edges": [{"from": "trigger", "to": "compute"}]})
+    };
+    let made = server
+        .post("/api/workflows", &draft("const a = 1;\nreturn a +* 2;"))
+        .await;
+    let path = format!("/api/workflows/{}", made["id"].as_str().expect("an id"));
+    let validate = format!("{path}/validate");
+    let checked = server.post(&validate, &json!(null)).await;
+    assert_eq!(checked["valid"], false);
+    let problem = &checked["problems"][0];
+    assert_eq!(
+        (&problem["path"], &problem["code"]),
+        (&json!("nodes[0].params.code"), &json!("script_syntax"))
+    );
+    assert!(
+        problem["message"]
+            .as_str()
+            .expect("words")
+            .starts_with("line 2: SyntaxError"),
+        "{problem}"
+    );
+    assert!(
+        problem["fix"].as_str().expect("words").contains("line 2, column"),
+        "{problem}"
+    );
+    let refused = server
+        .request(Method::POST, &format!("{path}/publish"), Some(&json!({})))
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.body
+    );
+    assert_eq!(refused.body["errors"][0]["field"], "nodes[0].params.code");
+    let mut enabled = draft("return (");
+    enabled["enabled"] = json!(true);
+    let refused = server
+        .request(Method::POST, "/api/workflows", Some(&enabled))
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.body
+    );
+    // A check runs nothing: one that would never end is fine.
+    let checked = server.post(&validate, &draft("for (;;) {}")).await;
+    assert_eq!(checked["valid"], true, "{checked}");
+}
+
+/// The processes that run the server's scripts.
+fn runners(server: &Server) -> Vec<PathBuf> {
+    let tasks = PathBuf::from(format!("/proc/{}/task", server.process_id()));
+    let children = std::fs::read_dir(tasks)
+        .expect("the server lives")
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let children: String = children.collect();
+    let runner = |id: &str| {
+        let process = PathBuf::from(format!("/proc/{id}"));
+        let line = std::fs::read_to_string(process.join("cmdline")).ok()?;
+        line.contains("script-runner").then_some(process)
+    };
+    children.split_whitespace().filter_map(runner).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_has_no_descriptor_to_spare_and_its_memory_and_files_are_bounded() {
+    let server = Server::start(Options::serve()).await;
+    let quick = workflow(&server, "Quick", json!({"code": "return { title: 'x' };"})).await;
+    ended(&server, &execute(&server, &quick, json!({})).await).await;
+    let runner = runners(&server).pop().expect("one is kept warm");
+    let read = |file: &str| std::fs::read_to_string(runner.join(file)).expect("it lives");
+    let limits = read("limits");
+    for (name, most) in [
+        ("Max open files", "3"),
+        ("Max file size", "0"),
+        ("Max processes", "0"),
+        ("Max core file size", "0"),
+        ("Max address space", "1073741824"),
+        ("Max cpu time", "60"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(name)).expect(name);
+        let values: Vec<&str> = line[name.len()..].split_whitespace().take(2).collect();
+        assert_eq!(values, [most, most], "neither may it lift them: {line}");
+    }
+    let descriptors = std::fs::read_dir(runner.join("fd")).expect("it lives").count();
+    assert_eq!(descriptors, 3);
+    assert_eq!(read("environ"), "TZ=UTC\0");
+    let too_much = "const a = []; while (true) { a.push('x'.repeat(100000) + a.length); }";
+    let too_much = workflow(&server, "Too much", json!({ "code": too_much })).await;
+    let failed = ended(&server, &execute(&server, &too_much, json!({})).await).await;
+    assert_eq!(
+        failed["steps"][0]["error"]["code"], "script_out_of_memory",
+        "{failed}"
+    );
+    let fine = ended(&server, &execute(&server, &quick, json!({})).await).await;
+    assert_eq!(fine["status"], "completed", "{fine}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_is_killed_is_replaced_and_its_neighbours_go_on() {
+    let server = Server::start(Options::serve()).await;
+    let endless = json!({
+        "name": "Endless", "trigger": {"type": "manual"},
+        "nodes": [{"id": "compute", "type": "script", "params": {"code": "for (;;) {}", "timeout": "10s"},
+            "retry": {"max_attempts": 1}}],
+        "edges": [{"from": "trigger", "to": "compute"}],
+    });
+    let made = server.post("/api/workflows", &endless).await;
+    let endless = made["id"].as_str().expect("an id");
+    let quick = "return { title: 'n' + trigger.data.number };";
+    let quick = workflow(&server, "Quick", json!({ "code": quick })).await;
+    let stopped = execute(&server, endless, json!({})).await;
+    let victim = eventually("the script is at work", || async { runners(&server).pop() }).await;
+    let mut neighbours = Vec::new();
+    for number in 0..10 {
+        neighbours.push(execute(&server, &quick, json!({ "number": number })).await);
+    }
+    let id = victim.file_name().and_then(|id| id.to_str()?.parse().ok());
+    let id = id.and_then(rustix::process::Pid::from_raw).expect("a process");
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("it is this test's server's own");
+    // Noticed at once, long before the script's own limit, and its own doing it is not: a default policy would try again.
+    let stopped = ended(&server, &stopped).await;
+    assert_eq!(stopped["steps"][0]["error"]["code"], "script_runner", "{stopped}");
+    for run in &neighbours {
+        let run = ended(&server, run).await;
+        assert_eq!(run["status"], "completed", "{run}");
+    }
+    assert!(!runners(&server).contains(&victim), "another has taken its place");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Runtime, Value as JsValue, context::EvalOptions};
 use serde_json::Value;
 
-use crate::integrations::script::wire::{Answer, Job, ScriptFailure, ScriptFailureKind};
+use crate::integrations::script::wire::{Answer, Job, ScriptFailure, ScriptFailureKind, Task};
 
 /// Most memory of one script, in bytes.
 const MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -46,7 +46,7 @@ const PRELUDE: &str = r#"(function (now, seed) {
     }
 })"#;
 
-/// Runs a job to its end, or to one of its limits.
+/// Does a job to its end, or to one of its limits.
 #[must_use]
 pub fn run(job: &Job) -> Answer {
     let deadline = Instant::now() + Duration::from_millis(job.timeout_ms);
@@ -77,7 +77,12 @@ fn evaluate(job: &Job, deadline: Instant) -> Result<Value, ScriptFailure> {
         prepare(&ctx, job).catch(&ctx).map_err(|error| explain(&error))?;
         let mut options = EvalOptions::default();
         options.filename = Some("script".to_owned());
-        let source = format!("{OPENING}{}\n}})()", job.code);
+        let function = format!("{OPENING}{}\n}})", job.code);
+        let source = match job.task {
+            Task::Run => function + "()",
+            // A function that nobody calls: it is read, and nothing else.
+            Task::Check => function + "; null",
+        };
         let returned = ctx
             .eval_with_options::<JsValue<'_>, _>(source, options)
             .catch(&ctx)
@@ -153,7 +158,7 @@ fn explain(error: &CaughtError<'_>) -> ScriptFailure {
         _ if message.contains("out of memory") => ScriptFailureKind::OutOfMemory,
         _ => ScriptFailureKind::Thrown,
     };
-    let line = exception.stack().as_deref().and_then(line_of);
+    let (line, column) = exception.stack().as_deref().map(place_of).unwrap_or_default();
     let said = if name.is_empty() {
         message
     } else {
@@ -166,15 +171,22 @@ fn explain(error: &CaughtError<'_>) -> ScriptFailure {
             None => said,
         },
         line,
+        column,
     }
 }
 
-/// The script's line in a stack like `at <anonymous> (script:3:5)`.
-fn line_of(stack: &str) -> Option<u32> {
-    let (_, rest) = stack.split_once("script:")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    let line: u32 = digits.parse().ok()?;
-    line.checked_sub(OPENING_LINES).filter(|line| *line > 0)
+/// The script's line and column in a stack like `at <anonymous> (script:3:5)`.
+fn place_of(stack: &str) -> (Option<u32>, Option<u32>) {
+    let Some((_, rest)) = stack.split_once("script:") else {
+        return (None, None);
+    };
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let line = numbers.next().and_then(Result::ok);
+    let line = line
+        .and_then(|line| line.checked_sub(OPENING_LINES))
+        .filter(|line| *line > 0);
+    let column = numbers.next().and_then(Result::ok).filter(|_| line.is_some());
+    (line, column)
 }
 
 fn failure(kind: ScriptFailureKind, message: impl Into<String>) -> ScriptFailure {
@@ -182,6 +194,7 @@ fn failure(kind: ScriptFailureKind, message: impl Into<String>) -> ScriptFailure
         kind,
         message: message.into(),
         line: None,
+        column: None,
     }
 }
 
@@ -193,6 +206,7 @@ mod tests {
 
     fn job(code: &str) -> Job {
         Job {
+            task: Task::Run,
             code: code.to_owned(),
             input: json!({"lead": {"score": 42, "name": "Ada"}, "steps": {}}),
             timeout_ms: 2_000,
@@ -260,6 +274,39 @@ mod tests {
         );
         assert!(failed("return nothing;").message.contains("nothing"));
         assert_eq!(failed("throw 'plain';").message, "plain");
+    }
+
+    #[test]
+    fn a_check_reads_a_script_without_running_it_and_tells_where_it_is_wrong() {
+        let check = |code: &str| {
+            run(&Job {
+                task: Task::Check,
+                ..job(code)
+            })
+        };
+        for fine in ["for (;;) {}", "return nothing_there;", "// nothing", "throw 1;"] {
+            assert_eq!(check(fine), Answer::Returned(Value::Null), "{fine}");
+        }
+        for (wrong, line) in [
+            ("const a = 1;\nreturn a +* 2;", Some(2)),
+            ("return (1;", Some(1)),
+            ("if (lead.score > 3) {", None),
+            ("await later();", Some(1)),
+        ] {
+            let Answer::Failed(failure) = check(wrong) else {
+                panic!("{wrong}")
+            };
+            assert_eq!(failure.kind, ScriptFailureKind::Syntax, "{wrong}: {failure:?}");
+            assert!(line.is_none() || failure.line == line, "{wrong}: {failure:?}");
+            assert!(
+                failure.line.is_none() || failure.column.is_some(),
+                "{wrong}: {failure:?}"
+            );
+        }
+        let Answer::Failed(failure) = check("const a = 1;\nreturn a +* 2;") else {
+            panic!("it is wrong")
+        };
+        assert_eq!((failure.line, failure.column), (Some(2), Some(11)), "{failure:?}");
     }
 
     #[test]

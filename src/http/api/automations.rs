@@ -82,9 +82,11 @@ pub async fn switch_automation(
             let mut draft = value_of(&row.draft)?;
             draft["enabled"] = change.enabled.into();
             let definition = read(&draft)?;
-            let version = (change.enabled && row.published == 0)
-                .then(|| publication(&mut row, &definition))
-                .transpose()?;
+            let version = if change.enabled && row.published == 0 {
+                Some(publication(&context, &mut row, &definition).await?)
+            } else {
+                None
+            };
             row.enabled = change.enabled;
             row.draft = definition.to_json();
             row.updated_at = clock::now();

@@ -7,6 +7,7 @@ pub mod automations;
 pub mod backtests;
 pub mod calls;
 pub mod copies;
+pub mod definition_checks;
 pub mod dry_runs;
 pub mod error_catalogue;
 pub mod events;

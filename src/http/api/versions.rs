@@ -3,7 +3,10 @@
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::workflow_views::{VersionView, WorkflowView, definition_errors, read, value_of};
+use super::{
+    definition_checks::problems_of,
+    workflow_views::{VersionView, WorkflowView, definition_errors, read, value_of},
+};
 use crate::{
     clock,
     domain::ids::WorkflowId,
@@ -16,7 +19,7 @@ use crate::{
         revision::IfMatch,
     },
     store::workflows::{WorkflowRow, WorkflowVersion},
-    workflows::{Definition, validate as problems_of},
+    workflows::Definition,
 };
 
 /// The part of an address that names a version.
@@ -50,7 +53,7 @@ pub async fn publish(
             return WorkflowView::of(row).map(Json);
         }
     }
-    let version = publication(&mut row, &definition)?;
+    let version = publication(&context, &mut row, &definition).await?;
     row.updated_at = version.published_at;
     row.revision += 1;
     context.store.workflows.update(row.clone(), Some(version)).await?;
@@ -61,9 +64,13 @@ pub async fn publish(
 /// Makes the row's next version of `definition`.
 ///
 /// # Errors
-/// [`ApiError::Invalid`] with every problem of the definition.
-pub fn publication(row: &mut WorkflowRow, definition: &Definition) -> ApiResult<WorkflowVersion> {
-    let problems = problems_of(definition);
+/// [`ApiError::Invalid`] with every problem of the definition; [`ApiError::Busy`] when its scripts could not be checked.
+pub async fn publication(
+    context: &Context,
+    row: &mut WorkflowRow,
+    definition: &Definition,
+) -> ApiResult<WorkflowVersion> {
+    let problems = problems_of(context, row.id, definition).await?;
     if !problems.is_empty() {
         return Err(definition_errors(problems));
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    definition_checks::problems_of,
     versions::publication,
     workflow_views::{
         DefinitionBody, ExecuteAccepted, Validation, WorkflowChange, WorkflowHistory, WorkflowSummary,
@@ -26,7 +27,7 @@ use crate::{
         revision::IfMatch,
     },
     store::{runs::RunFilter, workflows::WorkflowRow},
-    workflows::{Definition, validate as problems_of},
+    workflows::Definition,
 };
 
 /// What a run is started with by hand.
@@ -129,10 +130,11 @@ pub async fn keep_new(
         updated_at: now,
         revision: 1,
     };
-    let version = definition
-        .enabled
-        .then(|| publication(&mut row, definition))
-        .transpose()?;
+    let version = if definition.enabled {
+        Some(publication(context, &mut row, definition).await?)
+    } else {
+        None
+    };
     context.store.workflows.create(row.clone(), version).await?;
     tracing::info!(workflow_id = %row.id, published = row.published, by = %caller.user_id, "workflow created");
     WorkflowView::of(row).map(Created)
@@ -212,7 +214,7 @@ pub async fn validate(
     let row = context.store.workflows.get(caller.account_id, id).await?;
     let value = body.map_or_else(|| value_of(&row.draft), Ok)?;
     let problems = match Definition::from_value(&value) {
-        Ok(definition) => problems_of(&definition),
+        Ok(definition) => problems_of(&context, row.id, &definition).await?,
         Err(problems) => problems,
     };
     Ok(Json(Validation {

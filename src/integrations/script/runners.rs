@@ -12,12 +12,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     runner::Runner,
-    wire::{Answer, Job},
+    wire::{Answer, Job, ScriptFailure, Task},
 };
 use crate::{
     domain::ids::WorkflowId,
@@ -31,6 +32,8 @@ const PLACES: usize = 4;
 const PLACES_PER_WORKFLOW: usize = 2;
 /// Longest wait for a place; beyond it the run tries again later.
 const WAIT_MAX: Duration = Duration::from_secs(45);
+/// Time for reading a script without running it.
+const CHECK_MS_MAX: u64 = 1_000;
 /// How long a runner may take beyond the script's own limit before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -41,6 +44,31 @@ pub struct ScriptRunners {
     by_workflow: Mutex<BTreeMap<WorkflowId, Arc<Semaphore>>>,
     /// Started, and with nothing to do; at most one for each place.
     idle: Mutex<Vec<Runner>>,
+}
+
+/// Why a script has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Breakdown {
+    #[error("no place for the script within {} s", WAIT_MAX.as_secs())]
+    NoPlace,
+    #[error("no runner can be started: {0}")]
+    NotStarted(std::io::Error),
+    #[error("the runner broke off: {0}")]
+    BrokeOff(std::io::Error),
+    #[error("the script ran longer than {0} ms and was killed")]
+    Killed(u64),
+}
+
+impl From<Breakdown> for EffectOutcome {
+    fn from(breakdown: Breakdown) -> Self {
+        let message = breakdown.to_string();
+        match breakdown {
+            Breakdown::NoPlace => Self::temporary("script_queue", message),
+            Breakdown::NotStarted(_) | Breakdown::BrokeOff(_) => Self::temporary("script_runner", message),
+            // The script's own doing: trying again does not help.
+            Breakdown::Killed(_) => Self::permanent("script_timeout", message),
+        }
+    }
 }
 
 /// A place, given back when it is dropped.
@@ -105,30 +133,41 @@ impl ScriptRunners {
         }
     }
 
-    async fn run(&self, job: &Job) -> EffectOutcome {
-        let mut runner = match self.take() {
-            Ok(runner) => runner,
-            Err(error) => {
-                return EffectOutcome::temporary(
-                    "script_runner",
-                    format!("no runner can be started: {error}"),
-                );
-            }
+    /// Whether `code` can be read: what is wrong with it when it cannot.
+    ///
+    /// # Errors
+    /// When no runner could look at it.
+    pub async fn check(
+        &self,
+        workflow_id: WorkflowId,
+        code: &str,
+    ) -> Result<Option<ScriptFailure>, Breakdown> {
+        let _turn = self.turn(workflow_id).await.ok_or(Breakdown::NoPlace)?;
+        let job = Job {
+            task: Task::Check,
+            code: code.to_owned(),
+            input: Value::Null,
+            timeout_ms: CHECK_MS_MAX,
+            now_ms: 0,
+            seed: 0,
         };
+        Ok(match self.answer(&job).await? {
+            Answer::Returned(_) => None,
+            Answer::Failed(failure) => Some(failure),
+        })
+    }
+
+    async fn answer(&self, job: &Job) -> Result<Answer, Breakdown> {
+        let mut runner = self.take().map_err(Breakdown::NotStarted)?;
         let limit = Duration::from_millis(job.timeout_ms) + GRACE;
         match tokio::time::timeout(limit, runner.run(job)).await {
             Ok(Ok(answer)) => {
                 self.give_back(runner);
-                outcome_of(answer)
+                Ok(answer)
             }
-            Ok(Err(error)) => {
-                EffectOutcome::temporary("script_runner", format!("the runner broke off: {error}"))
-            }
+            Ok(Err(error)) => Err(Breakdown::BrokeOff(error)),
             // It does not even hear that it is late: dropping the runner kills it.
-            Err(_) => EffectOutcome::permanent(
-                "script_timeout",
-                format!("the script ran longer than {} ms and was killed", job.timeout_ms),
-            ),
+            Err(_) => Err(Breakdown::Killed(job.timeout_ms)),
         }
     }
 }
@@ -145,32 +184,29 @@ impl EffectPort for ScriptRunners {
             return EffectOutcome::permanent("no_script", "only scripts are run here");
         };
         let Some(_turn) = self.turn(effect.workflow_id).await else {
-            let message = format!("no place for the script within {} s", WAIT_MAX.as_secs());
-            return EffectOutcome::temporary("script_queue", message);
+            return Breakdown::NoPlace.into();
         };
         let job = Job {
+            task: Task::Run,
             code: code.clone(),
             input: input.clone(),
             timeout_ms: *timeout_ms,
             now_ms: effect.planned_at.as_unix_millis(),
             seed: seed_of(&effect.key),
         };
-        self.run(&job).await
+        match self.answer(&job).await {
+            Ok(Answer::Returned(output)) => EffectOutcome::Confirmed {
+                provider_id: None,
+                output,
+            },
+            Ok(Answer::Failed(failure)) => EffectOutcome::permanent(failure.kind.code(), failure.message),
+            Err(breakdown) => breakdown.into(),
+        }
     }
 
     async fn settle(&self, _effect: &Effect) -> Finding {
         // Nothing outside ever comes of a script.
         Finding::Absent
-    }
-}
-
-fn outcome_of(answer: Answer) -> EffectOutcome {
-    match answer {
-        Answer::Returned(output) => EffectOutcome::Confirmed {
-            provider_id: None,
-            output,
-        },
-        Answer::Failed(failure) => EffectOutcome::permanent(failure.kind.code(), failure.message),
     }
 }
 
@@ -195,14 +231,16 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
         let runners = ScriptRunners::new(program);
         let job = Job {
+            task: Task::Run,
             code: "return 1;".to_owned(),
             input: json!({}),
             timeout_ms: 50,
             now_ms: 0,
             seed: 1,
         };
-        let EffectOutcome::Rejected(failure) = runners.run(&job).await else {
-            panic!("it cannot answer")
+        let breakdown = runners.answer(&job).await.expect_err("it cannot answer");
+        let EffectOutcome::Rejected(failure) = breakdown.into() else {
+            panic!("nothing outside came of it")
         };
         assert_eq!(failure.code, "script_timeout");
         assert!(failure.message.contains("killed"), "{}", failure.message);

@@ -8,9 +8,10 @@ pub const JOB_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Longest line a runner gives.
 pub const ANSWER_BYTES_MAX: u64 = 128 * 1024;
 
-/// One script to run.
+/// One script to run or to check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
+    pub task: Task,
     pub code: String,
     /// What the script sees, by the name of the global variable.
     pub input: Value,
@@ -19,6 +20,15 @@ pub struct Job {
     pub now_ms: u64,
     /// What `Math.random` is drawn from.
     pub seed: u32,
+}
+
+/// What is to be done with a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    Run,
+    /// Only read it: whether it could be run at all. The answer is null.
+    Check,
 }
 
 /// What became of it.
@@ -37,6 +47,8 @@ pub struct ScriptFailure {
     pub message: String,
     /// The line of the script, from 1, where it is known.
     pub line: Option<u32>,
+    /// The column in that line, from 1.
+    pub column: Option<u32>,
 }
 
 /// The kinds of failure; each is the script's own, so trying again does not help.

@@ -35,4 +35,5 @@ mod zapier;
 pub use find_leads::FOUND_MAX;
 pub use kind::{Action, Awaited, Entered, MergeMode, Node, NodeError, NodeKind, Pace, RunFacts, Scene, Wait};
 pub use registry::{KindInfo, catalogue, kind, names};
+pub use script::scripts_of;
 pub use source::{Condition, Filter, Source, SourceKind, Template, ValueExpression};

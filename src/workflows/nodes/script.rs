@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::time::{millis_of, parse_span},
     workflows::{
-        definition::{PORT_ERROR, PORT_OK},
+        definition::{Definition, PORT_ERROR, PORT_OK},
         effect::Request,
         problem::Problem,
         scope::{LOOP_ROOTS, ROOTS},
@@ -138,6 +138,18 @@ impl Node for Params {
             }),
         })
     }
+}
+
+/// The scripts of a definition with their paths, as far as they are not too long to be read.
+#[must_use]
+pub fn scripts_of(definition: &Definition) -> Vec<(String, &str)> {
+    let mut scripts = Vec::new();
+    for (at, node) in definition.nodes.iter().enumerate() {
+        let code = node.params.get("code").and_then(Value::as_str);
+        let code = code.filter(|code| node.kind == Script.name() && code.chars().count() <= CODE_CHARS_MAX);
+        scripts.extend(code.map(|code| (format!("nodes[{at}].params.code"), code)));
+    }
+    scripts
 }
 
 /// Whether `word` stands in the script as a word of its own.

@@ -150,6 +150,15 @@ impl Server {
         self.log.text()
     }
 
+    /// The process, while it runs.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
     /// Ends the process at whatever instruction it is, as `kill -9` does.
     pub async fn kill9(&mut self) {
         self.child.kill().await.expect("a process of ours can be killed");
