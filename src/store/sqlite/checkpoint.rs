@@ -24,8 +24,7 @@ use rusqlite::Connection;
 
 /// Writes after which the passive checkpoint is asked for: about 4 MB of log when they come in batches, 20 MB one by one.
 const PASSIVE_WRITES: usize = 500;
-/// Pages of log after which the writer finishes the checkpoint itself: 64 MiB. It holds commits up for some 10 ms; at 16 MiB
-/// that was seen in the 99th percentile.
+/// Pages of log after which the writer finishes the checkpoint itself: 64 MiB, since commits wait meanwhile.
 const LOG_LONG_PAGES: i64 = 16_384;
 /// Length that the log's file is given at the start.
 const LOG_RESERVED_BYTES: u64 = 8 << 20;
