@@ -146,6 +146,7 @@ fn transition(id: RunId, number: u64) -> RunAppend {
             ended_at: None,
             error: None,
         },
+        epoch: 1,
         snapshot: vec![b'x'; SNAPSHOT_BYTES],
         journal: lines(0, at),
         parts: Vec::new(),

@@ -54,6 +54,7 @@ pub fn append_of(transition: &Transition, revision: u64, now: Timestamp) -> RunA
     let run = &transition.run;
     RunAppend {
         head: head_of(run, revision + 1, now),
+        epoch: 1,
         snapshot: run.snapshot(),
         journal: transition
             .journal

@@ -129,7 +129,7 @@ impl CallsHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> StoreResult<usize> {
-        let unsettled = self.store.calls.unsettled().await?;
+        let unsettled = self.store.calls.unsettled(None).await?;
         let count = unsettled.len();
         for (account_id, call_id, _) in unsettled {
             self.calls.deliver((account_id, call_id), CallMsg::Recover);

@@ -110,7 +110,7 @@ impl LeadsHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> StoreResult<usize> {
-        let unrouted = self.store.observations.unrouted().await?;
+        let unrouted = self.store.observations.unrouted(None).await?;
         let count = unrouted.len();
         for observation in unrouted {
             self.leads.deliver(

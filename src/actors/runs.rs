@@ -315,7 +315,7 @@ impl RunsHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> StoreResult<usize> {
-        let unparked = self.store.runs.unparked().await?;
+        let unparked = self.store.runs.unparked(None).await?;
         let count = unparked.len();
         for run_id in unparked {
             self.runs.deliver(run_id, RunMsg::Recover);
@@ -342,7 +342,7 @@ async fn wake_if_moving(store: &Store, runs: &Residents<RunKind>, run_id: RunId)
 async fn arm_all(store: Store, timers: TimersHandle) {
     let (mut after, mut count) = (None, 0);
     loop {
-        let page = match store.runs.timers(after, TIMERS_PER_PAGE).await {
+        let page = match store.runs.timers(None, after, TIMERS_PER_PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(%error, "timers cannot be read: they are read again in a moment");

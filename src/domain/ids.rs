@@ -178,6 +178,8 @@ typed_id! {
     ObservationId = "evt";
     /// A text message, sent or received.
     MessageId = "msg";
+    /// A process of a cluster, from its start to its end.
+    NodeId = "node";
 }
 
 impl CallId {

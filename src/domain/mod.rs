@@ -16,6 +16,7 @@ pub mod phone;
 pub mod run;
 pub mod secret;
 pub mod sentiment;
+pub mod shard;
 pub mod sms_segments;
 pub mod task;
 pub mod time;

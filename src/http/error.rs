@@ -250,6 +250,8 @@ impl From<StoreError> for ApiError {
                 code: "moved",
                 detail: format!("the {what} was changed by somebody else: read it again"),
             },
+            // Another node has taken over: it answers the next try.
+            StoreError::Fenced { .. } => Self::Busy,
             StoreError::BadCursor => Self::field("cursor", "does not belong to this list"),
             StoreError::Busy => Self::Busy,
             StoreError::Unavailable(source) => Self::Unavailable(source),

@@ -3,8 +3,8 @@
 use std::{ops::Deref, sync::Arc};
 
 use super::{
-    AccountStore, AlertStore, CallStore, ContactStore, LeadStore, MessageStore, ObservationStore, RunStore,
-    ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
+    AccountStore, AlertStore, CallStore, ContactStore, LeadStore, LeaseStore, MessageStore, ObservationStore,
+    RunStore, ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
 };
 
 /// One store. Cheap to clone: everything holds it, and every request clones it.
@@ -39,4 +39,5 @@ pub struct Aggregates {
     pub schedules: Arc<dyn ScheduleStore>,
     pub contacts: Arc<dyn ContactStore>,
     pub webhooks: Arc<dyn WebhookStore>,
+    pub leases: Arc<dyn LeaseStore>,
 }

@@ -6,6 +6,7 @@ use super::{Page, PageRequest, Recorded, StoreResult};
 use crate::domain::{
     call::{Call, CallFact},
     ids::{AccountId, CallId, CallSid},
+    shard::Shard,
     time::Timestamp,
     transcript::Utterance,
 };
@@ -44,8 +45,9 @@ pub trait CallStore: Send + Sync {
     async fn sid(&self, account_id: AccountId, id: CallId) -> StoreResult<Option<CallSid>>;
     async fn by_sid(&self, account_id: AccountId, sid: &CallSid) -> StoreResult<Option<Call>>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Call>>;
-    /// Recovery scan over all accounts: calls with a fact that is not folded in, or whose record is not terminal.
-    async fn unsettled(&self) -> StoreResult<Vec<(AccountId, CallId, CallSid)>>;
+    /// Recovery scan over all accounts of a shard, or of all: calls with a fact that is not folded in, or whose record is not
+    /// terminal.
+    async fn unsettled(&self, shard: Option<Shard>) -> StoreResult<Vec<(AccountId, CallId, CallSid)>>;
     /// Keeps what was said. The same ordinal again changes nothing.
     async fn append_utterance(&self, call_id: CallId, utterance: Utterance) -> StoreResult<Recorded>;
     /// Everything said on a call, by ordinal.

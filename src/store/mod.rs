@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod calls;
 pub mod contacts;
 pub mod leads;
+pub mod leases;
 pub mod messages;
 pub mod observations;
 pub mod runs;
@@ -27,6 +28,7 @@ pub use alerts::AlertStore;
 pub use calls::CallStore;
 pub use contacts::ContactStore;
 pub use leads::LeadStore;
+pub use leases::LeaseStore;
 pub use messages::MessageStore;
 pub use observations::ObservationStore;
 pub use runs::RunStore;
@@ -50,6 +52,14 @@ pub enum StoreError {
         what: &'static str,
         id: String,
         revision: u64,
+    },
+    /// The writer's lease is over: a newer one acts for the row's shard.
+    #[error("{what} {id} belongs to a newer owner than epoch {epoch}")]
+    Fenced {
+        what: &'static str,
+        id: String,
+        /// The writer's own.
+        epoch: u64,
     },
     #[error("the cursor does not belong to this list")]
     BadCursor,

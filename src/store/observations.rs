@@ -6,6 +6,7 @@ use super::{Page, PageRequest, Recorded, StoreResult, runs::RunAppend};
 use crate::domain::{
     ids::{AccountId, LeadId, ObservationId},
     observation::{EventType, Observation},
+    shard::Shard,
     time::Timestamp,
 };
 
@@ -23,8 +24,8 @@ pub trait ObservationStore: Send + Sync {
     async fn record_routed(&self, observation: Observation, runs: Vec<RunAppend>) -> StoreResult<Recorded>;
     /// Marks that its runs exist.
     async fn mark_routed(&self, id: ObservationId) -> StoreResult<()>;
-    /// Recovery scan over all accounts: facts whose runs may not exist yet, oldest first.
-    async fn unrouted(&self) -> StoreResult<Vec<Observation>>;
+    /// Recovery scan over all accounts of a shard, or of all: facts whose runs may not exist yet, oldest first.
+    async fn unrouted(&self, shard: Option<Shard>) -> StoreResult<Vec<Observation>>;
     /// Facts of one lead, or of the account's own when it is about nobody, whose runs may not exist yet; oldest first, at most 1,000.
     async fn unrouted_of(
         &self,

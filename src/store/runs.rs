@@ -8,6 +8,7 @@ pub use crate::domain::run::{EffectState, RunStatus};
 use crate::domain::{
     ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
     phone::PhoneNumber,
+    shard::Shard,
     time::Timestamp,
 };
 
@@ -73,6 +74,8 @@ pub struct EffectRow {
 pub struct RunAppend {
     /// The head after the transition; `head.revision` is the revision after it.
     pub head: RunHead,
+    /// The epoch of the writer's lease on the run's shard; 1 where one process owns everything.
+    pub epoch: u64,
     /// The run's state after the transition.
     pub snapshot: Vec<u8>,
     pub journal: Vec<JournalLine>,
@@ -109,6 +112,7 @@ pub trait RunStore: Send + Sync {
     /// Creates the run with its first transition (`head.revision` is 1). The same id again changes nothing.
     async fn create(&self, append: RunAppend) -> StoreResult<Recorded>;
     /// Appends a transition. `Moved` when the stored revision is not `head.revision − 1`: somebody else moved the run.
+    /// `Fenced` when a newer epoch has moved it.
     async fn append(&self, append: RunAppend) -> StoreResult<()>;
     /// Head and snapshot, for activation. Knows no account: only the runs actors call it.
     async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)>;
@@ -134,10 +138,15 @@ pub trait RunStore: Send + Sync {
     async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>>;
     /// Whether the workflow ever ran for the lead.
     async fn ever_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<bool>;
-    /// Recovery scan over every timer there is, in order of run and number: at most `limit` behind `after`.
-    async fn timers(&self, after: Option<(RunId, u64)>, limit: u32) -> StoreResult<Vec<TimerRow>>;
-    /// Recovery scan: runs that were `running` when the process ended.
-    async fn unparked(&self) -> StoreResult<Vec<RunId>>;
+    /// Recovery scan over every timer of a shard, or of all: at most `limit` behind `after`, in one order that does not change.
+    async fn timers(
+        &self,
+        shard: Option<Shard>,
+        after: Option<(RunId, u64)>,
+        limit: u32,
+    ) -> StoreResult<Vec<TimerRow>>;
+    /// Recovery scan over a shard, or all: runs that were `running` when their process ended.
+    async fn unparked(&self, shard: Option<Shard>) -> StoreResult<Vec<RunId>>;
     /// Success and failure counts of a workflow's runs, for its history.
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts>;
 }

@@ -187,7 +187,7 @@ async fn live(life: &Life, provider: &Provider, events: &[Event], next: &mut usi
         for run in runs.iter().filter(|run| run.status == RunStatus::Stuck) {
             decide(life, provider, run).await;
         }
-        let unrouted = life.store.observations.unrouted().await;
+        let unrouted = life.store.observations.unrouted(None).await;
         let is_quiet = unrouted.is_ok_and(|unrouted| unrouted.is_empty());
         if is_quiet && runs.iter().all(|run| run.status.is_terminal()) {
             return;

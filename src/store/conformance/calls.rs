@@ -72,7 +72,7 @@ pub(crate) async fn a_record_of_fewer_facts_never_replaces_one_of_more(store: &S
 
 pub(crate) async fn a_call_is_unsettled_until_it_is_terminal_and_all_its_facts_are_folded(store: &Store) {
     let entry = (account_id(1), call_id(1), sid(1));
-    let unsettled = async || store.calls.unsettled().await.expect("read");
+    let unsettled = async || store.calls.unsettled(None).await.expect("read");
     store
         .calls
         .record_fact(fact(account_id(1), 1, 0))

@@ -163,7 +163,7 @@ pub(crate) async fn an_edit_is_made_once_under_its_key_and_its_facts_are_kept_wi
     };
     let update = keyed("c", LeadEdit::Update(stage));
     assert_eq!(made(store, update.clone()).await.changed, ["stage"]);
-    let unrouted = store.observations.unrouted().await.expect("read");
+    let unrouted = store.observations.unrouted(None).await.expect("read");
     let kinds: Vec<_> = unrouted.iter().map(|fact| fact.kind.as_str()).collect();
     assert_eq!(kinds.len(), 4, "{kinds:?}");
     let id = fact_id(update.planned_at, &update.key, &EventType::LEAD_QUALIFIED);

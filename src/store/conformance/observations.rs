@@ -21,7 +21,7 @@ pub(crate) async fn a_fact_is_kept_once_and_unrouted_until_it_is_marked(store: &
         Recorded::Duplicate
     );
     assert_eq!(
-        store.observations.unrouted().await.expect("read"),
+        store.observations.unrouted(None).await.expect("read"),
         [first.clone(), second.clone()]
     );
     store
@@ -33,7 +33,7 @@ pub(crate) async fn a_fact_is_kept_once_and_unrouted_until_it_is_marked(store: &
         store.observations.record(first.clone()).await.expect("written"),
         Recorded::Duplicate
     );
-    assert_eq!(store.observations.unrouted().await.expect("read"), [second]);
+    assert_eq!(store.observations.unrouted(None).await.expect("read"), [second]);
     assert_eq!(
         store
             .observations

@@ -1,9 +1,15 @@
 //! Runs: created once, moved once per append, with everything an append carries.
 
-use super::samples::{account_id, at, effect, lead, lead_id, line, next, run, run_id, workflow_id};
-use crate::store::{
-    PageRequest, Recorded, Store, StoreError,
-    runs::{ContactTally, EffectRow, EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
+use super::samples::{
+    account_id, at, call_id, effect, fact as fact_of_call, lead, lead_id, line, next, observation, observation_id,
+    run, run_id, workflow_id,
+};
+use crate::{
+    domain::shard::Shard,
+    store::{
+        PageRequest, Recorded, Store, StoreError,
+        runs::{ContactTally, EffectRow, EffectState, RunAppend, RunCounts, RunFilter, RunStatus, TimerRow},
+    },
 };
 
 pub(crate) async fn a_run_is_created_once(store: &Store) {
@@ -61,7 +67,7 @@ pub(crate) async fn an_append_out_of_turn_is_refused_and_changes_nothing(store: 
         "{early:?}"
     );
     assert_eq!(store.runs.load(run_id(1)).await.expect("kept").0, first.head);
-    assert_eq!(store.runs.timers(None, 100).await.expect("read"), []);
+    assert_eq!(store.runs.timers(None, None, 100).await.expect("read"), []);
     assert_eq!(
         store.runs.effects(account_id(1), run_id(1)).await.expect("read"),
         []
@@ -123,7 +129,7 @@ pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
     second.effects = vec![confirmed.clone(), effect(&first, "b", EffectState::Claimed)];
     store.runs.append(second.clone()).await.expect("written");
 
-    let mut timers = store.runs.timers(None, 100).await.expect("read");
+    let mut timers = store.runs.timers(None, None, 100).await.expect("read");
     timers.sort();
     let expected = [(at(180), 2), (at(240), 3)].map(|(due, timer)| TimerRow {
         due,
@@ -131,19 +137,65 @@ pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
         timer,
     });
     assert_eq!(timers, expected);
-    let one = store.runs.timers(None, 1).await.expect("read");
+    let one = store.runs.timers(None, None, 1).await.expect("read");
     assert_eq!(one, expected[..1]);
-    let rest = store.runs.timers(Some((run_id(1), 2)), 10).await.expect("read");
+    let rest = store.runs.timers(None, Some((run_id(1), 2)), 10).await.expect("read");
     assert_eq!(rest, expected[1..]);
     let effects = store.runs.effects(account_id(1), run_id(1)).await.expect("read");
     assert_eq!(effects, [confirmed, effect(&first, "b", EffectState::Claimed)]);
-    assert_eq!(store.runs.unparked().await.expect("read"), []);
+    assert_eq!(store.runs.unparked(None).await.expect("read"), []);
     store
         .runs
         .append(next(&second, RunStatus::Running))
         .await
         .expect("written");
-    assert_eq!(store.runs.unparked().await.expect("read"), [run_id(1)]);
+    assert_eq!(store.runs.unparked(None).await.expect("read"), [run_id(1)]);
+}
+
+pub(crate) async fn recovery_scans_of_a_shard_see_that_shard_alone(store: &Store) {
+    let (here, there) = (
+        Shard::new(7).expect("there are 256"),
+        Shard::new(8).expect("there are 256"),
+    );
+    let mut ids = Vec::new();
+    for (number, shard) in [(1, here), (2, there), (3, here)] {
+        let mut append = run(account_id(1), workflow_id(1), number);
+        append.head.id = run_id(number).in_shard(shard);
+        append.timers_set = vec![(1, at(60)), (2, at(61))];
+        ids.push(append.head.id);
+        store.runs.create(append).await.expect("written");
+        let lead = Some(lead_id(number).in_shard(shard));
+        let fact = observation(account_id(1), lead, number);
+        store.observations.record(fact).await.expect("written");
+        let mut ring = fact_of_call(account_id(1), number, 0);
+        ring.call_id = ring.call_id.in_shard(shard);
+        store.calls.record_fact(ring).await.expect("written");
+    }
+    let moving = store.runs.unparked(Some(here)).await.expect("read");
+    assert_eq!(moving, [ids[0], ids[2]]);
+    assert_eq!(store.runs.unparked(None).await.expect("read").len(), 3);
+    let mut met = Vec::new();
+    while let Some(timer) = store
+        .runs
+        .timers(Some(here), met.last().copied(), 1)
+        .await
+        .expect("read")
+        .pop()
+    {
+        met.push((timer.run_id, timer.timer));
+    }
+    met.sort();
+    assert_eq!(met, [(ids[0], 1), (ids[0], 2), (ids[2], 1), (ids[2], 2)]);
+    let unrouted = store.observations.unrouted(Some(there)).await.expect("read");
+    assert_eq!(
+        unrouted.iter().map(|fact| fact.id).collect::<Vec<_>>(),
+        [observation_id(2)]
+    );
+    let unsettled = store.calls.unsettled(Some(there)).await.expect("read");
+    assert_eq!(
+        unsettled.iter().map(|(_, call, _)| *call).collect::<Vec<_>>(),
+        [call_id(2).in_shard(there)]
+    );
 }
 
 pub(crate) async fn lists_filter_by_workflow_lead_and_status(store: &Store) {

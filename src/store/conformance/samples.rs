@@ -162,6 +162,7 @@ pub(crate) fn run(account: AccountId, workflow: WorkflowId, number: u64) -> RunA
             ended_at: None,
             error: None,
         },
+        epoch: 1,
         snapshot: b"first".to_vec(),
         journal: vec![line(0)],
         parts: Vec::new(),
@@ -182,6 +183,7 @@ pub(crate) fn next(before: &RunAppend, status: RunStatus) -> RunAppend {
             updated_at: at(revision),
             ..before.head.clone()
         },
+        epoch: before.epoch,
         snapshot: format!("after {revision}").into_bytes(),
         journal: vec![line(revision - 1)],
         parts: Vec::new(),

@@ -49,6 +49,7 @@ macro_rules! suite {
             runs::timers_and_effects_follow_the_appends;
             runs::lists_filter_by_workflow_lead_and_status;
             runs::runs_are_found_by_who_they_are_about_and_when;
+            runs::recovery_scans_of_a_shard_see_that_shard_alone;
             runs::enrolment_sees_active_and_earlier_runs;
             runs::the_contacts_of_a_run_are_counted_by_where_they_stand;
             runs::tallies_follow_the_runs;

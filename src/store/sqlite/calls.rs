@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    columns::{Count, bodies, body, find, missing, page_of_bodies, recorded},
+    columns::{Count, bodies, body, find, last_byte, missing, page_of_bodies, recorded},
     cursor::{List, Window},
     database::Sqlite,
 };
@@ -12,6 +12,7 @@ use crate::{
     domain::{
         call::Call,
         ids::{AccountId, CallId, CallSid},
+        shard::Shard,
         transcript::Utterance,
     },
     store::{
@@ -116,12 +117,13 @@ impl CallStore for Sqlite {
         .await
     }
 
-    async fn unsettled(&self) -> StoreResult<Vec<(AccountId, CallId, CallSid)>> {
-        self.read(|db| {
+    async fn unsettled(&self, shard: Option<Shard>) -> StoreResult<Vec<(AccountId, CallId, CallSid)>> {
+        self.read(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT account, id, sid FROM calls WHERE terminal = 0 OR folded < facts ORDER BY id",
+                "SELECT account, id, sid FROM calls WHERE (terminal = 0 OR folded < facts)
+                 AND (?1 IS NULL OR substr(id, 16, 1) = ?1) ORDER BY id",
             )?;
-            let rows = statement.query_map([], |row| {
+            let rows = statement.query_map([last_byte(shard)], |row| {
                 Ok((row.get(0)?, row.get(1)?, CallSid::new(row.get::<_, String>(2)?)))
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

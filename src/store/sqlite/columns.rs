@@ -14,6 +14,7 @@ use crate::{
             AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId,
             UserId, WebhookId, WorkflowId,
         },
+        shard::Shard,
         time::Timestamp,
     },
     store::{
@@ -112,6 +113,12 @@ impl FromSql for Timestamp {
 /// Milliseconds of a moment as SQLite keeps them.
 pub(super) fn millis(at: Timestamp) -> i64 {
     i64::try_from(at.as_unix_millis()).unwrap_or(i64::MAX)
+}
+
+/// The last byte of every id in a shard, as `substr(id, 16, 1)` gives it; NULL for all shards.
+pub(super) fn last_byte(shard: Option<Shard>) -> Option<[u8; 1]> {
+    let [_, byte] = shard?.number().to_be_bytes();
+    Some([byte])
 }
 
 /// A `u64` that counts something: SQLite's integers are signed.

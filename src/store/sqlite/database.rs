@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
 };
@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     domain::ids::AccountId,
-    store::{Aggregates, Store, StoreError, StoreResult, accounts::Account, workflows::WorkflowRow},
+    store::{
+        Aggregates, Store, StoreError, StoreResult, accounts::Account, leases::NodeRow, workflows::WorkflowRow,
+    },
 };
 
 /// How long a connection waits for another process (a backup, a command-line tool) that holds a lock.
@@ -44,6 +46,8 @@ pub(super) struct Sqlite {
     pub(super) accounts_read: Remembered<AccountId, Account>,
     /// By account and type of trigger.
     pub(super) triggered_read: Remembered<(AccountId, String), Vec<WorkflowRow>>,
+    /// The process that serves the file, once it has said so.
+    pub(super) node: Mutex<Option<NodeRow>>,
     /// Does the work itself instead of the threads.
     #[cfg(test)]
     inline: Option<Arc<super::inline::Inline>>,
@@ -57,6 +61,7 @@ impl Sqlite {
             counters: Counters::default(),
             accounts_read: Remembered::new(),
             triggered_read: Remembered::new(),
+            node: Mutex::new(None),
             #[cfg(test)]
             inline: None,
         }
@@ -243,6 +248,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         contacts: store.clone(),
         schedules: store.clone(),
         webhooks: store.clone(),
+        leases: store.clone(),
     })
 }
 

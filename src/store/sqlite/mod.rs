@@ -25,6 +25,7 @@ mod contact_tally;
 mod contacts;
 mod lead_edits;
 mod leads;
+mod leases;
 mod messages;
 mod observations;
 mod run_list;

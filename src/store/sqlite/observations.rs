@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    columns::{bodies, body, find, missing, page_of_bodies, recorded},
+    columns::{bodies, body, find, last_byte, missing, page_of_bodies, recorded},
     cursor::{List, Window},
     database::Sqlite,
 };
@@ -12,6 +12,7 @@ use crate::{
     domain::{
         ids::{AccountId, LeadId, ObservationId},
         observation::{EventType, Observation},
+        shard::Shard,
         time::Timestamp,
     },
     store::{ObservationStore, Page, PageRequest, Recorded, StoreResult, runs::RunAppend},
@@ -53,12 +54,13 @@ impl ObservationStore for Sqlite {
         .await
     }
 
-    async fn unrouted(&self) -> StoreResult<Vec<Observation>> {
-        self.read(|db| {
+    async fn unrouted(&self, shard: Option<Shard>) -> StoreResult<Vec<Observation>> {
+        self.read(move |db| {
             bodies(
                 db,
-                "SELECT body FROM observations WHERE routed = 0 ORDER BY at, id",
-                [],
+                "SELECT body FROM observations WHERE routed = 0
+                 AND (?1 IS NULL OR substr(coalesce(lead, id), 16, 1) = ?1) ORDER BY at, id",
+                [last_byte(shard)],
             )
         })
         .await

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    columns::{Count, missing},
+    columns::{Count, last_byte, missing},
     contact_tally::contact_tally,
     cursor::{List, Window},
     database::Sqlite,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         ids::{AccountId, LeadId, RunId, WorkflowId},
+        shard::Shard,
         time::Timestamp,
     },
     store::{
@@ -138,14 +139,20 @@ impl RunStore for Sqlite {
         .await
     }
 
-    async fn timers(&self, after: Option<(RunId, u64)>, limit: u32) -> StoreResult<Vec<TimerRow>> {
+    async fn timers(
+        &self,
+        shard: Option<Shard>,
+        after: Option<(RunId, u64)>,
+        limit: u32,
+    ) -> StoreResult<Vec<TimerRow>> {
         // No run has the nil id, so nothing lies before it.
         let (run, timer) = after.unwrap_or((RunId::from_bytes([0; 16]), 0));
         self.read(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT due, run, timer FROM timers WHERE (run, timer) > (?1, ?2) ORDER BY run, timer LIMIT ?3",
+                "SELECT due, run, timer FROM timers WHERE (run, timer) > (?1, ?2)
+                 AND (?4 IS NULL OR substr(run, 16, 1) = ?4) ORDER BY run, timer LIMIT ?3",
             )?;
-            let timers = statement.query_map((run, Count(timer), limit), |row| {
+            let timers = statement.query_map((run, Count(timer), limit, last_byte(shard)), |row| {
                 Ok(TimerRow {
                     due: row.get(0)?,
                     run_id: row.get(1)?,
@@ -157,12 +164,13 @@ impl RunStore for Sqlite {
         .await
     }
 
-    async fn unparked(&self) -> StoreResult<Vec<RunId>> {
-        self.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT id FROM runs WHERE status = ?1 ORDER BY started_at, id")?;
+    async fn unparked(&self, shard: Option<Shard>) -> StoreResult<Vec<RunId>> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id FROM runs WHERE status = ?1 AND (?2 IS NULL OR substr(id, 16, 1) = ?2) ORDER BY started_at, id",
+            )?;
             Ok(statement
-                .query_map([RunStatus::Running], |row| row.get(0))?
+                .query_map((RunStatus::Running, last_byte(shard)), |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -404,7 +404,7 @@ async fn acknowledged_writes_survive_kill_9() {
                 "an append is whole or not there"
             );
         }
-        let timers = store.runs.timers(None, 100_000).await.expect("read").len();
+        let timers = store.runs.timers(None, None, 100_000).await.expect("read").len();
         let counts = store
             .runs
             .counts(account_id(1), workflow_id(1))
