@@ -351,7 +351,7 @@ async fn arm_all(store: Store, timers: TimersHandle) {
             }
         };
         let Some(last) = page.last() else { break };
-        after = Some((last.run_id, last.timer));
+        after = Some(*last);
         count += page.len();
         timers.arm(page);
     }

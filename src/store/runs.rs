@@ -142,7 +142,7 @@ pub trait RunStore: Send + Sync {
     async fn timers(
         &self,
         shard: Option<Shard>,
-        after: Option<(RunId, u64)>,
+        after: Option<TimerRow>,
         limit: u32,
     ) -> StoreResult<Vec<TimerRow>>;
     /// Recovery scan over a shard, or all: runs that were `running` when their process ended.

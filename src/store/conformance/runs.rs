@@ -1,8 +1,8 @@
 //! Runs: created once, moved once per append, with everything an append carries.
 
 use super::samples::{
-    account_id, at, call_id, effect, fact as fact_of_call, lead, lead_id, line, next, observation, observation_id,
-    run, run_id, workflow_id,
+    account_id, at, call_id, effect, fact as fact_of_call, lead, lead_id, line, next, observation,
+    observation_id, run, run_id, workflow_id,
 };
 use crate::{
     domain::shard::Shard,
@@ -139,7 +139,11 @@ pub(crate) async fn timers_and_effects_follow_the_appends(store: &Store) {
     assert_eq!(timers, expected);
     let one = store.runs.timers(None, None, 1).await.expect("read");
     assert_eq!(one, expected[..1]);
-    let rest = store.runs.timers(None, Some((run_id(1), 2)), 10).await.expect("read");
+    let rest = store
+        .runs
+        .timers(None, Some(expected[0]), 10)
+        .await
+        .expect("read");
     assert_eq!(rest, expected[1..]);
     let effects = store.runs.effects(account_id(1), run_id(1)).await.expect("read");
     assert_eq!(effects, [confirmed, effect(&first, "b", EffectState::Claimed)]);
@@ -174,7 +178,7 @@ pub(crate) async fn recovery_scans_of_a_shard_see_that_shard_alone(store: &Store
     let moving = store.runs.unparked(Some(here)).await.expect("read");
     assert_eq!(moving, [ids[0], ids[2]]);
     assert_eq!(store.runs.unparked(None).await.expect("read").len(), 3);
-    let mut met = Vec::new();
+    let mut met: Vec<TimerRow> = Vec::new();
     while let Some(timer) = store
         .runs
         .timers(Some(here), met.last().copied(), 1)
@@ -182,9 +186,10 @@ pub(crate) async fn recovery_scans_of_a_shard_see_that_shard_alone(store: &Store
         .expect("read")
         .pop()
     {
-        met.push((timer.run_id, timer.timer));
+        met.push(timer);
     }
-    met.sort();
+    let mut met: Vec<_> = met.iter().map(|timer| (timer.run_id, timer.timer)).collect();
+    met.sort_unstable();
     assert_eq!(met, [(ids[0], 1), (ids[0], 2), (ids[2], 1), (ids[2], 2)]);
     let unrouted = store.observations.unrouted(Some(there)).await.expect("read");
     assert_eq!(

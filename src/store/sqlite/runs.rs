@@ -142,11 +142,11 @@ impl RunStore for Sqlite {
     async fn timers(
         &self,
         shard: Option<Shard>,
-        after: Option<(RunId, u64)>,
+        after: Option<TimerRow>,
         limit: u32,
     ) -> StoreResult<Vec<TimerRow>> {
         // No run has the nil id, so nothing lies before it.
-        let (run, timer) = after.unwrap_or((RunId::from_bytes([0; 16]), 0));
+        let (run, timer) = after.map_or((RunId::from_bytes([0; 16]), 0), |row| (row.run_id, row.timer));
         self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT due, run, timer FROM timers WHERE (run, timer) > (?1, ?2)
