@@ -1,4 +1,4 @@
-//! What the product keeps, as traits by aggregate. `sqlite/` implements them for one box.
+//! What the product keeps, as traits by aggregate. `sqlite/` implements them for one box, `scylla/` for several nodes.
 //!
 //! Every write that returned is on disk. Every read takes the account it reads for: there is no way to ask across accounts
 //! but the recovery scans, which say so by name.
@@ -8,12 +8,15 @@ mod aggregates;
 pub mod alerts;
 pub mod calls;
 pub mod contacts;
+mod cursor;
+mod journal_rows;
 pub mod leads;
 pub mod leases;
 pub mod messages;
 pub mod observations;
 pub mod runs;
 pub mod schedules;
+pub mod scylla;
 pub mod sqlite;
 pub mod tasks;
 pub mod webhooks;

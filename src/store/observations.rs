@@ -26,6 +26,10 @@ pub trait ObservationStore: Send + Sync {
     async fn mark_routed(&self, id: ObservationId) -> StoreResult<()>;
     /// Recovery scan over all accounts of a shard, or of all: facts whose runs may not exist yet, oldest first.
     async fn unrouted(&self, shard: Option<Shard>) -> StoreResult<Vec<Observation>>;
+    /// Drops what recovery will not ask for any more: to be called every few minutes, by whoever owns the shard.
+    async fn sweep(&self, _shard: Option<Shard>, _now: Timestamp) -> StoreResult<()> {
+        Ok(())
+    }
     /// Facts of one lead, or of the account's own when it is about nobody, whose runs may not exist yet; oldest first, at most 1,000.
     async fn unrouted_of(
         &self,

@@ -147,6 +147,10 @@ pub trait RunStore: Send + Sync {
     ) -> StoreResult<Vec<TimerRow>>;
     /// Recovery scan over a shard, or all: runs that were `running` when their process ended.
     async fn unparked(&self, shard: Option<Shard>) -> StoreResult<Vec<RunId>>;
+    /// Drops what recovery will not ask for any more: to be called every few minutes, by whoever owns the shard.
+    async fn sweep(&self, _shard: Option<Shard>, _now: Timestamp) -> StoreResult<()> {
+        Ok(())
+    }
     /// Success and failure counts of a workflow's runs, for its history.
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts>;
 }

@@ -1,17 +1,17 @@
 //! The embedded store: SQLite with one writer thread that commits many writes together.
 //!
 //! `database` opens it and ties the parts together; `writer`, `readers` and `checkpoint` are its threads, all fed by `queue`;
-//! `schema`, `columns`, `journal_rows` and `cursor` say how things look on disk, `remembered` spares re-reading; then one file per aggregate, named like the trait's.
+//! `schema` and `columns` say how things look on disk, `remembered` spares re-reading; then one file per aggregate, named like the trait's.
 //! The only place with SQL.
+
+use super::{cursor, journal_rows};
 
 mod backup;
 mod checkpoint;
 mod columns;
-mod cursor;
 mod database;
 #[cfg(test)]
 pub(crate) mod inline;
-mod journal_rows;
 mod queue;
 mod readers;
 mod remembered;

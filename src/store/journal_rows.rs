@@ -11,14 +11,14 @@ use crate::{domain::time::Timestamp, store::runs::JournalLine};
 const BREAK: char = '\n';
 
 /// One row.
-pub(super) struct JournalRow<'a> {
-    pub(super) seq: u64,
-    pub(super) at: Timestamp,
-    pub(super) entry: Cow<'a, str>,
+pub(in crate::store) struct JournalRow<'a> {
+    pub(in crate::store) seq: u64,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) entry: Cow<'a, str>,
 }
 
 /// Returns the rows that `lines` lie in.
-pub(super) fn rows_of(lines: &[JournalLine]) -> Vec<JournalRow<'_>> {
+pub(in crate::store) fn rows_of(lines: &[JournalLine]) -> Vec<JournalRow<'_>> {
     lines
         .chunk_by(|line, next| {
             let follows = line.at == next.at && line.seq.checked_add(1) == Some(next.seq);
@@ -50,7 +50,7 @@ fn joined(lines: &[JournalLine]) -> String {
 }
 
 /// Returns the lines of a row, given as if it were one line.
-pub(super) fn lines_of(row: JournalLine) -> Vec<JournalLine> {
+pub(in crate::store) fn lines_of(row: JournalLine) -> Vec<JournalLine> {
     let Some(several) = row.entry.strip_prefix(BREAK) else {
         return vec![row];
     };

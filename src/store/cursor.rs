@@ -14,7 +14,7 @@ const CURSOR_BYTES: usize = 1 + 8 + 16;
 
 /// Which list a cursor belongs to. The number is in cursors that clients hold: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
+pub(in crate::store) enum List {
     Workflows,
     Runs,
     Leads,
@@ -42,24 +42,24 @@ impl List {
 
 /// A row's place in its list: descending by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) at: i64,
-    pub(super) id: [u8; 16],
+pub(in crate::store) struct Position {
+    pub(in crate::store) at: i64,
+    pub(in crate::store) id: [u8; 16],
 }
 
 /// The part of a list that a request asks for: rows after `after`, at most `fetch` of them.
-pub(super) struct Window {
+pub(in crate::store) struct Window {
     list: List,
     limit: usize,
-    pub(super) after: Position,
+    pub(in crate::store) after: Position,
     /// One more than the page holds: whether it comes tells if there is a next page.
-    pub(super) fetch: i64,
+    pub(in crate::store) fetch: i64,
 }
 
 impl Window {
     /// # Errors
     /// `BadCursor` for a cursor that is not ours or of another list.
-    pub(super) fn of(list: List, request: &PageRequest) -> StoreResult<Self> {
+    pub(in crate::store) fn of(list: List, request: &PageRequest) -> StoreResult<Self> {
         let limit = match request.limit {
             0 => LIMIT_DEFAULT,
             asked => asked.min(LIMIT_MAX),
@@ -81,7 +81,7 @@ impl Window {
     }
 
     /// Makes the page of the rows that were fetched.
-    pub(super) fn page<T>(&self, mut rows: Vec<(Position, T)>) -> Page<T> {
+    pub(in crate::store) fn page<T>(&self, mut rows: Vec<(Position, T)>) -> Page<T> {
         let has_more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let next_cursor = rows
@@ -91,6 +91,15 @@ impl Window {
         Page {
             items: rows.into_iter().map(|(_, item)| item).collect(),
             next_cursor,
+        }
+    }
+
+    /// Makes a page of what was found when the search was given up at `place`: the next page goes on there.
+    pub(in crate::store) fn page_up_to<T>(&self, rows: Vec<(Position, T)>, place: Position) -> Page<T> {
+        let page = self.page(rows);
+        Page {
+            next_cursor: page.next_cursor.or_else(|| Some(encode(self.list, place))),
+            ..page
         }
     }
 }

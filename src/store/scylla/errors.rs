@@ -1,0 +1,62 @@
+//! What the driver's errors are to callers of the store: not there for the moment, or too busy to answer.
+
+use scylla::errors::{
+    DbError, ExecutionError, IntoRowsResultError, MaybeFirstRowError, NewSessionError, PagerExecutionError,
+    PrepareError, RequestAttemptError, RowsError, UseKeyspaceError,
+};
+
+use crate::store::StoreError;
+
+/// An answer that does not look as the statement promises.
+#[derive(Debug, thiserror::Error)]
+#[error("the database's answer lacks {what}")]
+pub(super) struct Unexpected {
+    pub(super) what: &'static str,
+}
+
+impl From<Unexpected> for StoreError {
+    fn from(error: Unexpected) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl From<ExecutionError> for StoreError {
+    fn from(error: ExecutionError) -> Self {
+        match &error {
+            ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                DbError::Overloaded | DbError::RateLimitReached { .. },
+                _,
+            )) => Self::Busy,
+            _ => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+macro_rules! unavailable {
+    ($($error:ty),+ $(,)?) => {$(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                Self::Unavailable(Box::new(error))
+            }
+        }
+    )+};
+}
+
+unavailable!(
+    IntoRowsResultError,
+    MaybeFirstRowError,
+    NewSessionError,
+    PagerExecutionError,
+    PrepareError,
+    RowsError,
+    UseKeyspaceError,
+    scylla::errors::DeserializationError,
+);
+
+/// The error for a row that is not there, or is another account's: the two look the same on purpose.
+pub(super) fn missing(what: &'static str, id: impl std::fmt::Display) -> StoreError {
+    StoreError::Missing {
+        what,
+        id: id.to_string(),
+    }
+}

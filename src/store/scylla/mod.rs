@@ -1,0 +1,30 @@
+//! The store of a cluster: ScyllaDB, or any CQL server that has lightweight transactions.
+//!
+//! `address` says where it is; `session` connects, prepares and asks; `migrate` brings the tables up to date; `lwt` carries out
+//! conditional writes, whose outcome may be unknown; `values` and `errors` say how things look in a column and in an error;
+//! `buckets` and `marks` keep what is found by time; then one file per aggregate, named like the trait's. The only place with CQL.
+//! `docs/adr/0007-the-data-model-in-cql.md` gives the tables and their reasons.
+
+mod address;
+mod buckets;
+mod errors;
+mod lwt;
+mod marks;
+mod migrate;
+mod open;
+mod session;
+mod values;
+
+mod contact_tally;
+mod leases;
+mod observations;
+mod run_index;
+mod run_list;
+mod run_rows;
+mod runs;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::Address;

@@ -1,0 +1,403 @@
+//! Runs in CQL: one partition a run, one conditional batch a transition.
+//!
+//! Before the batch goes what recovery and lists find a run by: its wake-ups, its mark while it moves, its entries. Left behind by a
+//! batch that never took place, they lead nowhere and hurt nobody. After it goes what only tidies up; a crash before that is mended
+//! by the sweep.
+
+use std::sync::{Arc, OnceLock, Weak, atomic::Ordering};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    buckets::hour_of,
+    contact_tally::contact_tally,
+    errors::{Unexpected, missing},
+    lwt::Verdict,
+    marks::{Mark, MarkKind, Recent},
+    run_index::{self, Tallies},
+    run_list,
+    run_rows::{
+        CommitId, EFFECTS, EffectColumns, HEAD, HeadRow, LINES, LOAD, LineRow, LoadedRow, STAND, StandRow,
+        creation, transition,
+    },
+    session::{Db, Statement},
+    timers,
+    values::{Count, Small, millis},
+};
+use crate::{
+    domain::{
+        ids::{AccountId, LeadId, RunId, WorkflowId},
+        shard::Shard,
+        time::Timestamp,
+    },
+    store::{
+        LeadStore, Page, PageRequest, Recorded, RunStore, StoreError, StoreResult,
+        cursor::{List, Window},
+        runs::{
+            ContactTally, EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus,
+            TimerRow,
+        },
+    },
+};
+
+const KEEP_PART: Statement =
+    Statement::write("INSERT INTO run_parts (run, part, write_id, bytes) VALUES (?, ?, ?, ?)");
+const PARTS: Statement =
+    Statement::read("SELECT seq, write_id, without_parts FROM runs WHERE run = ? AND kind = 3");
+const PART: Statement =
+    Statement::read("SELECT bytes FROM run_parts WHERE run = ? AND part = ? AND write_id = ?");
+const DROP_PARTS: Statement = Statement::write("DELETE FROM run_parts WHERE run = ?");
+const OF_LEAD: Statement =
+    Statement::read("SELECT started_at, run, workflow FROM runs_by_lead WHERE lead = ? LIMIT 1000");
+
+const READS_AT_ONCE: usize = 16;
+/// Runs whose mark, or end, this process remembers, twice over.
+const REMEMBERED_MAX: usize = 50_000;
+const TALLIES_MAX: usize = 10_000;
+
+/// The runs of a cluster, as one node sees them.
+pub(super) struct Runs {
+    db: Arc<Db>,
+    /// Set once, when the store is put together: leads keep facts, facts start runs, and lists of runs ask for leads.
+    leads: OnceLock<Weak<dyn LeadStore>>,
+    /// The hour in which a moving run is marked.
+    marked: Recent<RunId, i64>,
+    tallies: Tallies,
+}
+
+impl Runs {
+    pub(super) fn new(db: Arc<Db>) -> Self {
+        Self {
+            db,
+            leads: OnceLock::new(),
+            marked: Recent::new(REMEMBERED_MAX),
+            tallies: Recent::new(TALLIES_MAX),
+        }
+    }
+
+    /// Tells the runs where leads are found; the first one told stays.
+    pub(super) fn meet(&self, leads: &Arc<dyn LeadStore>) {
+        self.leads.get_or_init(|| Arc::downgrade(leads));
+    }
+
+    /// Writes what must not be missing once the transition has taken place.
+    async fn prepare(&self, append: &RunAppend, commit: CommitId) -> StoreResult<()> {
+        let head = &append.head;
+        self.db
+            .latest
+            .fetch_max(millis(head.updated_at), Ordering::Relaxed);
+        tokio::try_join!(
+            timers::set(&self.db, head.id, &append.timers_set, head.updated_at),
+            self.mark(head),
+            self.keep_parts(append, commit),
+        )?;
+        Ok(())
+    }
+
+    /// Marks a run that stands as running, once in an hour: recovery has to look at it.
+    async fn mark(&self, head: &RunHead) -> StoreResult<()> {
+        let hour = hour_of(head.updated_at);
+        // A mark of an earlier hour may have been dropped by whoever owned the run meanwhile.
+        if head.status != RunStatus::Running || self.marked.get(&head.id) == Some(hour) {
+            return Ok(());
+        }
+        self.db.mark(mark_of(head.id, hour)).await?;
+        self.marked.put(head.id, hour);
+        Ok(())
+    }
+
+    async fn keep_parts(&self, append: &RunAppend, commit: CommitId) -> StoreResult<()> {
+        for (part, bytes) in &append.parts {
+            self.db
+                .write(KEEP_PART, (append.head.id, Small(*part), commit.0, bytes))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Tidies up behind a transition that has taken place. What fails here is mended by the sweep.
+    async fn follow(&self, append: &RunAppend) {
+        let head = &append.head;
+        let marked = match head.status {
+            RunStatus::Running => None,
+            _ => self.marked.take(&head.id),
+        };
+        let tidied = tokio::try_join!(
+            async {
+                match marked {
+                    Some(hour) => self.db.mark_done(mark_of(head.id, hour)).await,
+                    None => Ok(()),
+                }
+            },
+            async {
+                if head.status.is_terminal() {
+                    run_index::enter_end(&self.db, head).await
+                } else {
+                    Ok(())
+                }
+            },
+            async {
+                if append.drops_parts {
+                    self.db.write(DROP_PARTS, (head.id,)).await
+                } else {
+                    Ok(())
+                }
+            },
+        );
+        if let Err(error) = tidied {
+            tracing::warn!(run_id = %head.id, %error, "a run moved, and what only tidies up was not written");
+        }
+    }
+
+    async fn stand(&self, id: RunId) -> StoreResult<Option<StandRow>> {
+        self.db.first(STAND, (id,)).await
+    }
+
+    async fn is_standing(&self, id: RunId, commit: CommitId) -> StoreResult<bool> {
+        Ok(self.stand(id).await?.is_some_and(|stand| stand.is_of(commit)))
+    }
+
+    /// Why the database refused to move a run.
+    async fn refusal(&self, append: &RunAppend, commit: CommitId) -> StoreResult<()> {
+        let head = &append.head;
+        let stand = self
+            .stand(head.id)
+            .await?
+            .ok_or_else(|| missing("run", head.id))?;
+        if stand.is_of(commit) {
+            return Ok(());
+        }
+        let (Some(revision), Some(epoch)) = (stand.revision, stand.epoch) else {
+            return Err(missing("run", head.id));
+        };
+        if stand.account != Some(head.account_id) {
+            return Err(missing("run", head.id));
+        }
+        if epoch.0 > append.epoch {
+            return Err(StoreError::Fenced {
+                what: "run",
+                id: head.id.to_string(),
+                epoch: append.epoch,
+            });
+        }
+        Err(StoreError::Moved {
+            what: "run",
+            id: head.id.to_string(),
+            revision: revision.0,
+        })
+    }
+
+    async fn owned(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead> {
+        let row: Option<HeadRow> = self.db.first(HEAD, (id,)).await?;
+        let head = row.ok_or_else(|| missing("run", id))?.into_head()?;
+        (head.account_id == account_id)
+            .then_some(head)
+            .ok_or_else(|| missing("run", id))
+    }
+
+    /// The lead's runs of a workflow, oldest first, the newest thousand of all the lead's.
+    async fn of_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunHead>> {
+        let entries: Vec<(Timestamp, RunId, Option<WorkflowId>)> = self.db.rows(OF_LEAD, (lead_id,)).await?;
+        let ids = entries
+            .into_iter()
+            .filter(|(_, _, workflow)| *workflow == Some(workflow_id))
+            .map(|(_, run, _)| run)
+            .collect();
+        let mut heads: Vec<RunHead> = run_index::heads(&self.db, ids).await?.into_values().collect();
+        heads.sort_by_key(|head| (head.started_at, head.id));
+        Ok(heads)
+    }
+
+    /// Drops the marks of hours that are over. A run that still moves gets another mark first.
+    async fn drop_marks(&self, shard: Shard, now: Timestamp) -> StoreResult<()> {
+        for hour in self.db.closed_hours(MarkKind::MovingRun, shard, now).await? {
+            let open = self.db.open_marks_of(MarkKind::MovingRun, shard, hour).await?;
+            let ids = open.iter().map(|mark| RunId::from_bytes(mark.id)).collect();
+            for head in run_index::heads(&self.db, ids).await?.into_values() {
+                if head.status == RunStatus::Running {
+                    self.db.mark(mark_of(head.id, hour_of(now))).await?;
+                } else if head.status.is_terminal() {
+                    run_index::enter_end(&self.db, &head).await?;
+                }
+            }
+            self.db.drop_hour(MarkKind::MovingRun, shard, hour).await?;
+        }
+        Ok(())
+    }
+}
+
+fn mark_of(run: RunId, hour: i64) -> Mark {
+    Mark {
+        kind: MarkKind::MovingRun,
+        shard: run.shard(),
+        hour,
+        id: *run.as_bytes(),
+    }
+}
+
+/// The shard asked for, or every one.
+pub(super) fn shards(wanted: Option<Shard>) -> Vec<Shard> {
+    wanted.map_or_else(|| Shard::all().collect(), |shard| vec![shard])
+}
+
+#[async_trait]
+impl RunStore for Runs {
+    async fn create(&self, append: RunAppend) -> StoreResult<Recorded> {
+        let (commit, id) = (CommitId::fresh(), append.head.id);
+        tokio::try_join!(
+            self.prepare(&append, commit),
+            run_index::enter(&self.db, &append.head)
+        )?;
+        let outcome = self.db.conditional_batch(creation(&append, commit)).await;
+        match self.db.settled(outcome, self.is_standing(id, commit)).await? {
+            Verdict::Applied => {
+                self.follow(&append).await;
+                Ok(Recorded::Fresh)
+            }
+            Verdict::Refused => {
+                let stand = self.stand(id).await?;
+                if stand.and_then(|stand| stand.started_at) != Some(append.head.started_at) {
+                    run_index::take_back(&self.db, &append.head).await?;
+                }
+                Ok(Recorded::Duplicate)
+            }
+        }
+    }
+
+    async fn append(&self, append: RunAppend) -> StoreResult<()> {
+        let (commit, id) = (CommitId::fresh(), append.head.id);
+        self.prepare(&append, commit).await?;
+        let outcome = self.db.conditional_batch(transition(&append, commit)).await;
+        match self.db.settled(outcome, self.is_standing(id, commit)).await? {
+            Verdict::Applied => (),
+            Verdict::Refused => self.refusal(&append, commit).await?,
+        }
+        self.follow(&append).await;
+        Ok(())
+    }
+
+    async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)> {
+        let row: Option<LoadedRow> = self.db.first(LOAD, (id,)).await?;
+        row.ok_or_else(|| missing("run", id))?.into_loaded()
+    }
+
+    async fn parts(&self, id: RunId) -> StoreResult<Vec<(u32, Vec<u8>)>> {
+        let references: Vec<(Count, Option<Vec<u8>>, Option<bool>)> = self.db.rows(PARTS, (id,)).await?;
+        stream::iter(references)
+            .filter(|(_, _, without)| std::future::ready(*without != Some(true)))
+            .map(async |(part, write_id, _)| {
+                let part = u32::try_from(part.0).map_err(|_too_large| Unexpected { what: "a part" })?;
+                let bytes: Option<(Vec<u8>,)> = self.db.first(PART, (id, Small(part), write_id)).await?;
+                let (bytes,) = bytes.ok_or(Unexpected { what: "a run's part" })?;
+                Ok((part, bytes))
+            })
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn head(&self, account_id: AccountId, id: RunId) -> StoreResult<RunHead> {
+        self.owned(account_id, id).await
+    }
+
+    async fn journal(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<JournalLine>> {
+        self.owned(account_id, id).await?;
+        let rows: Vec<LineRow> = self.db.rows(LINES, (id,)).await?;
+        let mut lines = Vec::new();
+        for row in rows {
+            lines.extend(row.into_lines()?);
+        }
+        Ok(lines)
+    }
+
+    async fn effects(&self, account_id: AccountId, id: RunId) -> StoreResult<Vec<EffectRow>> {
+        self.owned(account_id, id).await?;
+        let rows: Vec<EffectColumns> = self.db.rows(EFFECTS, (id,)).await?;
+        let mut effects = rows
+            .into_iter()
+            .map(|row| row.into_effect(id, account_id))
+            .collect::<StoreResult<Vec<_>>>()?;
+        effects.sort_by(|one, other| (one.at, &one.key).cmp(&(other.at, &other.key)));
+        Ok(effects)
+    }
+
+    async fn contact_tally(
+        &self,
+        account_id: AccountId,
+        id: RunId,
+        now: Timestamp,
+    ) -> StoreResult<ContactTally> {
+        contact_tally(&self.effects(account_id, id).await?, now)
+    }
+
+    async fn list(
+        &self,
+        account_id: AccountId,
+        filter: RunFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<RunHead>> {
+        let window = Window::of(List::Runs, &page)?;
+        let leads = self.leads.get().and_then(Weak::upgrade);
+        let leads = leads.ok_or(Unexpected { what: "its leads" })?;
+        run_list::list(&self.db, leads.as_ref(), account_id, filter, &window).await
+    }
+
+    async fn active_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunId>> {
+        let heads = self.of_lead(workflow_id, lead_id).await?;
+        Ok(heads
+            .into_iter()
+            .filter(|head| !head.status.is_terminal())
+            .map(|head| head.id)
+            .collect())
+    }
+
+    async fn ever_for_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<bool> {
+        Ok(!self.of_lead(workflow_id, lead_id).await?.is_empty())
+    }
+
+    async fn timers(
+        &self,
+        shard: Option<Shard>,
+        after: Option<TimerRow>,
+        limit: u32,
+    ) -> StoreResult<Vec<TimerRow>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        timers::scan(&self.db, shard, after, limit).await
+    }
+
+    async fn unparked(&self, shard: Option<Shard>) -> StoreResult<Vec<RunId>> {
+        let marks: Vec<Vec<Mark>> = stream::iter(shards(shard))
+            .map(|shard| self.db.open_marks(MarkKind::MovingRun, shard))
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut ids: Vec<RunId> = marks
+            .into_iter()
+            .flatten()
+            .map(|mark| RunId::from_bytes(mark.id))
+            .collect();
+        // A run that moved in two hours has two marks.
+        ids.sort_unstable();
+        ids.dedup();
+        let mut moving: Vec<RunHead> = run_index::heads(&self.db, ids)
+            .await?
+            .into_values()
+            .filter(|head| head.status == RunStatus::Running)
+            .collect();
+        moving.sort_by_key(|head| (head.started_at, head.id));
+        Ok(moving.into_iter().map(|head| head.id).collect())
+    }
+
+    async fn sweep(&self, shard: Option<Shard>, now: Timestamp) -> StoreResult<()> {
+        for shard in shards(shard) {
+            self.drop_marks(shard, now).await?;
+            timers::drop_hours(&self.db, shard, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts> {
+        run_index::counts(&self.db, &self.tallies, account_id, workflow_id).await
+    }
+}

@@ -1,0 +1,231 @@
+//! The connection to the database: one session, every statement prepared once, with the consistency and time-out of its kind.
+//!
+//! Reads and plain writes go at LOCAL_QUORUM and are repeated by the driver when a connection breaks, since every one of ours may
+//! be repeated. A conditional write is sent once: see [`super::lwt`].
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use scylla::{
+    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    deserialize::row::DeserializeRow,
+    policies::timestamp_generator::MonotonicTimestampGenerator,
+    response::{PagingState, query_result::QueryResult},
+    serialize::row::SerializeRow,
+    statement::{Consistency, SerialConsistency, prepared::PreparedStatement},
+};
+
+use super::{address::Address, buckets::Noted};
+use crate::store::StoreResult;
+
+/// How long a request may take, every repetition by the driver included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the nodes may take to agree on a changed schema.
+const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Rows the database sends at a time.
+const ROWS_PER_PAGE: i32 = 1_000;
+
+/// How a statement may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Read,
+    /// Sees every conditional write that was decided, and ends one that is under way.
+    SerialRead,
+    /// A write that may be repeated: the same again changes nothing.
+    Write,
+    /// A lightweight transaction.
+    Conditional,
+}
+
+/// One statement of ours. A constant: its text and kind are what it is known by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement {
+    pub(super) text: &'static str,
+    pub(super) kind: Kind,
+}
+
+impl Statement {
+    pub(super) const fn read(text: &'static str) -> Self {
+        Self {
+            text,
+            kind: Kind::Read,
+        }
+    }
+
+    pub(super) const fn serial_read(text: &'static str) -> Self {
+        Self {
+            text,
+            kind: Kind::SerialRead,
+        }
+    }
+
+    pub(super) const fn write(text: &'static str) -> Self {
+        Self {
+            text,
+            kind: Kind::Write,
+        }
+    }
+
+    pub(super) const fn conditional(text: &'static str) -> Self {
+        Self {
+            text,
+            kind: Kind::Conditional,
+        }
+    }
+}
+
+/// What answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Product {
+    ScyllaDb,
+    Cassandra,
+}
+
+/// A connected database.
+pub(super) struct Db {
+    pub(super) session: Session,
+    prepared: RwLock<BTreeMap<(&'static str, Kind), PreparedStatement>>,
+    /// Lightweight transactions sent so far.
+    pub(super) conditionals: AtomicU64,
+    pub(super) noted: Noted,
+    /// The latest moment that a run was moved at, in milliseconds.
+    pub(super) latest: AtomicI64,
+}
+
+impl Db {
+    /// Connects and says what it found. The keyspace is not in use yet.
+    ///
+    /// # Errors
+    /// `Unavailable` when no node of the address answers.
+    pub(super) async fn connect(address: &Address) -> StoreResult<(Self, Product)> {
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .serial_consistency(Some(SerialConsistency::LocalSerial))
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .build();
+        let mut builder = SessionBuilder::new()
+            .known_nodes(&address.nodes)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .schema_agreement_timeout(AGREEMENT_TIMEOUT)
+            .fetch_schema_metadata(false)
+            // Two writes of one node to one cell are then in the order in which it made them.
+            .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
+            .default_execution_profile_handle(profile.into_handle());
+        if let Some(credentials) = &address.credentials {
+            builder = builder.user(&credentials.user, credentials.password.expose());
+        }
+        let session = builder.build().await?;
+        let (product, version) = product_of(&session).await?;
+        tracing::info!(%address, ?product, version, "connected to the store");
+        let db = Self {
+            session,
+            prepared: RwLock::default(),
+            conditionals: AtomicU64::new(0),
+            noted: Noted::default(),
+            latest: AtomicI64::new(0),
+        };
+        Ok((db, product))
+    }
+
+    /// Carries out a plain write.
+    pub(super) async fn write(&self, statement: Statement, values: impl SerializeRow) -> StoreResult<()> {
+        debug_assert_eq!(statement.kind, Kind::Write, "{}", statement.text);
+        let prepared = self.prepared(statement).await?;
+        self.session.execute_unpaged(&prepared, values).await?;
+        Ok(())
+    }
+
+    /// Reads every row, however many pages they come in. For what has a `LIMIT` or is known to be small.
+    pub(super) async fn rows<R>(&self, statement: Statement, values: impl SerializeRow) -> StoreResult<Vec<R>>
+    where
+        R: for<'row> DeserializeRow<'row, 'row>,
+    {
+        let prepared = self.prepared(statement).await?;
+        let (mut found, mut state) = (Vec::new(), PagingState::start());
+        loop {
+            let (result, next) = self
+                .session
+                .execute_single_page(&prepared, &values, state)
+                .await?;
+            for row in result.into_rows_result()?.rows::<R>()? {
+                found.push(row?);
+            }
+            // A short or empty page is not the end: a page of tombstones comes back empty.
+            match next.into_paging_control_flow() {
+                ControlFlow::Break(()) => return Ok(found),
+                ControlFlow::Continue(next) => state = next,
+            }
+        }
+    }
+
+    /// Reads the first row, if any.
+    pub(super) async fn first<R>(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> StoreResult<Option<R>>
+    where
+        R: for<'row> DeserializeRow<'row, 'row>,
+    {
+        Ok(self.rows(statement, values).await?.into_iter().next())
+    }
+
+    /// Sends one conditional statement, once.
+    pub(super) async fn send_conditional(
+        &self,
+        statement: Statement,
+        values: impl SerializeRow,
+    ) -> StoreResult<QueryResult> {
+        debug_assert_eq!(statement.kind, Kind::Conditional, "{}", statement.text);
+        let prepared = self.prepared(statement).await?;
+        self.conditionals.fetch_add(1, Ordering::Relaxed);
+        Ok(self.session.execute_unpaged(&prepared, values).await?)
+    }
+
+    /// The prepared form of a statement; prepares it when it is asked for first.
+    pub(super) async fn prepared(&self, statement: Statement) -> StoreResult<PreparedStatement> {
+        if let Some(known) = self
+            .prepared
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(statement.text, statement.kind))
+        {
+            return Ok(known.clone());
+        }
+        let mut prepared = self.session.prepare(statement.text).await?;
+        prepared.set_page_size(ROWS_PER_PAGE);
+        prepared.set_is_idempotent(statement.kind != Kind::Conditional);
+        if statement.kind == Kind::SerialRead {
+            prepared.set_consistency(Consistency::LocalSerial);
+        }
+        self.prepared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((statement.text, statement.kind), prepared.clone());
+        Ok(prepared)
+    }
+}
+
+/// Only ScyllaDB has a table of its own versions.
+async fn product_of(session: &Session) -> StoreResult<(Product, String)> {
+    let scylla = session
+        .query_unpaged("SELECT version FROM system.versions WHERE key = 'local'", ())
+        .await;
+    let (product, answer) = match scylla {
+        Ok(answer) => (Product::ScyllaDb, answer),
+        Err(_no_such_table) => {
+            let cassandra = "SELECT release_version FROM system.local WHERE key = 'local'";
+            (Product::Cassandra, session.query_unpaged(cassandra, ()).await?)
+        }
+    };
+    let version = answer.into_rows_result()?.maybe_first_row::<(String,)>()?;
+    Ok((product, version.map(|(version,)| version).unwrap_or_default()))
+}

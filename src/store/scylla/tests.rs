@@ -1,0 +1,1 @@
+//! What only the cluster store promises. What every store promises is in `store/conformance`.
