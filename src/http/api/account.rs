@@ -40,6 +40,7 @@ impl From<Account> for AccountView {
             id,
             name,
             created_at,
+            signing: _,
             require_consent,
         } = account;
         Self {
