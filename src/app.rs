@@ -3,6 +3,9 @@
 //! In: the settings. Out: a listening server. Order up: store, speech, effects, actors, recovery, doors. Order down: doors,
 //! actors, store.
 
+mod cluster;
+#[cfg(test)]
+mod cluster_tests;
 mod master_key;
 #[cfg(test)]
 mod schedule_tests;
@@ -20,11 +23,13 @@ use axum::serve::ListenerExt;
 use ractor::ActorRef;
 use tokio::{net::TcpListener, sync::watch};
 
+use self::cluster::{Member, Membership};
 use crate::{
     actors::{
         CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle,
         asr::AsrHandle,
         call::CallKind,
+        cluster::takeover::Estate,
         dispatch::Limits,
         engine::{Engine, EngineParts},
         gate::Gate as EffectGate,
@@ -34,7 +39,10 @@ use crate::{
         scoring::ScoringHandle,
         settings::EffectsMode,
     },
-    bus::{local::LocalBus, redis::Redis},
+    bus::{
+        local::LocalBus,
+        redis::{Redis, allowance::Allowances},
+    },
     clock,
     config::Settings,
     http::{self, Context, auth::Gate, context::Parts as ContextParts},
@@ -54,6 +62,7 @@ pub struct App {
     root: ActorRef<()>,
     collapse: Collapse,
     stopping: watch::Sender<bool>,
+    member: Member,
     guard: SqliteGuard,
 }
 
@@ -62,6 +71,8 @@ struct Senses {
     asr: AsrHandle,
     port: Arc<dyn EffectPort>,
     probe: Arc<dyn CallProbe>,
+    /// Rates that all nodes keep together.
+    allowances: Option<Allowances>,
 }
 
 /// The actors' handles.
@@ -113,8 +124,14 @@ impl App {
             master_key: master_key.clone(),
         })?;
         let probe = call_probe(is_live, &settings.twilio)?;
-        let senses = Senses { asr, port, probe };
-        let actors = start_actors(&settings, &store, &bus, senses, &root).await?;
+        let senses = Senses {
+            asr,
+            port,
+            probe,
+            allowances: redis.clone().map(Allowances::new),
+        };
+        let membership = Membership::prepare(&settings, &master_key).await?;
+        let (actors, member) = start_actors(&settings, &store, &bus, senses, membership, &root).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -145,6 +162,7 @@ impl App {
             root,
             collapse,
             stopping,
+            member,
             guard,
         })
     }
@@ -167,6 +185,7 @@ impl App {
             root,
             mut collapse,
             stopping,
+            member,
             guard,
             ..
         } = self;
@@ -201,6 +220,8 @@ impl App {
             );
             serving.abort();
         }
+        // While the actors still stand: what they were sent is finished before others take over.
+        member.leave().await;
         root.stop(None);
         tokio::task::spawn_blocking(move || drop(guard))
             .await
@@ -270,18 +291,32 @@ async fn start_actors(
     store: &Store,
     bus: &LocalBus,
     senses: Senses,
+    membership: Membership,
     root: &ActorRef<()>,
-) -> anyhow::Result<Actors> {
-    let Senses { asr, port, probe } = senses;
+) -> anyhow::Result<(Actors, Member)> {
+    let Senses {
+        asr,
+        port,
+        probe,
+        allowances,
+    } = senses;
     let parts = EngineParts {
         store: store.clone(),
         bus: bus.clone(),
         port,
         gate: EffectGate::new(store.clone(), &settings.gate)?,
         limits: limits_of(settings),
+        allowances,
         sender: settings.twilio.from_number.clone(),
+        neighbours: membership.neighbours().clone(),
     };
-    let Engine { plans, runs, leads } = Engine::start(parts, root).await?;
+    let Engine {
+        plans,
+        timers,
+        run_actors,
+        runs,
+        leads,
+    } = Engine::start(parts, root).await?;
     let call_kind = CallKind {
         store: store.clone(),
         plans: plans.clone(),
@@ -293,25 +328,45 @@ async fn start_actors(
         lost_after: Duration::from_secs(settings.calls.lost_after_s),
     };
     let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
-    let runs_count = runs.recover().await?;
-    let observations = leads.recover().await?;
-    let calls_count = calls.recover().await?;
-    let rounds = Rounds {
-        store: store.clone(),
-        plans,
-        runs: runs.clone(),
-        leads: leads.clone(),
-    };
-    let schedules = SchedulesHandle::start(rounds, root.get_cell()).await?;
-    tell_what_was_taken_up(runs_count, observations, calls_count);
-    Ok(Actors {
+    let ownership = membership.neighbours().ownership().clone();
+    let actors = Actors {
+        schedules: {
+            let rounds = Rounds {
+                store: store.clone(),
+                plans,
+                runs: runs.clone(),
+                leads: leads.clone(),
+                ownership: ownership.clone(),
+            };
+            SchedulesHandle::start(rounds, root.get_cell()).await?
+        },
         calls,
         leads,
         runs,
-        schedules,
-    })
+    };
+    if !ownership.is_shared() {
+        take_up_everything(&actors).await?;
+    }
+    let estate = Estate {
+        store: store.clone(),
+        bus: bus.clone(),
+        ownership,
+        runs: actors.runs.clone(),
+        leads: actors.leads.clone(),
+        calls: actors.calls.clone(),
+        schedules: actors.schedules.clone(),
+        run_actors,
+        timers,
+    };
+    let member = membership.join(store.leases.clone(), estate).await;
+    Ok((actors, member))
 }
 
-fn tell_what_was_taken_up(runs: usize, observations: usize, calls: usize) {
+/// Takes up what an earlier process left, on one box.
+async fn take_up_everything(actors: &Actors) -> anyhow::Result<()> {
+    let runs = actors.runs.recover().await?;
+    let observations = actors.leads.recover().await?;
+    let calls = actors.calls.recover(None).await?;
     tracing::info!(runs, observations, calls, "took up what was under way");
+    Ok(())
 }

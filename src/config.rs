@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::{
     actors::{
         asr::AsrSettings,
+        cluster::ClusterSettings,
         gate::GateSettings,
         settings::{CallsSettings, EffectsSettings},
     },
@@ -49,6 +50,7 @@ pub struct Settings {
     pub server: HttpSettings,
     pub store: StoreSettings,
     pub redis: RedisSettings,
+    pub cluster: ClusterSettings,
     pub twilio: TwilioSettings,
     pub slack: SlackSettings,
     pub email: EmailSettings,
@@ -67,6 +69,14 @@ pub struct Settings {
 pub struct StoreSettings {
     pub url: String,
     pub readers: usize,
+}
+
+impl StoreSettings {
+    /// Whether several processes may serve it at once.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.url.starts_with("scylla:")
+    }
 }
 
 /// Where nodes share what may be lost.
@@ -207,6 +217,7 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
             "expected `redis://[user:password@]host:port[/database]` or `unix:///path`, or nothing",
         ));
     }
+    check_cluster(&settings)?;
     let sid = &settings.twilio.account_sid;
     let is_sid = sid.len() == 34 && sid.starts_with("AC") && sid[2..].bytes().all(|b| b.is_ascii_hexdigit());
     if !sid.is_empty() && !is_sid {
@@ -226,6 +237,29 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
         return Err(value("security.master_key", "expected 64 hex digits"));
     }
     Ok(settings)
+}
+
+fn check_cluster(settings: &Settings) -> Result<(), ConfigError> {
+    let cluster = &settings.cluster;
+    if cluster.listen.parse::<std::net::SocketAddr>().is_err() {
+        return Err(value(
+            "cluster.listen",
+            "expected an address and port like `10.0.0.3:9080`",
+        ));
+    }
+    let address = &cluster.advertise;
+    if !address.is_empty()
+        && (!address.starts_with("http") || address.ends_with('/') || url::Url::parse(address).is_err())
+    {
+        return Err(value(
+            "cluster.advertise",
+            "expected an address like `http://10.0.0.3:9080`, without a slash at its end",
+        ));
+    }
+    if !(3..=60).contains(&cluster.lease_ttl_s) {
+        return Err(value("cluster.lease_ttl_s", "expected 3 to 60 seconds"));
+    }
+    Ok(())
 }
 
 fn value(key: &'static str, expected: &str) -> ConfigError {
@@ -293,6 +327,40 @@ mod tests {
     #[test]
     fn variables_without_a_section_are_left_alone() {
         assert!(with_env(&[("PATCHCORD_LOG", "debug"), ("PATCHCORD_CACHE", "/x")]).is_ok());
+    }
+
+    #[test]
+    fn the_compose_file_and_the_image_set_only_keys_there_are() {
+        let known = keys(&parse(File::from_str(DEFAULTS, FileFormat::Toml)).expect("the defaults"));
+        let mut count = 0;
+        for text in [
+            include_str!("../docker-compose.yml"),
+            include_str!("../Dockerfile"),
+        ] {
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+                let Some((section, key)) = word
+                    .strip_prefix(ENV_PREFIX)
+                    .and_then(|rest| rest.split_once("__"))
+                else {
+                    continue;
+                };
+                let key = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
+                assert!(known.contains(&key), "{key} is no key");
+                count += 1;
+            }
+        }
+        assert!(count > 10, "the keys were not found");
+    }
+
+    #[test]
+    fn nodes_are_told_what_is_wrong_with_their_addresses() {
+        for (key, wrong) in [
+            ("PATCHCORD_CLUSTER__LISTEN", "node-1:9080"),
+            ("PATCHCORD_CLUSTER__ADVERTISE", "node-1:9080"),
+            ("PATCHCORD_CLUSTER__LEASE_TTL_S", "1"),
+        ] {
+            assert!(with_env(&[(key, wrong)]).is_err(), "{key}");
+        }
     }
 
     #[test]

@@ -48,13 +48,13 @@ fn present<T>(read: StoreResult<T>) -> StoreResult<Option<T>> {
     }
 }
 
-/// Returns what the store appends for `transition`; `revision` is the run's before it.
+/// Returns what the store appends for `transition`; `revision` is the run's before it, `epoch` that of the writer's lease.
 #[must_use]
-pub fn append_of(transition: &Transition, revision: u64, now: Timestamp) -> RunAppend {
+pub fn append_of(transition: &Transition, (revision, epoch): (u64, u64), now: Timestamp) -> RunAppend {
     let run = &transition.run;
     RunAppend {
         head: head_of(run, revision + 1, now),
-        epoch: 1,
+        epoch,
         snapshot: run.snapshot(),
         journal: transition
             .journal

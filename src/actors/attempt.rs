@@ -5,12 +5,15 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::ActorRef;
+use tokio::time::Instant;
 
 use super::{
-    effects::{EffectsKind, EffectsMsg},
+    dispatch::Place,
+    effects::{Ask, EffectsKind, EffectsMsg},
     gate::Decision,
 };
 use crate::{
+    bus::redis::allowance::Rate,
     domain::time::Timestamp,
     integrations::{
         port::{EffectOutcome, EffectPort},
@@ -34,6 +37,10 @@ pub enum Ended {
     Stopped(Failure),
     /// At the gate: not before a moment.
     Held { until: Timestamp, reason: String },
+    /// Nowhere: other nodes use the sender's rate until this moment.
+    Paced(Instant),
+    /// Nowhere: another node acts for the run, and settles what this one has claimed.
+    Elsewhere,
 }
 
 /// Asks the gate and, if it says so, carries an effect out.
@@ -58,6 +65,13 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
             });
         }
     };
+    if let Some(wait) = shared_wait(kind, effect).await {
+        return Ended::Paced(Instant::now() + wait);
+    }
+    // Asked at the last moment: a process that was stopped in the middle must not send what the next owner sends again.
+    if kind.ownership.owns(effect.run_id.shard()).is_none() {
+        return Ended::Elsewhere;
+    }
     if let Some(gate) = permit.gate {
         let _ = myself.send_message(EffectsMsg::Judged(effect.key.clone(), gate));
     }
@@ -75,6 +89,26 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
         }
     }
     Ended::Tried(outcome)
+}
+
+/// How long the sender's rate is used up by all nodes together; `None` when its turn was taken. Without Redis each node keeps the rate
+/// by itself.
+async fn shared_wait(kind: &EffectsKind, effect: &Effect) -> Option<Duration> {
+    let allowances = kind.allowances.as_ref()?;
+    let place = Place::of(effect, Ask::Act, &kind.sender);
+    let (name, per_second) = place.shared_rate(&kind.limits)?;
+    let rate = Rate {
+        interval: Duration::from_secs(1) / per_second,
+        // A twentieth of a second's turns may come at once, as within one node.
+        burst: 1 + per_second / 20,
+    };
+    match allowances.take(&name, rate).await {
+        Ok(wait) => wait,
+        Err(fault) => {
+            tracing::warn!(%fault, "a sender's rate is kept by this node alone");
+            None
+        }
+    }
 }
 
 /// Brings an opt-out that only the provider knew of to the lead and its runs.

@@ -16,6 +16,7 @@ use crate::{
         audio::Speaker,
         call::CallFact,
         ids::{AccountId, CallId, CallSid, StreamSid},
+        shard::Shard,
     },
     media::frame::AudioFrame,
     store::{Recorded, Store, StoreResult, calls::IncomingFact},
@@ -124,12 +125,17 @@ impl CallsHandle {
         })
     }
 
-    /// Wakes every call that was not settled when the process ended.
+    /// Facts about a call that is heard here came in elsewhere.
+    pub(super) fn facts_arrived(&self, account_id: AccountId, call_id: CallId) {
+        self.calls.deliver((account_id, call_id), CallMsg::FactsArrived);
+    }
+
+    /// Wakes every call of a shard, or of all, that was not settled when its process ended.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn recover(&self) -> StoreResult<usize> {
-        let unsettled = self.store.calls.unsettled(None).await?;
+    pub async fn recover(&self, shard: Option<Shard>) -> StoreResult<usize> {
+        let unsettled = self.store.calls.unsettled(shard).await?;
         let count = unsettled.len();
         for (account_id, call_id, _) in unsettled {
             self.calls.deliver((account_id, call_id), CallMsg::Recover);

@@ -72,6 +72,19 @@ impl Place {
         }
     }
 
+    /// The rate that all nodes keep together for this sender: its name, and how many a second.
+    #[must_use]
+    pub fn shared_rate(&self, limits: &Limits) -> Option<(String, u32)> {
+        let (word, per_second) = match (self.line.1, self.lane.kind) {
+            (Ask::Act, LaneKind::Messages) => ("messages", limits.messages_per_s),
+            (Ask::Act, LaneKind::Calls) => ("calls", limits.calls_per_s),
+            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {
+                return None;
+            }
+        };
+        (per_second > 0).then(|| (format!("{word}:{}", self.lane.by), per_second))
+    }
+
     /// What failures are counted by; `None` for what stays in the house, and for looking up.
     #[must_use]
     pub fn target(&self) -> Option<String> {
@@ -142,6 +155,17 @@ impl Rates {
         }
     }
 
+    fn not_before(&mut self, place: &Place, at: Instant) {
+        let lane = &place.lane;
+        match (place.line.1, lane.kind) {
+            (Ask::Act, LaneKind::Messages) => {
+                self.numbers.not_before(&lane.by, at);
+            }
+            (Ask::Act, LaneKind::Calls) => self.callers.not_before(&lane.by, at),
+            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {}
+        }
+    }
+
     fn give_back(&mut self, place: &Place) {
         let lane = &place.lane;
         match (place.line.1, lane.kind) {
@@ -187,6 +211,13 @@ impl<T> Dispatch<T> {
         }
         counter.lanes.push(place.lane, item);
         Ok(())
+    }
+
+    /// Puts something back that was taken out: its sender's rate is used by other nodes until `at`.
+    pub fn put_back(&mut self, place: Place, item: T, at: Instant) {
+        self.rates.not_before(&place, at);
+        let counter = self.lines.entry(place.line).or_insert_with(Counter::new);
+        counter.lanes.push_back_first(place.lane, item);
     }
 
     /// How long a full queue takes at its rate, from 5 s to 10 minutes.
@@ -393,6 +424,23 @@ mod tests {
         dispatch.free(one.line);
         dispatch.give_back(&one, at);
         assert!(matches!(dispatch.next(one.line, at), Next::Go(_, 2)));
+    }
+
+    #[test]
+    fn what_other_nodes_used_up_waits_at_the_head_of_its_lane() {
+        let (account, now) = (AccountId::fresh(), Instant::now());
+        let one = place(Provider::Sms, account, "+1");
+        let mut dispatch = Dispatch::new(LIMITS);
+        for number in 0..2 {
+            dispatch.push(one.clone(), number).expect("room");
+        }
+        assert!(matches!(dispatch.next(one.line, now), Next::Go(_, 0)));
+        let later = now + Duration::from_millis(700);
+        dispatch.put_back(one.clone(), 0, later);
+        dispatch.free(one.line);
+        assert_eq!(dispatch.next(one.line, now), Next::NotBefore(later));
+        assert!(matches!(dispatch.next(one.line, later), Next::Go(_, 0)));
+        assert_eq!(one.shared_rate(&LIMITS), Some(("messages:+1".to_owned(), 1)));
     }
 
     #[test]

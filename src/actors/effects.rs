@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::{
     attempt::{Ended, attempt, is_providers_failure, look_up},
     breaker::Turned,
+    cluster::Ownership,
     dispatch::{Dispatch, Limits, Line, Place},
     gate::Gate,
     lanes::Next,
@@ -27,7 +28,7 @@ use super::{
     stuck::{self, Stuck},
 };
 use crate::{
-    bus::local::LocalBus,
+    bus::{local::LocalBus, redis::allowance::Allowances},
     clock,
     domain::time::Timestamp,
     integrations::port::{EffectOutcome, EffectPort},
@@ -82,10 +83,14 @@ pub struct EffectsKind {
     pub port: Arc<dyn EffectPort>,
     pub gate: Gate,
     pub limits: Limits,
+    /// Rates that all nodes keep together, where they share a Redis.
+    pub allowances: Option<Allowances>,
     /// The number that messages and calls go out by where nothing else is said.
     pub sender: String,
     pub store: Store,
     pub bus: LocalBus,
+    /// Whether an effect's run is still this node's.
+    pub ownership: Ownership,
     /// Where facts about leads go. Set once, by the composition root.
     pub leads: Arc<OnceLock<LeadsHandle>>,
 }
@@ -204,7 +209,7 @@ impl EffectsActor {
         let turned = match ended {
             Ended::Tried(outcome) if is_providers_failure(outcome) => state.dispatch.failed(&place, now),
             Ended::Tried(_) => state.dispatch.worked(&place),
-            Ended::Stopped(_) | Ended::Held { .. } => {
+            Ended::Stopped(_) | Ended::Held { .. } | Ended::Paced(_) | Ended::Elsewhere => {
                 state.dispatch.give_back(&place, now);
                 Turned::Nothing
             }
@@ -247,6 +252,18 @@ impl EffectsActor {
     fn settle(&self, myself: &ActorRef<EffectsMsg>, state: &mut State, effect: &Effect, ended: &Ended) {
         self.learn(state, effect, ended);
         match ended {
+            Ended::Paced(until) => {
+                let job = Job {
+                    effect: Box::new(effect.clone()),
+                    ask: Ask::Act,
+                };
+                let place = Place::of(effect, Ask::Act, &self.kind.sender);
+                state.dispatch.put_back(place, job, *until);
+            }
+            Ended::Elsewhere => {
+                tracing::warn!(run_id = %effect.run_id, "an effect was left to the run's next owner");
+                state.under_way.remove(&effect.key);
+            }
             Ended::Held { until, reason } => hold(state, &effect.key, *until, reason),
             Ended::Stopped(failure) => answer(state, effect, &EffectOutcome::Rejected(failure.clone())),
             Ended::Tried(EffectOutcome::Unknown { message }) => {
@@ -579,9 +596,11 @@ mod tests {
                 port: port.clone(),
                 gate: Gate::new(store.clone(), &settings).expect("good settings"),
                 limits,
+                allowances: None,
                 sender: "+14155550100".to_owned(),
                 store: store.clone(),
                 bus: LocalBus::new(0),
+                ownership: Ownership::sole(),
                 leads: Arc::default(),
             };
             let effects = EffectsHandle::start(kind, root.get_cell())

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ractor::{ActorRef, SpawnErr};
 
 use super::{
+    cluster::neighbours::Neighbours,
     dispatch::Limits,
     effects::{EffectsHandle, EffectsKind},
     gate::Gate,
@@ -19,7 +20,11 @@ use super::{
     runs::RunsHandle,
     timers::TimersHandle,
 };
-use crate::{bus::local::LocalBus, integrations::port::EffectPort, store::Store};
+use crate::{
+    bus::{local::LocalBus, redis::allowance::Allowances},
+    integrations::port::EffectPort,
+    store::Store,
+};
 
 /// What an engine stands on.
 pub struct EngineParts {
@@ -28,13 +33,17 @@ pub struct EngineParts {
     pub port: Arc<dyn EffectPort>,
     pub gate: Gate,
     pub limits: Limits,
+    pub allowances: Option<Allowances>,
     /// The number that messages go out from where nothing else is said.
     pub sender: String,
+    pub neighbours: Neighbours,
 }
 
 /// A running engine.
 pub struct Engine {
     pub plans: Plans,
+    pub timers: TimersHandle,
+    pub run_actors: Residents<RunKind>,
     pub runs: RunsHandle,
     pub leads: LeadsHandle,
 }
@@ -51,7 +60,9 @@ impl Engine {
             port,
             gate,
             limits,
+            allowances,
             sender,
+            neighbours,
         } = parts;
         // Effects, runs and leads call one another: each finds the later ones in a cell that is filled once they stand.
         let runs_later = Arc::new(OnceLock::new());
@@ -63,9 +74,11 @@ impl Engine {
             port,
             gate,
             limits,
+            allowances,
             sender,
             store: store.clone(),
             bus: bus.clone(),
+            ownership: neighbours.ownership().clone(),
             leads: Arc::clone(&leads_later),
         };
         let run_kind = RunKind {
@@ -74,17 +87,25 @@ impl Engine {
             plans: plans.clone(),
             timers: timers.clone(),
             effects: EffectsHandle::start(effects_kind, root.get_cell()).await?,
+            neighbours: neighbours.clone(),
             leads: Arc::clone(&lead_actors_later),
             runs: Arc::clone(&runs_later),
         };
         let run_actors = Residents::start(run_kind, root.get_cell()).await?;
         timers.connect(run_actors.clone());
-        let runs = RunsHandle::new(store.clone(), plans.clone(), timers, run_actors);
+        let runs = RunsHandle::new(
+            store.clone(),
+            plans.clone(),
+            timers.clone(),
+            neighbours.clone(),
+            run_actors.clone(),
+        );
         let lead_kind = LeadKind {
             store,
             bus,
             plans: plans.clone(),
             runs: runs.clone(),
+            neighbours,
         };
         let lead_actors = Residents::start(lead_kind.clone(), root.get_cell()).await?;
         let leads = LeadsHandle::new(lead_kind, lead_actors.clone());
@@ -92,6 +113,12 @@ impl Engine {
         let _ = runs_later.set(runs.clone());
         let _ = lead_actors_later.set(lead_actors);
         let _ = leads_later.set(leads.clone());
-        Ok(Self { plans, runs, leads })
+        Ok(Self {
+            plans,
+            timers,
+            run_actors,
+            runs,
+            leads,
+        })
     }
 }

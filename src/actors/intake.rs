@@ -91,7 +91,8 @@ async fn first_step(
         version: row.published,
         plan: &plan,
     };
-    Ok(Some(start.first_step(world)))
+    let epoch = kind.runs.epoch_of(triggered_run_id(observation, row.id));
+    Ok(Some(start.first_step(world, epoch)))
 }
 
 /// Whether the workflow's trigger and its filter match.

@@ -64,6 +64,7 @@ fn failure_of(error: &RunError) -> Failure {
         RunError::Disabled(_) => (FailureKind::Permanent, "workflow_disabled"),
         RunError::Broken { .. } => (FailureKind::Permanent, "workflow_broken"),
         RunError::Loop(_) => (FailureKind::Permanent, "loop_cut"),
+        RunError::Refused { code, .. } => (FailureKind::Permanent, *code),
         // The start is repeated under the same id, so trying again is harmless.
         _ => (FailureKind::Temporary, "store_unavailable"),
     };

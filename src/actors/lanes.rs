@@ -79,6 +79,17 @@ impl<T> Lanes<T> {
         self.by_lane.insert(lane, VecDeque::from([item]));
     }
 
+    /// Puts something back at the head of its lane: it was not its turn after all.
+    pub fn push_back_first(&mut self, lane: Lane, item: T) {
+        self.len += 1;
+        if let Some(waiting) = self.by_lane.get_mut(&lane) {
+            waiting.push_front(item);
+            return;
+        }
+        self.turns.push_front(lane.clone());
+        self.by_lane.insert(lane, VecDeque::from([item]));
+    }
+
     /// Takes out everything in the lanes that are meant.
     pub fn drain(&mut self, is_meant: impl Fn(&Lane) -> bool) -> Vec<T> {
         let mut drained = Vec::new();

@@ -4,10 +4,13 @@
 //! Everything here may be done twice: run ids come from the observation, and runs ignore what they have seen.
 //! Restarts: its parent makes it anew and tells it to recover; it reads what is not marked as routed.
 
+mod elsewhere;
+
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::{
     appending::world,
+    cluster::neighbours::Neighbours,
     leads::Subject,
     loop_guard::Start,
     plans::Plans,
@@ -53,6 +56,7 @@ pub struct LeadKind {
     pub bus: LocalBus,
     pub plans: Plans,
     pub runs: RunsHandle,
+    pub neighbours: Neighbours,
 }
 
 /// The actor.
@@ -87,6 +91,14 @@ impl Resident for LeadKind {
 
     fn recover() -> LeadMsg {
         LeadMsg::Recover
+    }
+
+    fn here(&self, subject: &Subject, message: LeadMsg) -> Option<LeadMsg> {
+        if self.neighbours.is_here(subject.shard()) {
+            return Some(message);
+        }
+        elsewhere::pass_on(self, *subject, message);
+        None
     }
 
     fn gave_up(&self, key: &Subject, error: &str) {
@@ -369,6 +381,11 @@ impl Actor for LeadActor {
         state: &mut LeadState,
     ) -> Result<(), ActorProcessingErr> {
         state.handled += 1;
+        // The shard may have gone to another node since the message came.
+        let Some(message) = self.kind.here(&state.subject, message) else {
+            state.desk.idle(state.subject, state.handled);
+            return Ok(());
+        };
         match message {
             LeadMsg::Observed(observation) => self.route_in_turn(state.subject, &observation).await?,
             LeadMsg::Due(observation, workflow_id, reply) => {

@@ -2,11 +2,12 @@
 //!
 //! In: observations from calls, doors and effects. Out: the observation kept in the store, then one message to the lead's actor.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ractor::RpcReplyPort;
 
 use super::{
+    cluster::words::{Said, Word},
     intake,
     lead::{LeadKind, LeadMsg},
     residents::Residents,
@@ -16,12 +17,15 @@ use crate::{
     domain::{
         ids::{AccountId, LeadId, WorkflowId},
         observation::Observation,
+        shard::Shard,
     },
     store::{Recorded, Store, StoreResult},
 };
 
 /// How long a start may take in its lead's mailbox.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long the node that acts for a lead may take before a fact is kept here for it to find. Whoever brought it waits meanwhile.
+const OWNER_MAX: Duration = Duration::from_secs(2);
 
 /// Whose mailbox an observation goes through: a lead's, or the account's own when it is about nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +42,25 @@ impl Subject {
             Some(lead_id) => Self::Lead(observation.account_id, lead_id),
             None => Self::Account(observation.account_id),
         }
+    }
+
+    /// The shard that the mailbox lives in.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        match self {
+            Self::Lead(_, lead_id) => lead_id.shard(),
+            Self::Account(account_id) => account_id.shard(),
+        }
+    }
+}
+
+/// The shard whose owner takes a fact in: its mailbox's, or the fact's own when it passes none.
+#[must_use]
+pub fn home_of(observation: &Observation) -> Shard {
+    if intake::may_take(observation) {
+        observation.shard()
+    } else {
+        Subject::of(observation).shard()
     }
 }
 
@@ -63,6 +86,30 @@ impl LeadsHandle {
     /// # Errors
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
     pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
+        let home = home_of(&observation);
+        if self.kind.neighbours.is_here(home) {
+            return self.observe_here(observation).await;
+        }
+        let word = Word::Observe {
+            observation: Box::new(observation.clone()),
+        };
+        match self.kind.neighbours.tell(home, &word, OWNER_MAX).await {
+            Ok(None) => return self.observe_here(observation).await,
+            Ok(Some(Said::Kept { is_fresh: true })) => return Ok(Recorded::Fresh),
+            Ok(Some(Said::Kept { is_fresh: false })) => return Ok(Recorded::Duplicate),
+            Ok(Some(said)) => {
+                tracing::warn!(?said, "a fact's owner did not take it: it is kept for it to find")
+            }
+            Err(unheard) => tracing::warn!(%unheard, "a fact is kept for its owner to find"),
+        }
+        self.store.observations.record(observation).await
+    }
+
+    /// Keeps an observation on the node that acts for it, and brings it on its way.
+    ///
+    /// # Errors
+    /// As for [`Self::observe`].
+    pub(super) async fn observe_here(&self, observation: Observation) -> StoreResult<Recorded> {
         if intake::may_take(&observation) {
             match intake::take_in(&self.kind, observation.clone()).await {
                 Ok(Recorded::Fresh) => return Ok(Recorded::Fresh),
@@ -103,6 +150,28 @@ impl LeadsHandle {
             Ok(Ok(is_settled)) => Ok(is_settled),
             Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
         }
+    }
+
+    /// Lets a lead's actor take up what is in the store for it.
+    pub(super) fn take_up(&self, subject: Subject) {
+        self.leads.deliver(subject, LeadMsg::Recover);
+    }
+
+    /// Lets the actors of these shards finish what they were sent and stop.
+    pub(super) async fn evict(&self, shards: Arc<BTreeSet<Shard>>, patience: Duration) {
+        let is_meant = move |subject: &Subject| shards.contains(&subject.shard());
+        self.leads.evict(Arc::new(is_meant), patience).await;
+    }
+
+    /// An id for a lead that is made here: in a shard of this node, so that the way from a call to its runs stays in one process.
+    #[must_use]
+    pub fn fresh_lead_id(&self) -> LeadId {
+        let id = LeadId::fresh();
+        let near = self
+            .kind
+            .neighbours
+            .near(crate::domain::ids::RunId::from_bytes(*id.as_bytes()));
+        id.in_shard(near.shard())
     }
 
     /// Hands on every observation whose runs may not exist yet.

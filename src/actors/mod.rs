@@ -7,6 +7,7 @@ mod breaker;
 pub mod call;
 mod call_news;
 pub mod calls;
+pub mod cluster;
 pub mod dispatch;
 pub mod effects;
 pub mod engine;

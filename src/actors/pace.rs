@@ -49,6 +49,14 @@ impl Pace {
         *due = (*due).max(now) + interval;
     }
 
+    /// Lets `name` have no turn before `at`: others use the same rate.
+    pub fn not_before(&mut self, name: &str, at: Instant) {
+        let Some(interval) = self.interval else { return };
+        // `next_turn` lets a turn come a little early.
+        let due = at + BURST.saturating_sub(interval);
+        self.due.insert(name.to_owned(), due);
+    }
+
     /// Gives a turn back that was not used.
     pub fn give_back(&mut self, name: &str) {
         if let (Some(interval), Some(due)) = (self.interval, self.due.get_mut(name))
@@ -95,6 +103,18 @@ mod tests {
         assert!(pace.next_turn("a", now) > now);
         pace.give_back("a");
         assert_eq!(pace.next_turn("a", now), now);
+    }
+
+    #[test]
+    fn a_name_waits_as_long_as_others_need_its_rate() {
+        for per_second in [1, 200] {
+            let (mut pace, now) = (Pace::new(per_second), Instant::now());
+            let later = now + Duration::from_secs(3);
+            pace.take("a", now);
+            pace.not_before("a", later);
+            assert_eq!(pace.next_turn("a", now), later);
+            assert_eq!(pace.next_turn("b", now), now);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::time::Instant;
 
 /// Failures of one child within the window before it is given up.
@@ -42,11 +42,18 @@ pub trait Resident: Clone + Send + Sync + 'static {
     fn child(&self) -> Self::Child;
     /// What a child is told after it was made anew because the one before failed.
     fn recover() -> Self::Msg;
+    /// Passes a message on whose actor belongs to another node; gives it back when the actor belongs here.
+    fn here(&self, _key: &Self::Key, message: Self::Msg) -> Option<Self::Msg> {
+        Some(message)
+    }
     /// A child failed too often. Its key takes no messages until the window has passed.
     fn gave_up(&self, key: &Self::Key, error: &str);
     /// Word for logs and metrics: `call`, `lead`, `run`.
     const NAME: &'static str;
 }
+
+/// Which keys are meant.
+pub type Meant<R> = Arc<dyn Fn(&<R as Resident>::Key) -> bool + Send + Sync>;
 
 /// What a parent understands.
 pub enum DeskMsg<R: Resident> {
@@ -58,6 +65,8 @@ pub enum DeskMsg<R: Resident> {
     Idle(R::Key, u64),
     /// For the child of this key, unless it is alive: take up what is in the store.
     Wake(R::Key),
+    /// Let the children that are meant go: they are given back, and messages for them find a new one or another node.
+    Evict(Meant<R>, RpcReplyPort<Vec<ActorRef<R::Msg>>>),
     /// The window since the child of this key was given up is over: it gets another try.
     TryAgain(R::Key),
 }
@@ -85,6 +94,7 @@ impl<R: Resident> Desk<R> {
 
 /// The handle: delivers a message to the one actor of a key. Cheap to clone.
 pub struct Residents<R: Resident> {
+    kind: R,
     shards: Arc<[ActorRef<DeskMsg<R>>]>,
     count: Arc<Count>,
 }
@@ -101,6 +111,7 @@ struct Count {
 impl<R: Resident> Clone for Residents<R> {
     fn clone(&self) -> Self {
         Self {
+            kind: self.kind.clone(),
             shards: Arc::clone(&self.shards),
             count: Arc::clone(&self.count),
         }
@@ -124,6 +135,7 @@ impl<R: Resident> Residents<R> {
             shards.push(shard);
         }
         Ok(Self {
+            kind,
             shards: shards.into(),
             count,
         })
@@ -137,6 +149,9 @@ impl<R: Resident> Residents<R> {
 
     /// Delivers `message` to the key's actor. One-way: what must not be lost is in the store already.
     pub fn deliver(&self, key: R::Key, message: R::Msg) {
+        let Some(message) = self.kind.here(&key, message) else {
+            return;
+        };
         self.count.arriving.fetch_add(1, Ordering::Relaxed);
         send(self.shard(&key), DeskMsg::Arrive(key, message));
     }
@@ -144,6 +159,27 @@ impl<R: Resident> Residents<R> {
     /// Lets the child of a key take up what is in the store, unless it is alive: then it knows.
     pub fn wake(&self, key: R::Key) {
         send(self.shard(&key), DeskMsg::Wake(key));
+    }
+
+    /// Lets every child that is meant handle what it was sent, then stop. Returns when they have; one that takes longer than
+    /// `patience` is stopped in the middle.
+    pub async fn evict(&self, is_meant: Meant<R>, patience: Duration) {
+        let mut going = Vec::new();
+        for parent in self.shards.iter() {
+            let (sender, children) = ractor::concurrency::oneshot();
+            send(
+                parent,
+                DeskMsg::Evict(Arc::clone(&is_meant), RpcReplyPort::from(sender)),
+            );
+            // A parent that has stopped has no children.
+            going.extend(children.await.into_iter().flatten());
+        }
+        let gone = going.into_iter().map(|child| async move {
+            if child.drain_and_wait(Some(patience)).await.is_err() {
+                child.kill();
+            }
+        });
+        futures_util::future::join_all(gone).await;
     }
 
     fn shard(&self, key: &R::Key) -> &ActorRef<DeskMsg<R>> {
@@ -207,6 +243,9 @@ impl<R: Resident> Parent<R> {
         key: R::Key,
         message: R::Msg,
     ) -> Result<(), ActorProcessingErr> {
+        let Some(message) = self.kind.here(&key, message) else {
+            return Ok(());
+        };
         if rooms.is_given_up(&key) {
             tracing::warn!(kind = R::NAME, ?key, "message for an actor that was given up");
             return Ok(());
@@ -303,6 +342,14 @@ impl<R: Resident> Actor for Parent<R> {
                 if !rooms.by_key.contains_key(&key) {
                     self.deliver(&myself, rooms, key, R::recover()).await?;
                 }
+            }
+            DeskMsg::Evict(is_meant, reply) => {
+                rooms.failures.retain(|key, _| !is_meant(key));
+                rooms.given_up.retain(|key, _| !is_meant(key));
+                let meant: Vec<R::Key> = rooms.by_key.keys().filter(|key| is_meant(key)).cloned().collect();
+                let going = meant.iter().filter_map(|key| rooms.by_key.remove(key));
+                // Nobody waits any more when the time to let go was over.
+                let _ = reply.send(going.map(|room| room.child).collect());
             }
             DeskMsg::TryAgain(key) => {
                 rooms.failures.remove(&key);

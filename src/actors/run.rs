@@ -4,6 +4,7 @@
 //! nothing is carried out before its claim is on disk, and nothing that is on disk is forgotten.
 //! Restarts: its parent makes it anew and tells it to recover; it reads its last append and goes on from there.
 
+mod elsewhere;
 mod moving;
 
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::{
     appending::{append_of, world},
+    cluster::neighbours::Neighbours,
     effects::{Ask, EffectsHandle},
     kinship::{self, Past},
     lead::{LeadKind, LeadMsg},
@@ -67,6 +69,7 @@ pub struct RunKind {
     pub plans: Plans,
     pub timers: TimersHandle,
     pub effects: EffectsHandle,
+    pub neighbours: Neighbours,
     /// Told when a run of theirs ends: a queued start may follow. Set once, by the composition root.
     pub leads: Arc<OnceLock<Residents<LeadKind>>>,
     /// What runs start and ask of other runs. Set once, by the composition root.
@@ -123,12 +126,27 @@ impl Resident for RunKind {
         RunMsg::Recover
     }
 
+    fn here(&self, run_id: &RunId, message: RunMsg) -> Option<RunMsg> {
+        if self.neighbours.is_here(run_id.shard()) {
+            return Some(message);
+        }
+        elsewhere::pass_on(self, *run_id, message);
+        None
+    }
+
     fn gave_up(&self, key: &RunId, error: &str) {
         super::stuck::park_run(self.store.clone(), self.bus.clone(), *key, error.to_owned());
     }
 }
 
 impl RunActor {
+    /// The epoch under which the run may be moved at this moment.
+    fn epoch(&self, run_id: RunId) -> Result<u64, RunError> {
+        let shard = run_id.shard();
+        let epoch = self.kind.neighbours.ownership().owns(shard);
+        epoch.ok_or(RunError::Unowned(shard))
+    }
+
     async fn load(&self, state: &mut RunState) -> Result<(), RunFault> {
         let (head, snapshot) = self.kind.store.runs.load(state.id).await?;
         let broken = |error| RunFault::Snapshot(state.id, error);
@@ -161,7 +179,7 @@ impl RunActor {
             let plan = Arc::clone(&loaded.plan);
             let mut revision = loaded.revision;
             if moved.changed {
-                let append = append_of(&moved, revision, now);
+                let append = append_of(&moved, (revision, self.epoch(state.id)?), now);
                 match self.kind.store.runs.append(append).await {
                     Ok(()) => revision += 1,
                     Err(StoreError::Moved { .. }) => {
@@ -426,6 +444,12 @@ impl Actor for RunActor {
         state: &mut RunState,
     ) -> Result<(), ActorProcessingErr> {
         state.handled += 1;
+        // The shard may have gone to another node since the message came.
+        let Some(message) = self.kind.here(&state.id, message) else {
+            state.loaded = None;
+            state.desk.idle(state.id, state.handled);
+            return Ok(());
+        };
         match message {
             RunMsg::Created(created) => {
                 let plan = self
@@ -452,7 +476,8 @@ impl Actor for RunActor {
                 });
             }
             RunMsg::Input(input) => {
-                self.take(state, input).await?;
+                let taken = self.take(state, input.clone()).await;
+                elsewhere::unless_fenced(&self.kind, state, input, taken)?;
             }
             RunMsg::Asked(input, reply) => {
                 let reaction = self.take(state, input).await;

@@ -9,9 +9,14 @@ mod relatives;
 use std::time::Duration;
 
 use ractor::RpcReplyPort;
+use serde::{Deserialize, Serialize};
 
 use super::{
     appending::{append_of, world},
+    cluster::{
+        neighbours::{Neighbours, PATIENCE},
+        words::{Said, Word},
+    },
     plans::Plans,
     residents::Residents,
     run::{Reaction, RunKind, RunMsg},
@@ -23,6 +28,7 @@ use crate::{
         ids::{AccountId, LeadId, RunId, WorkflowId},
         observation::Observation,
         run::RunStatus,
+        shard::Shard,
         time::Timestamp,
     },
     store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
@@ -42,7 +48,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 const LOOKS_MAX: u32 = 60;
 
 /// A start asked for by a person or the API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ManualStart {
     pub account_id: AccountId,
     pub workflow_id: WorkflowId,
@@ -82,6 +88,11 @@ pub enum RunError {
     NothingToStart(String),
     #[error("the run did not answer in time")]
     TimedOut,
+    #[error("no node acts for {0:?} at this moment: try again")]
+    Unowned(Shard),
+    /// What another node said, with the code that clients get.
+    #[error("{detail}")]
+    Refused { code: &'static str, detail: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -100,13 +111,60 @@ pub struct FirstStep {
     pub created: Box<Transition>,
 }
 
+impl RunError {
+    /// The code that clients get.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotPublished(_) => "not_published",
+            Self::Disabled(_) => "disabled",
+            Self::Broken { .. } => "broken",
+            Self::Ended(_) => "ended",
+            Self::NothingToDecide { .. } => "nothing_to_decide",
+            Self::CannotMove { .. } => "cannot_move",
+            Self::NotAwaited { .. } => "not_awaited",
+            Self::Unreadable { .. } => "unreadable",
+            Self::CannotRerun(_) => "cannot_retry",
+            Self::NothingToStart(_) => "nothing_to_start",
+            Self::Loop(_) => "loop_cut",
+            Self::TimedOut => "timed_out",
+            Self::Unowned(_) => "no_owner",
+            Self::Refused { code, .. } => code,
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+
+    /// The code that another node named, if this program knows it.
+    #[must_use]
+    pub fn known_code(code: &str) -> &'static str {
+        const KNOWN: &[&str] = &[
+            "not_published",
+            "disabled",
+            "broken",
+            "ended",
+            "nothing_to_decide",
+            "cannot_move",
+            "not_awaited",
+            "unreadable",
+            "cannot_retry",
+            "nothing_to_start",
+            "loop_cut",
+        ];
+        KNOWN
+            .iter()
+            .find(|known| **known == code)
+            .copied()
+            .unwrap_or("refused")
+    }
+}
+
 impl TriggeredStart<'_> {
     /// The first step of the run. Pure: the same fact gives the same run.
     #[must_use]
-    pub fn first_step(&self, world: &World) -> FirstStep {
+    pub fn first_step(&self, world: &World, epoch: u64) -> FirstStep {
         let created = transition(self.plan, Run::new(self.seed(world.now)), Input::Started, world);
         FirstStep {
-            append: append_of(&created, 0, world.now),
+            append: append_of(&created, (0, epoch), world.now),
             created: Box::new(created),
         }
     }
@@ -132,26 +190,36 @@ pub struct RunsHandle {
     store: Store,
     plans: Plans,
     timers: TimersHandle,
+    neighbours: Neighbours,
     runs: Residents<RunKind>,
 }
 
-/// Returns the id of the run that a fact starts: the same fact and workflow give the same run.
+/// Returns the id of the run that a fact starts: the same fact and workflow give the same run. It lives in the fact's shard, so
+/// that whoever takes the fact in moves the run.
 #[must_use]
 pub fn triggered_run_id(observation: &Observation, workflow_id: WorkflowId) -> RunId {
     RunId::derived(
         observation.at,
         &[observation.id.as_bytes(), workflow_id.as_bytes()],
     )
+    .in_shard(observation.shard())
 }
 
 impl RunsHandle {
     /// Ties the store to the run actors.
     #[must_use]
-    pub fn new(store: Store, plans: Plans, timers: TimersHandle, runs: Residents<RunKind>) -> Self {
+    pub fn new(
+        store: Store,
+        plans: Plans,
+        timers: TimersHandle,
+        neighbours: Neighbours,
+        runs: Residents<RunKind>,
+    ) -> Self {
         Self {
             store,
             plans,
             timers,
+            neighbours,
             runs,
         }
     }
@@ -161,6 +229,36 @@ impl RunsHandle {
     /// # Errors
     /// [`RunError`] when the workflow is missing, off or unpublished, or the store could not keep the run.
     pub async fn execute(&self, start: ManualStart) -> Result<RunId, RunError> {
+        let id = match &start.dedupe {
+            Some(text) => RunId::derived(
+                Timestamp::default(),
+                &[start.workflow_id.as_bytes(), text.as_bytes()],
+            ),
+            None => self.neighbours.near(RunId::fresh()),
+        };
+        let id = start.lead_id.map_or(id, |lead_id| id.in_shard(lead_id.shard()));
+        let word = Word::Execute {
+            start: Box::new(start.clone()),
+            id,
+        };
+        match self.told(id.shard(), &word).await? {
+            Some(id) => Ok(id),
+            None => self.execute_here(start, id).await,
+        }
+    }
+
+    /// Has a run started by the node that acts for its shard; `None` when that is this one.
+    async fn told(&self, shard: Shard, word: &Word) -> Result<Option<RunId>, RunError> {
+        match self.neighbours.tell(shard, word, PATIENCE).await? {
+            None => Ok(None),
+            Some(Said::Run { run_id }) => Ok(Some(run_id)),
+            Some(Said::Refused { refusal }) => Err(refusal.into()),
+            Some(_) => Err(RunError::TimedOut),
+        }
+    }
+
+    /// Starts a run by hand on this node.
+    pub(super) async fn execute_here(&self, start: ManualStart, id: RunId) -> Result<RunId, RunError> {
         let row = self
             .store
             .workflows
@@ -177,10 +275,6 @@ impl RunsHandle {
         }
         let plan = self.plans.get(row.id, row.published).await?;
         let now = clock::now();
-        let id = match &start.dedupe {
-            Some(text) => RunId::derived(Timestamp::default(), &[row.id.as_bytes(), text.as_bytes()]),
-            None => RunId::fresh(),
-        };
         let seed = RunSeed {
             id,
             account_id: start.account_id,
@@ -219,7 +313,8 @@ impl RunsHandle {
         let now = world.now;
         let created = transition(plan, run, Input::Started, &world);
         let run_id = created.run.id();
-        let recorded = match self.store.runs.create(append_of(&created, 0, now)).await {
+        let epoch = self.epoch_of(run_id);
+        let recorded = match self.store.runs.create(append_of(&created, (0, epoch), now)).await {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.look_after(vec![run_id]);
@@ -232,6 +327,16 @@ impl RunsHandle {
             self.created(Box::new(created));
         }
         Ok(recorded)
+    }
+
+    /// The epoch under which this node makes a run. One that it does not act for is made under none, and its owner moves it.
+    pub(super) fn epoch_of(&self, run_id: RunId) -> u64 {
+        self.neighbours.ownership().owns(run_id.shard()).unwrap_or(0)
+    }
+
+    /// Brings a message to a run's actor, wherever that is.
+    pub(super) fn bring(&self, run_id: RunId, message: RunMsg) {
+        self.runs.deliver(run_id, message);
     }
 
     /// Lets runs move that may be in the store although nobody was told: their first append was asked for and its outcome is
@@ -299,7 +404,8 @@ impl RunsHandle {
         }
     }
 
-    async fn ask(&self, run_id: RunId, input: Input) -> Result<Reaction, RunError> {
+    /// Moves a run by an input, wherever it is; answers when that is on disk.
+    pub(super) async fn ask(&self, run_id: RunId, input: Input) -> Result<Reaction, RunError> {
         let (sender, answer) = ractor::concurrency::oneshot();
         self.runs
             .deliver(run_id, RunMsg::Asked(input, RpcReplyPort::from(sender)));
@@ -322,6 +428,17 @@ impl RunsHandle {
         }
         tokio::spawn(arm_all(self.store.clone(), self.timers.clone()));
         Ok(count)
+    }
+
+    /// Takes up every run of a shard that was moving when its owner was lost.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn recover_shard(&self, shard: Shard) -> StoreResult<()> {
+        for run_id in self.store.runs.unparked(Some(shard)).await? {
+            self.runs.deliver(run_id, RunMsg::Recover);
+        }
+        Ok(())
     }
 }
 

@@ -12,13 +12,14 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 
 use super::{
     appending::world,
+    cluster::Ownership,
     leads::LeadsHandle,
     plans::Plans,
     runs::{RunError, RunsHandle, TriggeredStart},
 };
 use crate::{
     clock,
-    domain::{observation::Observation, time::Timestamp},
+    domain::{ids::WorkflowId, observation::Observation, time::Timestamp},
     store::{Recorded, Store, schedules::Considered, workflows::WorkflowRow},
     workflows::{
         Plan,
@@ -166,6 +167,8 @@ pub struct Rounds {
     pub plans: Plans,
     pub runs: RunsHandle,
     pub leads: LeadsHandle,
+    /// Each node serves the workflows of its own shards: a fire happens once in the cluster.
+    pub ownership: Ownership,
 }
 
 /// One workflow in one round.
@@ -189,11 +192,12 @@ impl Rounds {
     /// # Errors
     /// When the store cannot be read. What was started by then stays; what was not is at the next round.
     pub async fn round(&self, now: Timestamp) -> Result<Timestamp, RunError> {
-        let rows = self.store.schedules.live(KINDS).await?;
+        let mut rows = self.store.schedules.live(KINDS).await?;
+        rows.retain(|row| self.is_mine(row.id));
         let considered = self.store.schedules.considered().await?;
         for id in considered
             .keys()
-            .filter(|id| !rows.iter().any(|row| row.id == **id))
+            .filter(|id| self.is_mine(**id) && !rows.iter().any(|row| row.id == **id))
         {
             self.store.schedules.forget(*id).await?;
         }
@@ -210,6 +214,10 @@ impl Rounds {
             }
         }
         Ok(next)
+    }
+
+    fn is_mine(&self, id: WorkflowId) -> bool {
+        self.ownership.owns(id.shard()).is_some()
     }
 
     async fn turn(

@@ -17,7 +17,12 @@ use super::{
     run::{RunKind, RunMsg},
     timer_entry::TimerEntry,
 };
-use crate::{clock, domain::time::Timestamp, store::runs::TimerRow, workflows::Input};
+use crate::{
+    clock,
+    domain::{shard::Shard, time::Timestamp},
+    store::runs::TimerRow,
+    workflows::Input,
+};
 
 /// Longest sleep: a wall clock that was set forward is noticed within it.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -36,6 +41,8 @@ pub enum TimersMsg {
     /// Where due timers go. Sent once, at start.
     Connect(Residents<RunKind>),
     Arm(Vec<TimerRow>),
+    /// Another node holds the timers of these shards.
+    Forget(Vec<Shard>),
     /// It is time to look.
     Tick,
 }
@@ -64,6 +71,11 @@ impl TimersHandle {
         if !timers.is_empty() {
             self.send(TimersMsg::Arm(timers));
         }
+    }
+
+    /// Lets go of the timers of these shards.
+    pub fn forget(&self, shards: Vec<Shard>) {
+        self.send(TimersMsg::Forget(shards));
     }
 
     fn send(&self, message: TimersMsg) {
@@ -182,6 +194,9 @@ impl Actor for TimersActor {
         match message {
             TimersMsg::Connect(runs) => armed.runs = Some(runs),
             TimersMsg::Arm(timers) => armed.waiting.extend(timers.iter().map(TimerEntry::of)),
+            TimersMsg::Forget(shards) => armed
+                .waiting
+                .retain(|entry| !shards.contains(&entry.row().run_id.shard())),
             TimersMsg::Tick => armed.next_tick = None,
         }
         let Some(runs) = armed.runs.clone() else {

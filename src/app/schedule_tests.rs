@@ -73,6 +73,7 @@ impl Bench {
             plans: Plans::new(app.store.clone()),
             runs: app.context.runs.clone(),
             leads: app.context.leads.clone(),
+            ownership: crate::actors::cluster::Ownership::sole(),
         };
         Self {
             rounds,

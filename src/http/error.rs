@@ -23,6 +23,8 @@ use crate::{
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// When a client that met a full queue should try again.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
+/// When a client should try again that met a shard between two owners.
+const UNOWNED_RETRY: Duration = Duration::from_secs(3);
 
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -105,6 +107,9 @@ pub enum ApiError {
     Throttled { retry_after: Duration },
     #[error("the server is busy: try again")]
     Busy,
+    /// Between two owners of a shard.
+    #[error("the node that does this is being replaced: try again")]
+    Unowned,
     #[error("the request took too long and was given up")]
     TimedOut,
     #[error("the store did not answer")]
@@ -158,6 +163,7 @@ impl ApiError {
             Self::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many attempts"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out", "Took too long"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            Self::Unowned => (StatusCode::SERVICE_UNAVAILABLE, "no_owner", "Being replaced"),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_unavailable",
@@ -171,6 +177,7 @@ impl ApiError {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
             Self::Busy | Self::Unavailable(_) => Some(BUSY_RETRY),
+            Self::Unowned => Some(UNOWNED_RETRY),
             _ => None,
         }
     }
@@ -261,25 +268,12 @@ impl From<StoreError> for ApiError {
 
 impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
-        let code = match &error {
-            RunError::Store(_) => "",
-            RunError::TimedOut => return Self::TimedOut,
-            RunError::NotPublished(_) => "not_published",
-            RunError::Disabled(_) => "disabled",
-            RunError::Broken { .. } => "broken",
-            RunError::Ended(_) => "ended",
-            RunError::NothingToDecide { .. } => "nothing_to_decide",
-            RunError::CannotMove { .. } => "cannot_move",
-            RunError::NotAwaited { .. } => "not_awaited",
-            RunError::Unreadable { .. } => "unreadable",
-            RunError::CannotRerun(_) => "cannot_retry",
-            RunError::NothingToStart(_) => "nothing_to_start",
-            RunError::Loop(_) => "loop_cut",
-        };
         match error {
             RunError::Store(error) => error.into(),
+            RunError::TimedOut => Self::TimedOut,
+            RunError::Unowned(_) => Self::Unowned,
             other => Self::Conflict {
-                code,
+                code: other.code(),
                 detail: other.to_string(),
             },
         }

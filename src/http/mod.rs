@@ -6,6 +6,7 @@ pub mod context;
 pub mod error;
 pub mod health;
 pub mod idempotency;
+pub mod internal;
 pub mod json;
 pub mod live;
 pub mod metrics;

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// What happened. Whatever is stale, repeated or meant for another run changes nothing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// The run begins. Once per run.
     Started,
@@ -114,7 +114,7 @@ pub enum FailureKind {
 }
 
 /// What a look-up of an effect in doubt found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Finding {
     /// It was carried out.
     Present {

@@ -51,7 +51,7 @@ pub struct Place {
 }
 
 /// A move to another version.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Migration {
     pub version: u32,
     /// Where tokens go on that cannot or should not stay: node of the old version → node of the new one.

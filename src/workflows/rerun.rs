@@ -15,7 +15,7 @@ use super::{
 use crate::domain::{ids::RunId, time::Timestamp};
 
 /// Where a run that is taken up again begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum BeginAt {
     /// Behind the trigger, as if nothing had happened.
     Start,

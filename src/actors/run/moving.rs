@@ -43,7 +43,7 @@ impl RunActor {
                 .kind
                 .store
                 .runs
-                .append(append_of(&moved, revision, world.now))
+                .append(append_of(&moved, (revision, self.epoch(state.id)?), world.now))
                 .await
             {
                 Ok(()) => (),

@@ -4,7 +4,10 @@ use ractor::RpcReplyPort;
 
 use super::{ANSWER_MAX, RunError, RunsHandle};
 use crate::{
-    actors::run::RunMsg,
+    actors::{
+        cluster::words::Word,
+        run::{Reaction, RunMsg},
+    },
     clock,
     domain::ids::{AccountId, RunId},
     workflows::{Run, migration::Migration},
@@ -22,11 +25,20 @@ impl RunsHandle {
         wanted: Migration,
     ) -> Result<(), RunError> {
         self.store.runs.head(account_id, run_id).await?;
+        self.migrate_here(run_id, wanted).await.map(drop)
+    }
+
+    /// Moves a run of an account that has been looked at, wherever it is.
+    pub(in crate::actors) async fn migrate_here(
+        &self,
+        run_id: RunId,
+        wanted: Migration,
+    ) -> Result<Reaction, RunError> {
         let (sender, answer) = ractor::concurrency::oneshot();
         self.runs
             .deliver(run_id, RunMsg::Migrate(wanted, RpcReplyPort::from(sender)));
         match tokio::time::timeout(ANSWER_MAX, answer).await {
-            Ok(Ok(answer)) => answer.map(drop),
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
         }
     }
@@ -42,6 +54,14 @@ impl RunsHandle {
         run_id: RunId,
         version: u32,
     ) -> Result<RunId, RunError> {
+        let word = Word::RestartOn {
+            account_id,
+            run_id,
+            version,
+        };
+        if let Some(id) = self.told(run_id.shard(), &word).await? {
+            return Ok(id);
+        }
         let head = self.store.runs.head(account_id, run_id).await?;
         if head.status.is_terminal() {
             return Err(RunError::Ended(run_id));
@@ -55,7 +75,8 @@ impl RunsHandle {
         let id = RunId::derived(
             head.started_at,
             &[b"over again", run_id.as_bytes(), &version.to_be_bytes()],
-        );
+        )
+        .in_shard(run_id.shard());
         // The new one is there first: a crash in between leaves the old one waiting, and doing it again ends it.
         self.start(&plan, run.seed_again(id, version, clock::now()))
             .await?;

@@ -3,6 +3,7 @@
 use super::{RunError, RunsHandle};
 use crate::{
     actors::{
+        cluster::words::Word,
         loop_guard::Start,
         run::{Reaction, RunMsg},
     },
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Which version a run is taken up again on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum OnVersion {
     /// The one it ran on.
     Pinned,
@@ -45,6 +46,12 @@ impl RunsHandle {
             return Err(RunError::NothingToStart(effect.key.clone()));
         };
         let id = effect.child_id();
+        let word = Word::StartChild {
+            effect: Box::new(effect.clone()),
+        };
+        if let Some(id) = self.told(id.shard(), &word).await? {
+            return Ok(id);
+        }
         match self.store.runs.head(effect.account_id, id).await {
             Ok(_) => {
                 self.look_after(vec![id]);
@@ -138,6 +145,17 @@ impl RunsHandle {
         begin_at: BeginAt,
         on: OnVersion,
     ) -> Result<RunId, RunError> {
+        let id = id.in_shard(run_id.shard());
+        let word = Word::TakeUpRun {
+            account_id,
+            run_id,
+            id,
+            begin_at: begin_at.clone(),
+            on,
+        };
+        if let Some(id) = self.told(id.shard(), &word).await? {
+            return Ok(id);
+        }
         let head = self.store.runs.head(account_id, run_id).await?;
         let version = match on {
             OnVersion::Pinned => head.version,

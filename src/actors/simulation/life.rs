@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use crate::{
     actors::{
         LeadsHandle, RunsHandle,
+        cluster::neighbours::Neighbours,
         dispatch::Limits,
         engine::{Engine, EngineParts},
         gate::{Gate, GateSettings},
@@ -48,7 +49,9 @@ impl Life {
             port,
             gate: Gate::new(store.clone(), &open_gate())?,
             limits: LIMITS,
+            allowances: None,
             sender: "+14155550100".to_owned(),
+            neighbours: Neighbours::none(),
         };
         let Engine { runs, leads, .. } = Engine::start(parts, &root).await?;
         runs.recover().await?;

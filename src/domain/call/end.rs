@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{AnsweredBy, Call, CallStatus};
 
 /// The end of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnd {
     pub status: CallStatus,
     #[serde(default)]

@@ -1,0 +1,290 @@
+//! The keeper of the leases: says that this node lives, takes its part of the shards and gives back what is too much.
+//!
+//! A round every quarter of the lease's time: heartbeat, look, act. Acting is allowed until two thirds of the time after the last
+//! heartbeat was *sent*; a heartbeat whose outcome is not known extends nothing. A node that was silent for too long lets go of
+//! everything before it takes anything again.
+//! Restarts: a round that fails or panics is made again; what it held runs out by itself meanwhile.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use super::{
+    household::Household,
+    ownership::{Ownership, Table},
+    spread::{self, Holdings},
+};
+use crate::{
+    domain::{ids::NodeId, shard::Shard},
+    store::{
+        StoreError, StoreResult,
+        leases::{Heartbeat, Lease, LeaseStore, NodeRow},
+    },
+};
+
+/// Leases that are asked for at once.
+const AT_ONCE: usize = 16;
+/// How long whatever acts for a shard may take to stop before it is given back all the same.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Between two looks whether everything has been taken over, while leaving.
+const LEAVE_MAX: Duration = Duration::from_secs(10);
+
+/// Keeps this node's leases.
+#[derive(Clone)]
+pub struct Keeper {
+    leases: Arc<dyn LeaseStore>,
+    ownership: Ownership,
+    household: Arc<dyn Household>,
+    node: NodeRow,
+    ttl: Duration,
+    /// Leases that were taken since this node last lapsed. Others that bear its name do not count: somebody may be taking them.
+    taken: Arc<Mutex<BTreeMap<Shard, u64>>>,
+}
+
+/// A keeper at work.
+pub struct Keeping {
+    keeper: Keeper,
+    leaving: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// A keeper for `node`; `ttl` is the time after which a silent node counts as dead.
+    #[must_use]
+    pub fn new(
+        leases: Arc<dyn LeaseStore>,
+        ownership: Ownership,
+        household: Arc<dyn Household>,
+        node: NodeRow,
+        ttl: Duration,
+    ) -> Self {
+        Self {
+            leases,
+            ownership,
+            household,
+            node,
+            ttl,
+            taken: Arc::default(),
+        }
+    }
+
+    /// Begins to keep leases.
+    #[must_use]
+    pub fn start(self) -> Keeping {
+        let (leaving, mut left) = watch::channel(false);
+        let keeper = self.clone();
+        let task = tokio::spawn(async move {
+            let mut rounds = tokio::time::interval(keeper.ttl / 4);
+            rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = rounds.tick() => {}
+                    _ = left.wait_for(|is_leaving| *is_leaving) => return,
+                }
+                let round = keeper.clone();
+                match tokio::spawn(async move { round.round().await }).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "the leases could not be looked after: what is held runs out unless that changes");
+                    }
+                    Err(error) => tracing::error!(%error, "a look after the leases broke off"),
+                }
+                keeper.let_go_if_over().await;
+            }
+        });
+        Keeping {
+            keeper: self,
+            leaving,
+            task,
+        }
+    }
+
+    /// One round.
+    async fn round(&self) -> StoreResult<()> {
+        self.let_go_if_over().await;
+        if self.beat().await? == Heartbeat::Lapsed {
+            // Others may be taking everything at this moment: only what is taken from here on counts.
+            self.taken().clear();
+            self.let_go(self.ownership.held().into_keys().collect()).await;
+        }
+        let nodes = self.leases.nodes().await?;
+        let living: BTreeSet<NodeId> = nodes.iter().map(|node| node.id).collect();
+        let leases = self.leases.owners().await?;
+        self.act(&nodes, &living, leases).await
+    }
+
+    /// Says that the node lives. The time counts from before it was said.
+    async fn beat(&self) -> StoreResult<Heartbeat> {
+        let sent = Instant::now();
+        let patience = self.ttl / 4;
+        let beat = tokio::time::timeout(patience, self.leases.heartbeat(self.node.clone(), self.ttl)).await;
+        let beat = beat.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(
+                format!("no answer to the heartbeat within {patience:?}").into(),
+            ))
+        })?;
+        self.ownership.extend(sent + self.ttl * 2 / 3);
+        Ok(beat)
+    }
+
+    async fn act(&self, nodes: &[NodeRow], living: &BTreeSet<NodeId>, leases: Vec<Lease>) -> StoreResult<()> {
+        let before = self.ownership.held();
+        let mut epochs: BTreeMap<Shard, u64> =
+            leases.iter().map(|lease| (lease.shard, lease.epoch)).collect();
+        let mut holdings: Holdings = leases
+            .iter()
+            .filter_map(|lease| {
+                let owner = lease.owner.filter(|owner| living.contains(owner))?;
+                let counts = owner != self.node.id || self.taken().get(&lease.shard) == Some(&lease.epoch);
+                counts.then_some((lease.shard, owner))
+            })
+            .collect();
+        let plan = spread::plan(self.node.id, living, &holdings);
+        for shard in &plan.give_back {
+            holdings.remove(shard);
+        }
+        if !plan.give_back.is_empty() {
+            self.give_back(&plan.give_back, &epochs).await;
+        }
+        for taken in self.take(&plan.take, &epochs).await {
+            epochs.insert(taken.shard, taken.epoch);
+            holdings.insert(taken.shard, self.node.id);
+        }
+        let (mine, others): (Holdings, Holdings) = holdings
+            .into_iter()
+            .partition(|(_, owner)| *owner == self.node.id);
+        let held: BTreeMap<Shard, u64> = mine
+            .keys()
+            .map(|shard| (*shard, epochs.get(shard).copied().unwrap_or(0)))
+            .collect();
+        let addresses = nodes.iter().map(|node| (node.id, node.address.clone())).collect();
+        let lost: Vec<Shard> = before
+            .keys()
+            .filter(|shard| !held.contains_key(shard))
+            .copied()
+            .collect();
+        // A shard that came back under another epoch was somebody else's meanwhile: what is in memory is stale.
+        let gained: Vec<Shard> = held
+            .iter()
+            .filter(|(shard, epoch)| before.get(*shard) != Some(*epoch))
+            .map(|(shard, _)| *shard)
+            .collect();
+        let moved_on: Vec<Shard> = gained
+            .iter()
+            .filter(|shard| before.contains_key(shard))
+            .copied()
+            .collect();
+        if !lost.is_empty() || !moved_on.is_empty() {
+            let gone: Vec<Shard> = lost.into_iter().chain(moved_on).collect();
+            self.let_go(gone).await;
+        }
+        self.ownership.learn(Table::new(held, others, addresses));
+        if !gained.is_empty() {
+            tracing::info!(shards = gained.len(), nodes = nodes.len(), "took shards over");
+            metrics::counter!("patchcord_shards_taken_total")
+                .increment(gained.len().try_into().unwrap_or(u64::MAX));
+            self.household.gained(gained).await;
+        }
+        let count = u32::try_from(self.ownership.held().len()).unwrap_or(u32::MAX);
+        metrics::gauge!("patchcord_shards_held").set(count);
+        Ok(())
+    }
+
+    /// Takes shards that nobody holds. One whose taking fails is left for the next round.
+    async fn take(&self, shards: &[Shard], epochs: &BTreeMap<Shard, u64>) -> Vec<Lease> {
+        let mut taken = Vec::new();
+        for some in shards.chunks(AT_ONCE) {
+            let asked = some.iter().map(|shard| {
+                let epoch = epochs.get(shard).copied().unwrap_or(0);
+                self.leases.take(*shard, self.node.id, epoch)
+            });
+            for answer in futures_util::future::join_all(asked).await {
+                match answer {
+                    Ok(Some(lease)) => {
+                        self.taken().insert(lease.shard, lease.epoch);
+                        taken.push(lease);
+                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(%error, "a shard could not be taken: it is tried again"),
+                }
+            }
+        }
+        taken
+    }
+
+    /// Lets whatever acts for the shards stop, then gives them back.
+    async fn give_back(&self, shards: &[Shard], epochs: &BTreeMap<Shard, u64>) {
+        self.let_go(shards.to_vec()).await;
+        self.taken().retain(|shard, _| !shards.contains(shard));
+        for some in shards.chunks(AT_ONCE) {
+            let asked = some.iter().map(|shard| {
+                let epoch = epochs.get(shard).copied().unwrap_or(0);
+                self.leases.release(*shard, self.node.id, epoch)
+            });
+            for answer in futures_util::future::join_all(asked).await {
+                if let Err(error) = answer {
+                    // It is taken back at the next look, or given back then.
+                    tracing::warn!(%error, "a shard could not be given back");
+                }
+            }
+        }
+        tracing::info!(shards = shards.len(), "gave shards back");
+    }
+
+    async fn let_go_if_over(&self) {
+        if self.ownership.is_over() {
+            self.let_go(self.ownership.held().into_keys().collect()).await;
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<Shard, u64>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops acting for shards: no message, no timer, no append from here on.
+    async fn let_go(&self, shards: Vec<Shard>) {
+        if shards.is_empty() {
+            return;
+        }
+        self.ownership.drop_held(&shards);
+        if tokio::time::timeout(DRAIN_MAX, self.household.lost(shards))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "something still acts for a shard that is given up: the store refuses it from the next owner on"
+            );
+        }
+    }
+}
+
+impl Keeping {
+    /// Gives everything back, so that the other nodes need not wait for this one to be missed.
+    pub async fn leave(self) {
+        self.leaving.send_replace(true);
+        let Self { keeper, task, .. } = self;
+        let left = async {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the keeper of the leases broke off");
+            }
+            let held = keeper.ownership.held();
+            let shards: Vec<Shard> = held.keys().copied().collect();
+            keeper.give_back(&shards, &held).await;
+            if let Err(error) = keeper.leases.leave(keeper.node.id).await {
+                tracing::warn!(%error, "the other nodes notice by themselves that this one has left");
+            }
+        };
+        if tokio::time::timeout(LEAVE_MAX, left).await.is_err() {
+            tracing::warn!(
+                "the shards could not be given back in time: the other nodes take them when this one is missed"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! How nodes know each other: an HMAC over method, path, body and time with the cluster's secret.
+//!
+//! A request that is heard on the way can be repeated for [`LATE_MAX`], which does no harm: what nodes tell each other may be told
+//! twice. It cannot be changed, nor turned against another address.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::domain::{secret::Secret, time::Timestamp};
+
+/// The header with the time and the signature: `t=<milliseconds>,v1=<64 hex digits>`.
+pub const HEADER: &str = "patchcord-signature";
+/// How far two nodes' clocks and the way between them may be apart.
+pub const LATE_MAX: Duration = Duration::from_secs(60);
+
+/// Why a request is not one of our nodes'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    #[error("there is no signature of a node")]
+    Missing,
+    #[error("the signature is too old or from the future: the clocks of the nodes may be apart")]
+    Late,
+    #[error("the signature is wrong: nodes of one cluster share `cluster.secret` or `security.master_key`")]
+    Wrong,
+}
+
+/// What is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub body: &'a [u8],
+}
+
+impl Signed<'_> {
+    fn mac(&self, secret: &Secret, at: u64) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+            .expect("an HMAC takes a key of any length");
+        mac.update(format!("{at}\n{}\n{}\n", self.method, self.path).as_bytes());
+        mac.update(self.body);
+        mac
+    }
+
+    /// The header's value.
+    #[must_use]
+    pub fn sign(&self, secret: &Secret, now: Timestamp) -> String {
+        let at = now.as_unix_millis();
+        let digest = self.mac(secret, at).finalize().into_bytes();
+        let mut text = format!("t={at},v1=");
+        for byte in digest {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text
+    }
+
+    /// Whether `header` was made with the same secret, a moment ago.
+    ///
+    /// # Errors
+    /// [`SignatureError`] says what is wrong, for this side's log.
+    pub fn check(&self, secret: &Secret, header: Option<&str>, now: Timestamp) -> Result<(), SignatureError> {
+        let (at, given) = header.and_then(read).ok_or(SignatureError::Missing)?;
+        // Compared in constant time.
+        self.mac(secret, at.as_unix_millis())
+            .verify_slice(&given)
+            .map_err(|_| SignatureError::Wrong)?;
+        let apart = now.since(at).max(at.since(now));
+        if apart > LATE_MAX {
+            return Err(SignatureError::Late);
+        }
+        Ok(())
+    }
+}
+
+fn read(header: &str) -> Option<(Timestamp, [u8; 32])> {
+    let (at, digest) = header.strip_prefix("t=")?.split_once(",v1=")?;
+    if digest.len() != 64 || !digest.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digest.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some((Timestamp::from_unix_millis(at.parse().ok()?), bytes))
+}
+
+/// The secret that nodes share when none is set: made from the master key, so that it tells nothing about it.
+#[must_use]
+pub fn secret_of(master_key: &Secret) -> Secret {
+    let signed = Signed {
+        method: "",
+        path: "cluster",
+        body: b"",
+    };
+    let digest = signed.mac(master_key, 0).finalize().into_bytes();
+    Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Signed<'_> = Signed {
+        method: "POST",
+        path: "/internal/words",
+        body: b"{}",
+    };
+
+    #[test]
+    fn only_the_same_request_with_the_same_secret_passes_and_not_for_long() {
+        let (secret, now) = (
+            Secret::new("s".to_owned()),
+            Timestamp::from_unix_millis(1_700_000_000_000),
+        );
+        let header = ONE.sign(&secret, now);
+        let check = |signed: Signed<'_>, secret: &Secret, at| signed.check(secret, Some(&header), at);
+        assert_eq!(check(ONE, &secret, now.plus(LATE_MAX)), Ok(()));
+        assert_eq!(
+            check(ONE, &secret, now.plus(LATE_MAX + Duration::from_millis(1))),
+            Err(SignatureError::Late)
+        );
+        for other in [
+            Signed { body: b"{ }", ..ONE },
+            Signed {
+                path: "/internal",
+                ..ONE
+            },
+            Signed { method: "PUT", ..ONE },
+        ] {
+            assert_eq!(check(other, &secret, now), Err(SignatureError::Wrong));
+        }
+        let another = secret_of(&secret);
+        assert_eq!(check(ONE, &another, now), Err(SignatureError::Wrong));
+        assert_eq!(ONE.check(&secret, None, now), Err(SignatureError::Missing));
+        assert_eq!(
+            ONE.check(&secret, Some("t=1,v1=zz"), now),
+            Err(SignatureError::Missing)
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! What happens on this node when shards come and go.
+//!
+//! A shard that comes: its timers are armed, its runs that move are taken up, its facts are brought on their way, its calls are asked
+//! after. A shard that goes: its actors finish what they were sent and stop, its timers are forgotten. Besides, a look at every
+//! shard now and then finds what was left in the store for its owner: facts that could not reach it, runs that nobody woke.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{household::Household, ownership::Ownership};
+use crate::{
+    actors::{
+        CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle, leads::Subject, residents::Residents,
+        run::RunKind, timers::TimersHandle,
+    },
+    bus::local::LocalBus,
+    domain::shard::Shard,
+    store::{Store, StoreResult},
+};
+
+/// Between two looks for what was left in the store.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Before a scan that failed is made again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long actors of a shard that goes may take to finish what they were sent.
+const FINISH_MAX: Duration = Duration::from_secs(3);
+/// Shards that are scanned at once.
+const AT_ONCE: usize = 8;
+/// Timers that a scan reads at once.
+const TIMERS_PER_PAGE: u32 = 4_096;
+
+/// Everything on this node that acts for shards. Cheap to clone.
+#[derive(Clone)]
+pub struct Estate {
+    pub store: Store,
+    pub bus: LocalBus,
+    pub ownership: Ownership,
+    pub runs: RunsHandle,
+    pub leads: LeadsHandle,
+    pub calls: CallsHandle,
+    pub schedules: SchedulesHandle,
+    pub run_actors: Residents<RunKind>,
+    pub timers: TimersHandle,
+}
+
+#[async_trait]
+impl Household for Estate {
+    async fn gained(&self, shards: Vec<Shard>) {
+        let began = tokio::time::Instant::now();
+        self.schedules.changed();
+        let estate = self.clone();
+        // The keeper of the leases does not wait for it: its next heartbeat is due meanwhile.
+        tokio::spawn(async move {
+            let count = shards.len();
+            for some in shards.chunks(AT_ONCE) {
+                let scans = some.iter().map(|shard| estate.take_up(*shard));
+                futures_util::future::join_all(scans).await;
+            }
+            let seconds = began.elapsed().as_secs_f64();
+            metrics::histogram!("patchcord_takeover_seconds").record(seconds);
+            tracing::info!(shards = count, seconds, "took up what the shards hold");
+        });
+    }
+
+    async fn lost(&self, shards: Vec<Shard>) {
+        self.timers.forget(shards.clone());
+        let gone: Arc<BTreeSet<Shard>> = Arc::new(shards.into_iter().collect());
+        let of_runs = Arc::clone(&gone);
+        let runs = self.run_actors.evict(
+            Arc::new(move |run_id| of_runs.contains(&run_id.shard())),
+            FINISH_MAX,
+        );
+        let leads = self.leads.evict(Arc::clone(&gone), FINISH_MAX);
+        tokio::join!(runs, leads);
+    }
+}
+
+impl Estate {
+    /// Begins to look for what is left in the store, until the process ends. On one box nothing ever is.
+    pub fn look_after(&self) {
+        let estate = self.clone();
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                looks.tick().await;
+                let held: Vec<Shard> = estate.ownership.held().into_keys().collect();
+                for some in held.chunks(AT_ONCE) {
+                    let looks = some.iter().map(|shard| estate.look(*shard));
+                    for looked in futures_util::future::join_all(looks).await {
+                        if let Err(error) = looked {
+                            tracing::warn!(%error, "a shard could not be looked at: it is again in a moment");
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Takes up everything in a shard, and does not give up while it is this node's.
+    async fn take_up(&self, shard: Shard) {
+        while self.ownership.owns(shard).is_some() {
+            match self.scan(shard).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, ?shard, "what a shard holds cannot be read: it is tried again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn scan(&self, shard: Shard) -> StoreResult<()> {
+        self.runs.recover_shard(shard).await?;
+        self.bring_facts(shard).await?;
+        self.calls.recover(Some(shard)).await?;
+        let mut after = None;
+        loop {
+            let page = self
+                .store
+                .runs
+                .timers(Some(shard), after, TIMERS_PER_PAGE)
+                .await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            self.timers.arm(page);
+        }
+    }
+
+    /// What was left for this node since the last look.
+    async fn look(&self, shard: Shard) -> StoreResult<()> {
+        self.bring_facts(shard).await?;
+        for run_id in self.store.runs.unparked(Some(shard)).await? {
+            // Those that are awake know what they do.
+            self.run_actors.wake(run_id);
+        }
+        Ok(())
+    }
+
+    async fn bring_facts(&self, shard: Shard) -> StoreResult<()> {
+        let unrouted = self.store.observations.unrouted(Some(shard)).await?;
+        let subjects: BTreeSet<Subject> = unrouted.iter().map(Subject::of).collect();
+        for subject in subjects {
+            self.leads.take_up(subject);
+        }
+        Ok(())
+    }
+}

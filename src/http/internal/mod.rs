@@ -1,0 +1,3 @@
+//! What only the other nodes may call, on a listener of its own.
+
+pub mod words;
