@@ -151,6 +151,7 @@ impl App {
             metrics,
             speech_model: speech_model.into(),
             started_at: clock::now(),
+            simulator: Arc::default(),
             stopping: stop,
         });
         Ok(Self {

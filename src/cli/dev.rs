@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use super::{
     demo::{self, ACCOUNT_SID, AUTH_TOKEN, EMAIL, PASSWORD},
     serve::{Admin, announce, build, create_owner, stop_asked, with_runtime},
+    simulate,
 };
 use crate::{
     actors::settings::EffectsMode,
@@ -14,6 +15,7 @@ use crate::{
     clock,
     config::{self, ConfigError, Settings},
     domain::secret::Secret,
+    http::{SimulatedEnding, Simulator},
     integrations::twilio::Routing,
 };
 
@@ -48,6 +50,7 @@ pub fn run(config: Option<&Path>) -> anyhow::Result<()> {
             .await?
             .context("the demo account is missing")?;
         demo::fill(&app.store, account.id).await?;
+        offer_simulations(&app)?;
         announce(&app, Some(&admin)).await?;
         announce_live_view(&app, &admin).await?;
         println!("sign in: {EMAIL} / {PASSWORD}");
@@ -66,6 +69,35 @@ async fn announce_live_view(app: &App, admin: &Admin) -> anyhow::Result<()> {
         println!("live view: {}/#ticket={}", app.url(), ticket.expose());
     }
     Ok(())
+}
+
+/// Lets people play the demonstration call from the browser.
+fn offer_simulations(app: &App) -> anyhow::Result<()> {
+    let account = simulate::Account {
+        sid: ACCOUNT_SID.to_owned(),
+        token: Secret::new(AUTH_TOKEN.to_owned()),
+    };
+    let doors = simulate::Doors::new(&app.url(), Some(&app.context.settings.public_url), account)?;
+    let simulator: Simulator = Box::new(move |ending| {
+        let doors = doors.clone();
+        Box::pin(async move {
+            if let Err(error) = simulate::demonstrate(&doors, ending_of(ending)).await {
+                tracing::warn!(%error, "simulated call failed");
+            }
+        })
+    });
+    drop(app.context.simulator.set(simulator));
+    Ok(())
+}
+
+const fn ending_of(ending: SimulatedEnding) -> simulate::Ending {
+    match ending {
+        SimulatedEnding::Completed => simulate::Ending::Completed,
+        SimulatedEnding::NoAnswer => simulate::Ending::NoAnswer,
+        SimulatedEnding::Busy => simulate::Ending::Busy,
+        SimulatedEnding::Failed => simulate::Ending::Failed,
+        SimulatedEnding::Voicemail => simulate::Ending::Voicemail,
+    }
 }
 
 /// Turns whatever is configured into something that reaches nobody.

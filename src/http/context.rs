@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{auth::Gate, settings::HttpSettings};
+use super::{api::Simulator, auth::Gate, settings::HttpSettings};
 use crate::{
     actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
@@ -56,6 +56,8 @@ pub struct Parts {
     /// Whether a speech model is loaded, for `/healthz`.
     pub speech_model: Arc<str>,
     pub started_at: Timestamp,
+    /// Plays demonstration calls; set by the demo server only.
+    pub simulator: Arc<std::sync::OnceLock<Simulator>>,
     /// Turns true when the server is told to stop: sockets close by themselves then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

@@ -20,6 +20,7 @@ pub mod twilio;
 pub mod ui;
 pub mod workflow_changes;
 
+pub use api::{SimulatedEnding, Simulator};
 pub use context::Context;
 pub use routes::router;
 pub use settings::HttpSettings;

@@ -3,7 +3,7 @@
 //! Reading collects every problem of shape (unknown fields, wrong types) with its place; what the parts mean together is
 //! `validate`'s business.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -29,6 +29,9 @@ pub struct Definition {
     pub settings: Settings,
     pub nodes: Vec<NodeDefinition>,
     pub edges: Vec<Edge>,
+    /// Where an editor draws the nodes, by id (`trigger` too). Means nothing to a run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub layout: BTreeMap<String, (i32, i32)>,
 }
 
 /// What starts a run.
@@ -187,7 +190,9 @@ impl Definition {
         reader.refuse_unknown(
             "",
             fields,
-            &["name", "enabled", "trigger", "settings", "nodes", "edges"],
+            &[
+                "name", "enabled", "trigger", "settings", "nodes", "edges", "layout",
+            ],
         );
         let name = reader.required(fields, "name", &[]);
         let enabled = reader.optional(fields, "enabled", &[]).unwrap_or(true);
@@ -205,6 +210,7 @@ impl Definition {
             &["id", "type", "params", "retry", "on_error", "audience"],
         );
         let edges = reader.list(fields, "edges", &["from", "port", "to"]);
+        let layout = reader.optional(fields, "layout", &[]).unwrap_or_default();
         match (name, trigger) {
             (Some(name), Some(trigger)) if reader.problems.is_empty() => Ok(Self {
                 name,
@@ -213,6 +219,7 @@ impl Definition {
                 settings,
                 nodes,
                 edges,
+                layout,
             }),
             _ => Err(reader.problems),
         }

@@ -1,5 +1,6 @@
 //! Triggers: which facts start a workflow, and what the run knows of them.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -63,6 +64,34 @@ const TAKES: &[Takes] = &[
         optional: &["after"],
     },
 ];
+
+/// What a form needs to know of a type of trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TriggerInfo {
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "quote.unpaid")]
+    pub kind: EventType,
+    /// What it must be given besides `filter`.
+    pub required: &'static [&'static str],
+    /// What it may be given.
+    pub optional: &'static [&'static str],
+}
+
+/// Every type of trigger the product knows, with what it takes.
+#[must_use]
+pub fn catalogue() -> Vec<TriggerInfo> {
+    EventType::ALL
+        .iter()
+        .map(|kind| {
+            let takes = TAKES.iter().find(|takes| takes.kind == *kind);
+            TriggerInfo {
+                kind: kind.clone(),
+                required: takes.map_or(&[], |takes| takes.required),
+                optional: takes.map_or(&[], |takes| takes.optional),
+            }
+        })
+        .collect()
+}
 
 /// Returns what `trigger` is in the run's expressions, for a run that a fact starts.
 #[must_use]

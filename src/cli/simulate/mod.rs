@@ -6,6 +6,7 @@
 mod args;
 mod audio;
 mod call;
+mod demonstration;
 mod doors;
 mod media;
 mod outbox;
@@ -16,8 +17,9 @@ mod summary;
 mod twiml;
 mod watch;
 
-pub use args::Arguments;
+pub use args::{Arguments, Ending};
 pub use call::{Cast, play};
+pub use demonstration::demonstrate;
 pub use doors::{Account, Doors};
 pub use outcome::SimulateError;
 pub use session::run;

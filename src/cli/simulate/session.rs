@@ -110,9 +110,7 @@ fn sides(arguments: &Arguments) -> Result<(Side, Side), SimulateError> {
     }
     let read = |file: &Option<PathBuf>| file.as_deref().map(Side::read_file).transpose();
     match (read(&arguments.caller)?, read(&arguments.agent)?) {
-        (None, None) if arguments.status == Ending::Voicemail => {
-            Ok((Side::demo_caller()?.slice(MESSAGE_FRAMES), Side::silent(0)))
-        }
+        (None, None) if arguments.status == Ending::Voicemail => message_sides(),
         (None, None) => Ok((Side::demo_caller()?, Side::demo_agent()?)),
         (caller, agent) => {
             let silent = || Side::silent(0);
@@ -121,6 +119,11 @@ fn sides(arguments: &Arguments) -> Result<(Side, Side), SimulateError> {
             Ok((caller.slice(0..frames), agent.slice(0..frames)))
         }
     }
+}
+
+/// The sides of a call that ends in a message: the demonstration call's caller says their first words to nobody.
+pub(super) fn message_sides() -> Result<(Side, Side), SimulateError> {
+    Ok((Side::demo_caller()?.slice(MESSAGE_FRAMES), Side::silent(0)))
 }
 
 /// `number` counted up by `index` in its last digits.

@@ -16,6 +16,8 @@ pub struct Me {
     account: AccountView,
     /// What this token may do: the person's role, or less for an API key.
     role: Role,
+    /// Whether `POST /api/simulations` plays a demonstration call.
+    can_simulate: bool,
 }
 
 /// Show the caller
@@ -28,5 +30,6 @@ pub async fn me(State(context): State<Context>, caller: Caller) -> ApiResult<Jso
         user: user.into(),
         account: account.into(),
         role: caller.role,
+        can_simulate: context.simulator.get().is_some(),
     }))
 }

@@ -3,8 +3,9 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, alerts, auth, automations, backtests, calls, copies, dry_runs, error_catalogue, events, keys,
-    leads, me, messages, migrations, reruns, runs, tasks, templates, tickets, users, versions, workflows,
+    account, alerts, auth, automations, backtests, blocks, calls, copies, dry_runs, error_catalogue, events,
+    keys, leads, me, messages, migrations, reruns, runs, simulations, tasks, templates, tickets, users,
+    versions, workflows,
 };
 use crate::http::context::Context;
 
@@ -37,6 +38,7 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
+        .routes(routes!(simulations::create))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(alerts::acknowledge))
@@ -62,6 +64,7 @@ fn automation() -> OpenApiRouter<Context> {
         .routes(routes!(migrations::migrate))
         .routes(routes!(automations::list_automations))
         .routes(routes!(automations::switch_automation))
+        .routes(routes!(blocks::list))
         .routes(routes!(templates::list))
         .routes(routes!(templates::use_template))
         .routes(routes!(copies::clone))

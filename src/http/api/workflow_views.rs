@@ -50,6 +50,9 @@ pub struct DefinitionBody {
     /// The ways between them: `from`, `port`, `to`.
     #[schema(value_type = Option<Vec<Object>>)]
     edges: Option<Vec<Map<String, Value>>>,
+    /// Where an editor draws the nodes: `[x, y]` by id.
+    #[schema(value_type = Option<Object>)]
+    layout: Option<Map<String, Value>>,
 }
 
 /// What to change about a workflow; what is left out stays.
@@ -69,6 +72,8 @@ pub struct WorkflowChange {
     nodes: Option<Value>,
     #[schema(value_type = Option<Vec<Object>>)]
     edges: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    layout: Option<Value>,
 }
 
 /// A workflow in a list.
@@ -219,6 +224,7 @@ impl WorkflowChange {
             ("settings", self.settings.clone()),
             ("nodes", self.nodes.clone()),
             ("edges", self.edges.clone()),
+            ("layout", self.layout.clone()),
         ];
         for (name, part) in parts {
             if let Some(part) = part {

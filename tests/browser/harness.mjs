@@ -1,0 +1,110 @@
+// What the browser tests share: a server of their own, a tab that reports every fault, accessibility checks, screenshots.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+const PROGRAM = process.env.PATCHCORD_PROGRAM ?? "../../target/debug/patchcord";
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const SHOTS = process.env.SHOTS;
+const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const SIZE = { width: 1440, height: 900 };
+
+const data = mkdtempSync(join(tmpdir(), "patchcord-browser-"));
+const running = new Set();
+
+/** Starts a server and resolves with everything it printed until `isReady` held for a line. */
+export function start(command, bind, store, isReady) {
+  const child = spawn(PROGRAM, [command], {
+    env: { ...process.env, PATCHCORD_READY_LINE: "1", PATCHCORD_SERVER__BIND: bind, PATCHCORD_STORE__URL: `sqlite:${join(data, store)}` },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  running.add(child);
+  return new Promise((resolve, reject) => {
+    let printed = "";
+    child.on("exit", (code) => reject(new Error(`the server ended with ${code}: ${printed}`)));
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      printed += `${line}\n`;
+      if (isReady(line)) resolve({ child, printed });
+    });
+  });
+}
+
+/** A demo server, with where it is and a way to call its API. */
+export async function startDemo(store, bind = "127.0.0.1:0") {
+  const { child, printed } = await start("dev", bind, store, (line) => line.includes("#ticket="));
+  const ready = JSON.parse(/^PATCHCORD_READY (.*)$/m.exec(printed)[1]);
+  const address = /http\S+#ticket=\S+/.exec(printed)[0];
+  const ask = async (method, path, body) => {
+    const response = await fetch(ready.url + path, {
+      method,
+      headers: { Authorization: `Bearer ${ready.access_token}`, "Content-Type": "application/json" },
+      body: body && JSON.stringify(body),
+    });
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+    return text === "" ? null : JSON.parse(text);
+  };
+  return { child, url: ready.url, address, email: ready.email, password: ready.password, ask };
+}
+
+export async function stop(child) {
+  running.delete(child);
+  child.removeAllListeners("exit");
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await ended;
+}
+
+/** A tab of its own. `faults` collects errors of scripts and of the console, and every request that leaves the server. */
+export async function openTab(browser, origin, scheme) {
+  const context = await browser.newContext({ colorScheme: scheme, viewport: SIZE });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("request", (request) => {
+    const isOurs = [origin, origin.replace("http", "ws"), "data:", "blob:"].some((start) => request.url().startsWith(start));
+    if (!isOurs) faults.push(`outside: ${request.url()}`);
+  });
+  page.on("console", (message) => {
+    const isLostLine = /ERR_CONNECTION|WebSocket/.test(message.text());
+    if (message.type() === "error" && !isLostLine) faults.push(message.text());
+  });
+  return { page, faults };
+}
+
+/** No accessibility violation in what the tab shows; its picture is kept when SHOTS names a folder. */
+export async function accessible(page, name) {
+  // What is still fading in has less contrast than it will have.
+  await page.evaluate(() => {
+    const ending = document.getAnimations().filter((animation) => animation.effect?.getTiming().iterations !== Infinity);
+    return Promise.all(ending.map((animation) => animation.finished.catch(() => undefined)));
+  });
+  if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  const found = await new AxeBuilder({ page }).withTags(WCAG).analyze();
+  assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), [], name);
+}
+
+/** Runs the tests in one browser, and leaves nothing behind. */
+export async function inBrowser(tests) {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"],
+  });
+  try {
+    for (const test of tests) {
+      const begun = Date.now();
+      await test(browser);
+      console.log(`browser: ${test.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+    }
+  } finally {
+    await browser.close();
+    for (const child of running) child.kill("SIGKILL");
+    rmSync(data, { recursive: true, force: true });
+  }
+}

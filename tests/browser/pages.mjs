@@ -1,0 +1,75 @@
+// Every page in both themes: nothing that accessibility rules forbid, no error, no request to elsewhere, and its size.
+
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { accessible, openTab, startDemo, stop } from "./harness.mjs";
+
+/** What a page may load, in bytes compressed. */
+const BYTES_MAX = { builder: 250_000, other: 200_000 };
+
+export async function everyPage(browser) {
+  const server = await startDemo("pages.db");
+  const workflow = await server.ask("POST", "/api/workflows/templates/no_show_recovery/use");
+  const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  const acting = await server.ask("POST", "/api/workflows", {
+    name: "Task for Ann",
+    trigger: { type: "manual" },
+    nodes: [
+      { id: "task", type: "create_task", params: { title: "Call Ann back", priority: "urgent", due_in: "1h" } },
+      { id: "look", type: "alert", params: { title: "Ann needs you" } },
+      { id: "text", type: "send_sms", params: { body: "Hello Ann" } },
+    ],
+    edges: [{ from: "trigger", to: "task" }, { from: "task", to: "look" }, { from: "look", to: "text" }],
+  });
+  const { run_id } = await server.ask("POST", `/api/workflows/${acting.id}/execute`, { lead_id: lead.id });
+  await server.ask("POST", "/api/simulations", { ending: "no_answer" });
+  const pages = {
+    live: ["/live", "Live"],
+    workflows: ["/workflows", "Task for Ann"],
+    builder: [`/workflows/${workflow.id}`, "Send SMS"],
+    templates: ["/templates", "No-show recovery"],
+    runs: ["/runs", "Task for Ann"],
+    run: [`/runs/${run_id}`, "Create task"],
+    leads: ["/leads", "Ann Lee"],
+    lead: [`/leads/${lead.id}`, "Timeline"],
+    tasks: ["/tasks", "Call Ann back"],
+    messages: ["/messages", "Hello Ann"],
+    settings: ["/settings", "Smart call automations"],
+  };
+  for (const scheme of ["light", "dark"]) {
+    const { page, faults } = await openTab(browser, server.url, scheme);
+    await page.goto(server.address.replace(/#.*/, "/login"));
+    await page.getByLabel("E-mail").fill(server.email);
+    await page.getByLabel("Password").fill(server.password);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[data-line=live]");
+    for (const [name, [path, text]] of Object.entries(pages)) {
+      const loaded = scheme === "light" ? measured(page) : null;
+      await page.goto(server.url + path);
+      await page.locator("main").getByText(text).first().waitFor();
+      await page.waitForSelector("[data-line=live]");
+      await accessible(page, `${name}-${scheme}`);
+      if (loaded) {
+        const bytes = await loaded();
+        console.log(`browser: ${name} loads ${(bytes / 1000).toFixed(0)} kB compressed`);
+        assert.ok(bytes <= (BYTES_MAX[name] ?? BYTES_MAX.other), `${name} loads ${bytes} bytes`);
+      }
+    }
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
+  await stop(server.child);
+}
+
+/** Sums up the scripts and styles that a page loads, as they would be compressed. */
+function measured(page) {
+  const bodies = [];
+  const take = (response) => {
+    if (/\.(js|css)$/.test(new URL(response.url()).pathname)) bodies.push(response.body().then((body) => gzipSync(body).length));
+  };
+  page.on("response", take);
+  return async () => {
+    page.off("response", take);
+    return (await Promise.all(bodies)).reduce((sum, size) => sum + size, 0);
+  };
+}

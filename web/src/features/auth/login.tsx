@@ -1,0 +1,30 @@
+import { useMutation } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { Button } from "@/components/button";
+import { Field, Input } from "@/components/field";
+import { api, body } from "@/lib/api";
+import { keepTokens } from "@/lib/session";
+import { Door } from "./door";
+
+export function Login() {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const signIn = useMutation({
+    mutationFn: (fields: FormData) =>
+      body(api.POST("/api/auth/login", { body: { email: String(fields.get("email")), password: String(fields.get("password")) } })),
+    onSuccess: (pair) => {
+      keepTokens(pair);
+      void navigate({ to: "/live" });
+    },
+  });
+  return (
+    <Door title={t("Sign in")} error={signIn.error?.message ?? null} onSubmit={signIn.mutate}>
+      <Field label={t("E-mail")}>{(control) => <Input {...control} name="email" type="email" autoComplete="username" required autoFocus />}</Field>
+      <Field label={t("Password")}>{(control) => <Input {...control} name="password" type="password" autoComplete="current-password" required />}</Field>
+      <Button type="submit" look="primary" disabled={signIn.isPending}>
+        {t("Sign in")}
+      </Button>
+    </Door>
+  );
+}

@@ -1,0 +1,199 @@
+// The graph as a canvas: drag steps, draw ways, drop blocks. It changes nothing itself; every gesture is an edit of the store.
+
+import {
+  Background, type Connection, Controls, type FinalConnectionState, MiniMap, type EdgeChange, type NodeChange, ReactFlow, useReactFlow,
+} from "@xyflow/react";
+import { type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { type Kind, summaryOf, titleOf, triggerSummary } from "@/lib/blocks";
+import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER } from "@/lib/graph/definition";
+import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
+import { portsOf } from "@/lib/graph/ports";
+import { problemsByStep } from "@/lib/graph/problems";
+import { sentence } from "@/lib/words";
+import { DRAG_TYPE } from "./palette";
+import { usePicker } from "./picker-store";
+import { StepEdge, type StepFlowEdge } from "./step-edge";
+import { StepNode, type StepFlowNode } from "./step-node";
+import { useBuilder } from "./store";
+
+const NODE_TYPES = { step: StepNode };
+const EDGE_TYPES = { step: StepEdge };
+/** From this many steps on, what is out of sight is not drawn, and a map helps. */
+const LARGE = 40;
+
+export function Canvas({ definition, kinds }: { definition: Definition; kinds: ReadonlyMap<string, Kind> }) {
+  const { t } = useTranslation();
+  const { screenToFlowPosition, fitView } = useReactFlow();
+  const [dragged, setDragged] = useState<Record<string, Point>>({});
+  const underway = useRef<Record<string, Point>>({});
+  const { move, connect, disconnect, remove, select, insert } = useBuilder.getState();
+  const nodes = useNodes(definition, kinds, dragged);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const edges = useEdges(definition, chosen);
+  const isLarge = definition.nodes.length > LARGE;
+
+  // A layout that was just tidied is shown whole.
+  const isTidy = Object.keys(definition.layout).length === 0;
+  useEffect(() => {
+    if (isTidy) void fitView({ maxZoom: 1, padding: 0.15 });
+  }, [isTidy, fitView]);
+
+  const onNodesChange = useCallback(
+    (changes: NodeChange<StepFlowNode>[]) => {
+      const moved = changes.filter((change) => change.type === "position");
+      for (const { id, position } of moved) if (position) underway.current[id] = [position.x, position.y];
+      if (moved.some((change) => change.dragging === false)) {
+        // One by hand fixes all: nobody wants the others to jump.
+        move(rounded({ ...positionsOf(definition), ...underway.current }));
+        underway.current = {};
+      }
+      if (moved.length > 0) setDragged({ ...underway.current });
+      const chosen = changes.filter((change) => change.type === "select");
+      if (chosen.length > 0) {
+        const before = new Set(useBuilder.getState().selected);
+        for (const change of chosen) change.selected ? before.add(change.id) : before.delete(change.id);
+        select([...before]);
+      }
+    },
+    [definition, move, select],
+  );
+
+  const onEdgesChange = useCallback((changes: EdgeChange<StepFlowEdge>[]) => {
+    const picked = changes.filter((change) => change.type === "select");
+    setChosen((before) => {
+      const after = new Set(before);
+      for (const change of picked) change.selected ? after.add(change.id) : after.delete(change.id);
+      return after;
+    });
+  }, []);
+
+  /** The store takes out what is to go, as one action, and draws the ways that heal the gap. */
+  const onBeforeDelete = useCallback(
+    ({ nodes: steps, edges: ways }: { nodes: StepFlowNode[]; edges: StepFlowEdge[] }) => {
+      if (steps.length > 0) remove(steps.map((step) => step.id));
+      else for (const way of ways) if (way.data) disconnect(way.data.edge);
+      return Promise.resolve(false);
+    },
+    [remove, disconnect],
+  );
+
+  const onConnect = useCallback(({ source, sourceHandle, target }: Connection) => connect(source, sourceHandle ?? PORT_OK, target), [connect]);
+
+  /** A wire dropped on empty space asks which step to put there. */
+  const onConnectEnd = useCallback(
+    (event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
+      if (state.isValid || state.toNode || state.fromNode === null || state.fromHandle?.type !== "source") return;
+      const at = "changedTouches" in event ? event.changedTouches[0] : event;
+      if (at === undefined) return;
+      const { x, y } = screenToFlowPosition({ x: at.clientX, y: at.clientY });
+      usePicker.getState().open({ kind: "port", from: state.fromNode.id, port: state.fromHandle.id ?? PORT_OK, at: [Math.round(x - NODE_WIDTH / 2), Math.round(y)] });
+    },
+    [screenToFlowPosition],
+  );
+
+  const onDrop = (event: DragEvent) => {
+    const type = event.dataTransfer.getData(DRAG_TYPE);
+    if (type === "") return;
+    event.preventDefault();
+    const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY });
+    const edge = nearestEdge(definition, nodes, [x, y]);
+    insert(type, edge ? { kind: "edge", edge } : { kind: "free", at: [Math.round(x - NODE_WIDTH / 2), Math.round(y - NODE_HEIGHT / 2)] });
+  };
+
+  return (
+    <div role="group" aria-label={t("Canvas")} className="h-full min-h-0 w-full">
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        onBeforeDelete={onBeforeDelete}
+        onConnect={onConnect}
+        onConnectEnd={onConnectEnd}
+        onPaneClick={() => select([])}
+        onDrop={onDrop}
+        onDragOver={(event) => {
+          event.preventDefault();
+          event.dataTransfer.dropEffect = "copy";
+        }}
+        onlyRenderVisibleElements={isLarge}
+        deleteKeyCode={["Delete", "Backspace"]}
+        multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+        fitView
+        fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+        minZoom={0.1}
+        proOptions={{ hideAttribution: true }}
+      >
+        <Background />
+        <Controls showInteractive={false} />
+        {isLarge && <MiniMap pannable zoomable ariaLabel={t("Map")} />}
+      </ReactFlow>
+    </div>
+  );
+}
+
+function useNodes(definition: Definition, kinds: ReadonlyMap<string, Kind>, dragged: Record<string, Point>): StepFlowNode[] {
+  const { t } = useTranslation();
+  const selected = useBuilder((state) => state.selected);
+  const problems = useBuilder((state) => state.problems);
+  const played = useBuilder((state) => state.played);
+  const places = useMemo(() => positionsOf(definition), [definition]);
+  const still = useMemo(() => {
+    const byStep = problemsByStep(problems, definition);
+    const data = (id: string, type: string, title: string, summary: string, ports: string[]) => ({
+      id,
+      type: "step" as const,
+      data: { type, title, summary, ports, status: played?.get(id), problems: byStep.get(id)?.length ?? 0 },
+      ariaLabel: `${title}: ${summary}`,
+    });
+    const trigger = data(TRIGGER, TRIGGER, t("When: {{event}}", { event: sentence(definition.trigger.type) }), triggerSummary(definition.trigger), [PORT_OK]);
+    const steps = definition.nodes.map((step) => data(step.id, step.type, titleOf(step.type, kinds), summaryOf(step), portsOf(step, kinds.get(step.type))));
+    return [{ ...trigger, deletable: false }, ...steps];
+  }, [definition, kinds, problems, played, t]);
+  return useMemo(
+    () =>
+      still.map((node) => {
+        const [x, y] = dragged[node.id] ?? places[node.id] ?? [0, 0];
+        return { ...node, position: { x, y }, selected: selected.includes(node.id) };
+      }),
+    [still, dragged, places, selected],
+  );
+}
+
+function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlowEdge[] {
+  const played = useBuilder((state) => state.played);
+  return useMemo(
+    () =>
+      definition.edges.map((edge) => ({
+        id: edgeId(edge),
+        type: "step" as const,
+        source: edge.from,
+        sourceHandle: edge.from === TRIGGER ? PORT_OK : portOf(edge),
+        target: edge.to,
+        data: { edge },
+        focusable: false,
+        className: played?.has(edge.from) && played.has(edge.to) ? "flow-edge-walked" : undefined,
+        selected: chosen.has(edgeId(edge)),
+      })),
+    [definition.edges, played, chosen],
+  );
+}
+
+function rounded(positions: Record<string, Point>): Record<string, Point> {
+  return Object.fromEntries(Object.entries(positions).map(([id, [x, y]]) => [id, [Math.round(x), Math.round(y)]]));
+}
+
+/** The way a block was dropped on: the one whose middle is near. */
+function nearestEdge(definition: Definition, nodes: StepFlowNode[], [x, y]: Point) {
+  const NEAR = 60;
+  const at = new Map(nodes.map((node) => [node.id, node.position]));
+  return definition.edges.find((edge) => {
+    const [from, to] = [at.get(edge.from), at.get(edge.to)];
+    if (from === undefined || to === undefined) return false;
+    const middle = [(from.x + to.x + NODE_WIDTH) / 2, (from.y + NODE_HEIGHT + to.y) / 2] as const;
+    return Math.hypot(middle[0] - x, middle[1] - y) < NEAR;
+  });
+}

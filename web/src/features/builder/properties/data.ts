@@ -1,0 +1,62 @@
+// What expressions can see at a step, with real sample values where a dry run or the demo knows them.
+
+import type { Definition } from "@/lib/graph/definition";
+
+export interface Datum {
+  path: string;
+  sample: string;
+}
+
+const LEAD: Datum[] = [
+  { path: "lead.first_name", sample: "Dana" },
+  { path: "lead.name", sample: "Dana Whitfield" },
+  { path: "lead.phone", sample: "+14155550100" },
+  { path: "lead.email", sample: "dana@customer.example" },
+  { path: "lead.stage", sample: "customer" },
+  { path: "lead.score", sample: "62" },
+  { path: "account.name", sample: "Demo team" },
+  { path: "now", sample: "2026-11-23T09:00:00Z" },
+];
+
+const CALL: Datum[] = [
+  { path: "call.from", sample: "+14155550100" },
+  { path: "call.direction", sample: "inbound" },
+  { path: "trigger.excerpt", sample: "I want my money back" },
+  { path: "trigger.score", sample: "-0.91" },
+];
+
+/** Samples of `trigger.data` by event. */
+const DATA: Record<string, Datum[]> = {
+  "payment.received": [
+    { path: "trigger.data.amount", sample: "5000" },
+    { path: "trigger.data.currency", sample: "usd" },
+  ],
+  "appointment.booked": [{ path: "trigger.data.starts_at", sample: "2026-11-24T15:00:00Z" }],
+  "quote.sent": [{ path: "trigger.data.amount", sample: "120000" }],
+  "quote.unpaid": [{ path: "trigger.data.amount", sample: "120000" }],
+  "survey.answered": [{ path: "trigger.data.rating", sample: "4" }],
+  "sms.received": [{ path: "trigger.data.body", sample: "Yes, please" }],
+};
+
+/** Everything a step may name: the lead, what started the run, and the outputs of the steps before it. */
+export function dataAt(definition: Definition, stepId: string): Datum[] {
+  const event = definition.trigger.type;
+  const before = stepsBefore(definition, stepId).map((id) => ({ path: `steps.${id}.output`, sample: "…" }));
+  return [...LEAD, ...(event.startsWith("call.") ? CALL : []), ...(DATA[event] ?? []), ...before];
+}
+
+function stepsBefore(definition: Definition, stepId: string): string[] {
+  const found = new Set<string>();
+  const open = [stepId];
+  while (open.length > 0) {
+    const id = open.pop();
+    for (const edge of definition.edges) {
+      if (edge.to === id && edge.from !== "trigger" && !found.has(edge.from)) {
+        found.add(edge.from);
+        open.push(edge.from);
+      }
+    }
+  }
+  found.delete(stepId);
+  return [...found];
+}

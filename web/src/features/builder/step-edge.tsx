@@ -1,0 +1,35 @@
+import { BaseEdge, EdgeLabelRenderer, type Edge as FlowEdge, type EdgeProps, getBezierPath } from "@xyflow/react";
+import { Plus } from "lucide-react";
+import { memo } from "react";
+import { useTranslation } from "react-i18next";
+import { type Edge, PORT_OK, portOf, TRIGGER } from "@/lib/graph/definition";
+import { usePicker } from "./picker-store";
+
+export type StepFlowEdge = FlowEdge<{ edge: Edge }, "step">;
+
+/** A way between two steps, with its port's name and a `+` that puts a step in between. */
+export const StepEdge = memo(function StepEdge(props: EdgeProps<StepFlowEdge>) {
+  const { t } = useTranslation();
+  const [path, x, y] = getBezierPath(props);
+  const edge = props.data?.edge;
+  if (edge === undefined) return null;
+  const port = edge.from === TRIGGER || portOf(edge) === PORT_OK ? null : portOf(edge);
+  return (
+    <>
+      <BaseEdge id={props.id} path={path} interactionWidth={16} />
+      <EdgeLabelRenderer>
+        <div style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }} className="nodrag nopan pointer-events-auto absolute flex items-center gap-1">
+          {port && <span className="rounded bg-background px-1 text-xs font-medium text-muted">{port}</span>}
+          <button
+            type="button"
+            aria-label={t("Add a step between {{from}} and {{to}}", { from: edge.from, to: edge.to })}
+            onClick={() => usePicker.getState().open({ kind: "edge", edge })}
+            className="grid size-6 place-items-center rounded-full border border-control bg-background text-foreground hover:border-primary hover:text-primary"
+          >
+            <Plus size={12} aria-hidden />
+          </button>
+        </div>
+      </EdgeLabelRenderer>
+    </>
+  );
+});

@@ -1,0 +1,75 @@
+import { Link } from "@tanstack/react-router";
+import { ArrowLeft, History, LayoutGrid, ListTree, Network, Play, Plus, Redo2, Send, Undo2 } from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { Badge } from "@/components/badge";
+import { Button } from "@/components/button";
+import { Input } from "@/components/field";
+import type { Schemas } from "@/lib/api";
+import type { Definition } from "@/lib/graph/definition";
+import { usePicker } from "./picker-store";
+import { placeAfterSelection } from "./place";
+import { SaveBadge } from "./save-badge";
+import { useBuilder } from "./store";
+
+export type View = "canvas" | "outline";
+
+interface ToolbarProps {
+  workflow: Schemas["Workflow"];
+  definition: Definition;
+  view: View;
+  onView: (view: View) => void;
+  onTest: () => void;
+  onVersions: () => void;
+  onPublish: () => void;
+}
+
+export function Toolbar({ workflow, definition, view, onView, onTest, onVersions, onPublish }: ToolbarProps) {
+  const { t } = useTranslation();
+  const { past, future, problems, undo, redo, tidy, rename } = useBuilder();
+  const add = () => {
+    const place = placeAfterSelection();
+    if (place !== null) usePicker.getState().open(place);
+  };
+  return (
+    <div role="toolbar" aria-label={t("Workflow")} className="flex flex-wrap items-center gap-2 border-b p-2">
+      <Link to="/workflows" aria-label={t("Back to the workflows")} className="grid size-8 place-items-center rounded-md hover:bg-panel">
+        <ArrowLeft size={16} aria-hidden />
+      </Link>
+      <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} onChange={(event) => rename(event.target.value)} className="w-56 border-transparent font-semibold hover:border-control" />
+      {workflow.published_version ? <Badge tone={workflow.enabled ? "ok" : "plain"}>{`v${workflow.published_version} ${workflow.enabled ? t("on") : t("off")}`}</Badge> : <Badge tone="warn">{t("Draft")}</Badge>}
+      <SaveBadge />
+      {problems.length > 0 && <Badge tone="danger">{t("{{count}} problems", { count: problems.length })}</Badge>}
+      <div className="ml-auto flex flex-wrap items-center gap-1">
+        <Button look="quiet" isIcon aria-label={t("Undo")} disabled={past.length === 0} onClick={undo}>
+          <Undo2 size={16} aria-hidden />
+        </Button>
+        <Button look="quiet" isIcon aria-label={t("Redo")} disabled={future.length === 0} onClick={redo}>
+          <Redo2 size={16} aria-hidden />
+        </Button>
+        <Button look="quiet" isIcon aria-label={t("Lay out by itself")} onClick={tidy}>
+          <LayoutGrid size={16} aria-hidden />
+        </Button>
+        <Button look="quiet" aria-pressed={view === "outline"} onClick={() => onView(view === "outline" ? "canvas" : "outline")}>
+          {view === "outline" ? <Network size={16} aria-hidden /> : <ListTree size={16} aria-hidden />}
+          {view === "outline" ? t("Canvas") : t("Outline")}
+        </Button>
+        <Button onClick={add}>
+          <Plus size={16} aria-hidden />
+          {t("Add a step")}
+        </Button>
+        <Button onClick={onVersions}>
+          <History size={16} aria-hidden />
+          {t("Versions")}
+        </Button>
+        <Button onClick={onTest}>
+          <Play size={16} aria-hidden />
+          {t("Dry run")}
+        </Button>
+        <Button look="primary" onClick={onPublish}>
+          <Send size={16} aria-hidden />
+          {t("Publish")}
+        </Button>
+      </div>
+    </div>
+  );
+}

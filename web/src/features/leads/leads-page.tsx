@@ -1,0 +1,118 @@
+import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import type { ColumnDef } from "@tanstack/react-table";
+import { Plus } from "lucide-react";
+import { useMemo, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Badge } from "@/components/badge";
+import { Button } from "@/components/button";
+import { DataTable } from "@/components/data-table";
+import { Dialog } from "@/components/dialog";
+import { Field, Input } from "@/components/field";
+import { Page } from "@/components/page";
+import { Empty, Failed, Slow } from "@/components/states";
+import { api, body, type Schemas } from "@/lib/api";
+import { keys } from "@/lib/query";
+import { dateTime, words } from "@/lib/words";
+
+type Lead = Schemas["Lead"];
+
+export function LeadsPage() {
+  const { t } = useTranslation();
+  const [isAdding, setIsAdding] = useState(false);
+  const leads = useInfiniteQuery({
+    queryKey: keys.leads,
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam }) => body(api.GET("/api/leads", { params: { query: { limit: 100, cursor: pageParam } } })),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+  const rows = leads.data?.pages.flatMap((page) => page.items);
+  const columns = useColumns();
+  const add = (
+    <Button look="primary" onClick={() => setIsAdding(true)}>
+      <Plus size={16} aria-hidden />
+      {t("New lead")}
+    </Button>
+  );
+  return (
+    <Page title={t("Leads")} text={t("The people outside.")} actions={add}>
+      {leads.error && <Failed error={leads.error} onRetry={() => void leads.refetch()} />}
+      {rows === undefined && !leads.error && <Slow />}
+      {rows?.length === 0 && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too.")} />}
+      {rows !== undefined && rows.length > 0 && <DataTable label={t("Leads")} rows={rows} columns={columns} idOf={(row) => row.id} />}
+      {leads.hasNextPage && (
+        <Button className="self-center" disabled={leads.isFetchingNextPage} onClick={() => void leads.fetchNextPage()}>
+          {t("Show more")}
+        </Button>
+      )}
+      <AddLead isOpen={isAdding} onClose={() => setIsAdding(false)} />
+    </Page>
+  );
+}
+
+function useColumns(): ColumnDef<Lead>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      {
+        id: "name",
+        accessorFn: (lead) => lead.name || lead.phone || lead.email || lead.id,
+        header: t("Name"),
+        cell: ({ row, getValue }) => (
+          <Link to="/leads/$leadId" params={{ leadId: row.original.id }} className="font-medium text-primary hover:underline">
+            {String(getValue())}
+          </Link>
+        ),
+      },
+      { accessorKey: "phone", header: t("Phone") },
+      { accessorKey: "email", header: t("E-mail") },
+      { accessorKey: "stage", header: t("Stage"), cell: ({ row }) => words(row.original.stage) },
+      { accessorKey: "score", header: t("Score") },
+      { id: "reach", header: t("May be reached"), enableSorting: false, cell: ({ row }) => <Reach lead={row.original} /> },
+      { accessorKey: "updated_at", header: t("Changed"), cell: ({ row }) => dateTime(row.original.updated_at) },
+    ],
+    [t],
+  );
+}
+
+function Reach({ lead }: { lead: Lead }) {
+  const { t } = useTranslation();
+  if (lead.opted_out) return <Badge tone="danger">{t("opted out")}</Badge>;
+  const out = lead.opted_out_of ?? [];
+  return out.length > 0 ? <Badge tone="warn">{t("not by {{channels}}", { channels: out.join(", ") })}</Badge> : <Badge tone="ok">{t("yes")}</Badge>;
+}
+
+function AddLead({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const create = useMutation({
+    mutationFn: (fields: FormData) => {
+      const text = (name: string) => String(fields.get(name) ?? "").trim() || null;
+      return body(api.POST("/api/leads", { body: { name: text("name") ?? "", phone: text("phone"), email: text("email") } }));
+    },
+    onSuccess: (lead) => void navigate({ to: "/leads/$leadId", params: { leadId: lead.id } }),
+  });
+  return (
+    <Dialog title={t("New lead")} isOpen={isOpen} onClose={onClose}>
+      <form
+        className="flex flex-col gap-3"
+        onSubmit={(event) => {
+          event.preventDefault();
+          create.mutate(new FormData(event.currentTarget));
+        }}
+      >
+        <Field label={t("Name")}>{(control) => <Input {...control} name="name" />}</Field>
+        <Field label={t("Phone")} hint={t("With its country, like +14155550123")}>
+          {(control) => <Input {...control} name="phone" type="tel" />}
+        </Field>
+        <Field label={t("E-mail")}>{(control) => <Input {...control} name="email" type="email" />}</Field>
+        <p role="alert" className="text-danger empty:hidden">
+          {create.error?.message}
+        </p>
+        <Button type="submit" look="primary" className="self-end" disabled={create.isPending}>
+          {t("Add")}
+        </Button>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,69 @@
+import { useMutation } from "@tanstack/react-query";
+import { Check } from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { StatusBadge } from "@/components/badge";
+import { Button } from "@/components/button";
+import { api, body, type Schemas } from "@/lib/api";
+import { fold } from "@/lib/live/floor";
+import { useLive } from "@/lib/live/store";
+import { toastError } from "@/lib/toast";
+import { clockTime, sentence } from "@/lib/words";
+
+type Alert = Schemas["Alert"];
+
+/** Acknowledged alerts that stay in sight. */
+const ACKED_SHOWN = 5;
+
+export function Alerts({ alerts, onShow }: { alerts: Alert[]; onShow: (callId: string) => void }) {
+  const { t } = useTranslation();
+  const open = alerts.filter((alert) => !alert.acked_at);
+  const acked = alerts.filter((alert) => alert.acked_at).slice(0, ACKED_SHOWN);
+  return (
+    <section aria-label={t("Alerts")} className="flex flex-col gap-2">
+      <h2 className="font-semibold">{t("Alerts")}</h2>
+      {alerts.length === 0 && <p className="text-muted">{t("Nothing to look at.")}</p>}
+      <ul className="flex flex-col gap-2">
+        {[...open, ...acked].map((alert) => (
+          <One key={alert.id} alert={alert} onShow={onShow} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void }) {
+  const { t } = useTranslation();
+  const change = useLive((state) => state.change);
+  const acknowledge = useMutation({
+    mutationFn: () => body(api.POST("/api/alerts/{id}/ack", { params: { path: { id: alert.id } } })),
+    onSuccess: (acked) => change((floor) => fold(floor, { type: "alert.raised", alert: acked })),
+    onError: toastError,
+  });
+  const evidence = alert.evidence as { excerpt?: unknown } | null | undefined;
+  const { call_id: callId } = alert;
+  return (
+    <li data-alert={alert.id} className={`flex flex-col gap-1.5 rounded-lg border p-2.5 ${alert.acked_at ? "bg-panel" : "border-danger"}`}>
+      <p className="flex flex-wrap items-center gap-2">
+        <StatusBadge status={alert.severity} />
+        <span className="text-xs text-muted">
+          {sentence(alert.kind)} · {clockTime(alert.raised_at)}
+        </span>
+      </p>
+      <h3 className="font-medium">{alert.title}</h3>
+      {typeof evidence?.excerpt === "string" && <p className="text-muted">“{evidence.excerpt}”</p>}
+      <div className="flex gap-2">
+        {callId && <Button onClick={() => onShow(callId)}>{t("Show the words")}</Button>}
+        {alert.acked_at ? (
+          <p className="flex items-center gap-1 text-xs text-muted">
+            <Check size={12} aria-hidden />
+            {t("Acknowledged")}
+          </p>
+        ) : (
+          <Button look="primary" disabled={acknowledge.isPending} onClick={() => acknowledge.mutate()} aria-label={t("Acknowledge: {{title}}", { title: alert.title })}>
+            {t("Acknowledge")}
+          </Button>
+        )}
+      </div>
+    </li>
+  );
+}

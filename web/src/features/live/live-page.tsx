@@ -1,0 +1,44 @@
+import { useMemo, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Page } from "@/components/page";
+import { Empty, Failed } from "@/components/states";
+import { riskOf } from "@/lib/live/floor";
+import { useLive } from "@/lib/live/store";
+import { Alerts } from "./alerts";
+import { CallCard } from "./call-card";
+import { CallDetail } from "./call-detail";
+import { LiveRuns } from "./live-runs";
+import { useLookBack } from "./look-back";
+
+export function LivePage() {
+  const { t } = useTranslation();
+  const error = useLookBack();
+  const floor = useLive((state) => state.floor);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const alerts = useMemo(() => Object.values(floor.alerts).sort((one, other) => other.raised_at.localeCompare(one.raised_at)), [floor.alerts]);
+  const calls = useMemo(() => Object.values(floor.calls).sort((one, other) => riskOf(other, alerts) - riskOf(one, alerts) || other.id.localeCompare(one.id)), [floor.calls, alerts]);
+  const shown = calls.find((call) => call.id === chosen) ?? calls[0];
+  return (
+    <Page title={t("Live")} text={t("Calls as they are spoken, those that need somebody first.")}>
+      {error && <Failed error={error} />}
+      <div className="grid items-start gap-4 lg:grid-cols-[16rem_minmax(0,1fr)_20rem]">
+        <section aria-label={t("Calls")} className="flex flex-col gap-2">
+          <h2 className="font-semibold">{t("Calls")}</h2>
+          {calls.length === 0 && <p className="text-muted">{t("No calls yet.")}</p>}
+          <ul className="flex max-h-[70vh] flex-col gap-2 overflow-y-auto p-0.5" tabIndex={-1}>
+            {calls.map((call) => (
+              <li key={call.id}>
+                <CallCard call={call} isChosen={call.id === shown?.id} openAlerts={alerts.filter((alert) => alert.call_id === call.id && !alert.acked_at).length} onChoose={() => setChosen(call.id)} />
+              </li>
+            ))}
+          </ul>
+        </section>
+        {shown ? <CallDetail call={shown} alerts={alerts} /> : <Empty title={t("Nobody is calling")} text={t("A call appears here the moment it comes in, with its words as they are spoken.")} />}
+        <div className="flex flex-col gap-4">
+          <Alerts alerts={alerts} onShow={setChosen} />
+          <LiveRuns runs={Object.values(floor.runs)} />
+        </div>
+      </div>
+    </Page>
+  );
+}

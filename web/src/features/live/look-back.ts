@@ -1,0 +1,47 @@
+// What was there before the stream began, or what it missed: asked from the API and laid under the stream.
+
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { api, body } from "@/lib/api";
+import { takeAlerts, takeCall, takeLines } from "@/lib/live/floor";
+import { useLive } from "@/lib/live/store";
+import { keys } from "@/lib/query";
+
+/** Calls that are shown from before the page was opened. */
+const BEFORE = 20;
+
+/** Newest calls and alerts; returns why they could not be read. */
+export function useLookBack(): Error | null {
+  const gaps = useLive((state) => state.floor.gaps);
+  const change = useLive((state) => state.change);
+  const query = useQuery({
+    queryKey: [...keys.calls, "look-back", gaps],
+    queryFn: async () => {
+      const [calls, alerts] = await Promise.all([
+        body(api.GET("/api/calls", { params: { query: { limit: BEFORE } } })),
+        body(api.GET("/api/alerts", { params: { query: { limit: 50 } } })),
+      ]);
+      return { calls: calls.items, alerts: alerts.items };
+    },
+  });
+  useEffect(() => {
+    if (query.data === undefined) return;
+    const { calls, alerts } = query.data;
+    change((floor) => takeAlerts(calls.reduce(takeCall, floor), alerts));
+  }, [query.data, change]);
+  return query.error;
+}
+
+/** Everything said in a call so far. */
+export function useTranscript(callId: string) {
+  const change = useLive((state) => state.change);
+  const gaps = useLive((state) => state.floor.gaps);
+  const query = useQuery({
+    queryKey: [...keys.transcript(callId), gaps],
+    queryFn: () => body(api.GET("/api/calls/{id}/transcript", { params: { path: { id: callId } } })),
+  });
+  useEffect(() => {
+    if (query.data) change((floor) => takeLines(floor, callId, query.data.items));
+  }, [query.data, callId, change]);
+  return query.error;
+}

@@ -1,0 +1,24 @@
+import { useTranslation } from "react-i18next";
+
+const WIDTH = 96;
+const HEIGHT = 24;
+const LOW = -0.2;
+const HIGH = 0.2;
+
+/** The customer's running sentiment: up is well, down is badly. */
+export function SentimentLine({ trend }: { trend: { at_ms: number; trend: number }[] }) {
+  const { t } = useTranslation();
+  const last = trend.at(-1);
+  if (last === undefined) return null;
+  const end = Math.max(last.at_ms, 1);
+  const y = (value: number) => ((1 - value) / 2) * HEIGHT;
+  const points = [{ at_ms: 0, trend: 0 }, ...trend].map((point) => `${((point.at_ms / end) * WIDTH).toFixed(1)},${y(point.trend).toFixed(1)}`);
+  const mood = last.trend < LOW ? t("unhappy") : last.trend > HIGH ? t("content") : t("even");
+  const colour = last.trend < LOW ? "var(--danger)" : last.trend > HIGH ? "var(--ok)" : "var(--muted)";
+  return (
+    <svg role="img" aria-label={t("Customer sounds {{mood}} ({{score}})", { mood, score: last.trend.toFixed(2) })} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} width={WIDTH} height={HEIGHT}>
+      <line x1="0" x2={WIDTH} y1={y(0)} y2={y(0)} stroke="var(--border)" />
+      <polyline points={points.join(" ")} fill="none" stroke={colour} strokeWidth="2" />
+    </svg>
+  );
+}

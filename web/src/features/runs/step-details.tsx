@@ -1,0 +1,107 @@
+import { useMutation } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { StatusBadge } from "@/components/badge";
+import { BlockIcon } from "@/components/block-icon";
+import { Button } from "@/components/button";
+import { Json } from "@/components/json";
+import { api, body, type Schemas } from "@/lib/api";
+import { type Kind, titleOf } from "@/lib/blocks";
+import { keys, queryClient } from "@/lib/query";
+import { toastError } from "@/lib/toast";
+import { clockTime, dateTime, words } from "@/lib/words";
+
+type Step = Schemas["RunStep"];
+
+interface StepDetailsProps {
+  step: Step;
+  runId: string;
+  kinds: ReadonlyMap<string, Kind>;
+  isOpen: boolean;
+  onOpen: (isOpen: boolean) => void;
+}
+
+/** One step of a run: what went in, what came out, every attempt and why it was let through or held. */
+export function StepDetails({ step, runId, kinds, isOpen, onOpen }: StepDetailsProps) {
+  const { t } = useTranslation();
+  return (
+    <li className="rounded-lg border">
+      <button type="button" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)} className="flex w-full items-center gap-2 p-3 text-left">
+        <BlockIcon type={step.kind} />
+        <span className="min-w-0 flex-1">
+          <span className="block truncate font-medium">{titleOf(step.kind, kinds)}</span>
+          <span className="block truncate text-xs text-muted">
+            {step.node}
+            {step.visit > 1 && ` · ${t("visit {{visit}}", { visit: step.visit })}`} · {clockTime(step.started_at)}
+          </span>
+        </span>
+        <StatusBadge status={step.status} />
+      </button>
+      {step.error && <p className="px-3 pb-3 text-danger">{step.error.message}</p>}
+      {step.waiting_until && !step.ended_at && <p className="px-3 pb-3 text-muted">{t("Waits until {{until}}", { until: dateTime(step.waiting_until) })}</p>}
+      {step.status === "unknown" && step.effect && <Decide runId={runId} effectKey={step.effect.key} />}
+      {isOpen && (
+        <div className="flex flex-col gap-3 border-t p-3">
+          <Part title={t("Input")} value={step.input} />
+          <Part title={t("Output")} value={step.output} />
+          {step.effect && <Attempts effect={step.effect} />}
+          <p className="text-xs text-muted">{t("{{tokens}} tokens", { tokens: step.tokens })}</p>
+        </div>
+      )}
+    </li>
+  );
+}
+
+function Part({ title, value }: { title: string; value: unknown }) {
+  if (value === null || value === undefined) return null;
+  return (
+    <div>
+      <h3 className="mb-1 text-xs font-semibold text-muted">{title}</h3>
+      <Json value={value} label={title} />
+    </div>
+  );
+}
+
+function Attempts({ effect }: { effect: Schemas["StepEffect"] }) {
+  const { t } = useTranslation();
+  return (
+    <div>
+      <h3 className="mb-1 text-xs font-semibold text-muted">
+        {t("Attempts")} · {effect.provider} {effect.provider_id}
+      </h3>
+      <ol className="flex flex-col gap-1 text-xs">
+        {effect.attempts.map((attempt) => (
+          <li key={attempt.attempt} className="flex flex-wrap gap-2">
+            <span>{attempt.attempt}.</span>
+            <span>{clockTime(attempt.started_at)}</span>
+            <span>{t(words(attempt.outcome))}</span>
+            {attempt.error && <span className="text-danger">{attempt.error.message}</span>}
+            {attempt.gate !== undefined && attempt.gate !== null && <code className="w-full text-muted">{JSON.stringify(attempt.gate)}</code>}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+/** Nobody can say whether it was carried out: a person chooses, nothing is guessed. */
+function Decide({ runId, effectKey }: { runId: string; effectKey: string }) {
+  const { t } = useTranslation();
+  const decide = useMutation({
+    mutationFn: (choice: Schemas["Choice"]) => body(api.POST("/api/runs/{id}/decide", { params: { path: { id: runId } }, body: { choice, effect_key: effectKey } })),
+    onSuccess: (run) => queryClient.setQueryData(keys.run(runId), run),
+    onError: toastError,
+  });
+  return (
+    <div className="flex flex-col gap-2 px-3 pb-3">
+      <p className="text-warn">{t("The provider did not say whether this was carried out. Look there, then choose.")}</p>
+      <div className="flex gap-2">
+        <Button disabled={decide.isPending} onClick={() => decide.mutate("resend")}>
+          {t("Send it again")}
+        </Button>
+        <Button disabled={decide.isPending} onClick={() => decide.mutate("skip")}>
+          {t("It was sent: go on")}
+        </Button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,67 @@
+// The server's API, typed by its own OpenAPI document.
+// In: typed requests. Out: the answer's body, or an `ApiError` that carries the server's problem.
+
+import createClient, { type Middleware } from "openapi-fetch";
+import type { components, paths } from "./api-types";
+import { accessToken, forgetTokens } from "./session";
+
+export type Schemas = components["schemas"];
+
+type Problem = Schemas["ProblemDetails"];
+
+/** Why a request was not carried out. `status` 0: the server could not be reached. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly fields: { field: string; message: string }[];
+
+  constructor(status: number, code: string, detail: string, fields: { field: string; message: string }[] = []) {
+    super(detail);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+const session: Middleware = {
+  async onRequest({ request }) {
+    const token = await accessToken();
+    if (token !== null) request.headers.set("Authorization", `Bearer ${token}`);
+    return request;
+  },
+  async onResponse({ response, schemaPath }) {
+    if (response.ok) return response;
+    // At the sign-in door 401 means a wrong password, not a session that is over.
+    if (response.status === 401 && !schemaPath.startsWith("/api/auth/")) forgetTokens();
+    throw await errorOf(response);
+  },
+  onError({ error }) {
+    if (error instanceof ApiError) return error;
+    return new ApiError(0, "unreachable", "The server cannot be reached. Check the connection; what you do is kept here until it is back.");
+  },
+};
+
+async function errorOf(response: Response): Promise<ApiError> {
+  try {
+    const problem = (await response.json()) as Problem;
+    const fields = problem.errors ?? [];
+    const detail = fields.length > 0 ? fields.map((one) => (one.field ? `${one.field}: ${one.message}` : one.message)).join("\n") : problem.detail;
+    return new ApiError(response.status, problem.code, detail, fields);
+  } catch {
+    return new ApiError(response.status, "unreadable", `The server answered ${response.status} without saying why.`);
+  }
+}
+
+export const api = createClient<paths>({
+  baseUrl: globalThis.location?.origin ?? "",
+  // Looked up at each request, so that tests can put a server of their own behind it.
+  fetch: (request) => globalThis.fetch(request),
+});
+api.use(session);
+
+/** The body of an answer. Failures have been thrown as `ApiError` before this sees them. */
+export async function body<T>(call: Promise<{ data?: T }>): Promise<T> {
+  const { data } = await call;
+  return data as T;
+}

@@ -1,0 +1,66 @@
+// A workflow's graph as the editor holds it. The server's OpenAPI calls it an object; this is its contract (docs/workflows.md).
+
+export const TRIGGER = "trigger";
+export const PORT_OK = "ok";
+export const PORT_ERROR = "error";
+
+export interface Step {
+  id: string;
+  type: string;
+  params: Record<string, unknown>;
+  retry?: Record<string, unknown>;
+  on_error?: "fail" | "continue";
+  audience?: "lead" | "staff";
+}
+
+export interface Edge {
+  from: string;
+  port?: string;
+  to: string;
+}
+
+export interface Trigger {
+  type: string;
+  filter?: string;
+  [param: string]: unknown;
+}
+
+export type Point = [x: number, y: number];
+
+export interface Definition {
+  name: string;
+  enabled: boolean;
+  trigger: Trigger;
+  settings: Record<string, unknown>;
+  nodes: Step[];
+  edges: Edge[];
+  /** Where a person put the nodes; empty: laid out by itself. */
+  layout: Record<string, Point>;
+}
+
+/** Reads what the server stores; it has checked the shape. */
+export function readDefinition(value: Record<string, unknown>): Definition {
+  const read = value as Partial<Definition> & { name: string; trigger: Trigger };
+  return {
+    name: read.name,
+    enabled: read.enabled ?? false,
+    trigger: read.trigger,
+    settings: read.settings ?? {},
+    nodes: (read.nodes ?? []).map((node) => ({ ...node, params: node.params ?? {} })),
+    edges: read.edges ?? [],
+    layout: read.layout ?? {},
+  };
+}
+
+export function portOf(edge: Edge): string {
+  return edge.port ?? PORT_OK;
+}
+
+export function isEdge(edge: Edge, from: string, port: string, to: string): boolean {
+  return edge.from === from && edge.to === to && (from === TRIGGER || portOf(edge) === port);
+}
+
+/** One edge, one name: the same in the canvas, the outline and the tests. */
+export function edgeId(edge: Edge): string {
+  return `${edge.from}:${portOf(edge)}>${edge.to}`;
+}

@@ -1,0 +1,27 @@
+// Strings of the pages. The key is the English text itself; another language is a resource keyed by it.
+
+import i18next from "i18next";
+import { initReactI18next } from "react-i18next";
+
+const en = {
+  "{{count}} steps_one": "{{count}} step",
+  "{{count}} steps_other": "{{count}} steps",
+  "{{count}} problems_one": "{{count}} problem",
+  "{{count}} problems_other": "{{count}} problems",
+  "{{count}} segments_one": "{{count}} segment",
+  "{{count}} segments_other": "{{count}} segments",
+  "{{count}} open_one": "{{count}} open",
+  "{{count}} open_other": "{{count}} open",
+};
+
+void i18next.use(initReactI18next).init({
+  lng: "en",
+  fallbackLng: "en",
+  resources: { en: { translation: en } },
+  keySeparator: false,
+  nsSeparator: false,
+  // React escapes already.
+  interpolation: { escapeValue: false },
+});
+
+export { i18next };
