@@ -20,7 +20,7 @@ export async function fromTemplateToMessage(browser) {
   await canvas.getByText("Delay").first().click();
   await page.getByRole("button", { name: "Delete this step" }).click();
   await canvas.getByText("Send SMS").first().click();
-  await page.getByLabel("Text", { exact: false }).first().fill(TEXT);
+  await page.getByRole("textbox", { name: "Text" }).fill(TEXT);
   await page.waitForSelector(SAVED);
 
   await page.getByRole("button", { name: "Dry run" }).click();

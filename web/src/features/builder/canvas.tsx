@@ -153,14 +153,26 @@ function useNodes(definition: Definition, kinds: ReadonlyMap<string, Kind>, drag
     const steps = definition.nodes.map((step) => data(step.id, step.type, titleOf(step.type, kinds), summaryOf(step), portsOf(step, kinds.get(step.type))));
     return [{ ...trigger, deletable: false }, ...steps];
   }, [definition, kinds, problems, played, t]);
-  return useMemo(
-    () =>
-      still.map((node) => {
-        const [x, y] = dragged[node.id] ?? places[node.id] ?? [0, 0];
-        return { ...node, position: { x, y }, selected: selected.includes(node.id) };
-      }),
-    [still, dragged, places, selected],
-  );
+  const drawn = useRef(new Map<string, Drawn>());
+  return useMemo(() => {
+    const chosen = new Set(selected);
+    const next = new Map<string, Drawn>();
+    for (const from of still) {
+      const [x, y] = dragged[from.id] ?? places[from.id] ?? [0, 0];
+      const isChosen = chosen.has(from.id);
+      const before = drawn.current.get(from.id);
+      const isSame = before?.from === from && before.node.position.x === x && before.node.position.y === y && before.node.selected === isChosen;
+      next.set(from.id, isSame ? before : { from, node: { ...from, position: { x, y }, selected: isChosen } });
+    }
+    drawn.current = next;
+    return [...next.values()].map(({ node }) => node);
+  }, [still, dragged, places, selected]);
+}
+
+/** A node as it was last given to the canvas. One that did not change stays the same object: only what moves is drawn again. */
+interface Drawn {
+  from: Omit<StepFlowNode, "position">;
+  node: StepFlowNode;
 }
 
 function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlowEdge[] {

@@ -1,13 +1,12 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
-import { GraphView } from "@/components/flow/graph-view";
 import { Page } from "@/components/page";
-import { Answer } from "@/components/states";
+import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { kindsOf, useBlocks } from "@/lib/blocks";
 import { readDefinition } from "@/lib/graph/definition";
@@ -16,6 +15,9 @@ import { toastError } from "@/lib/toast";
 import { sentence } from "@/lib/words";
 
 type Template = Schemas["Template"];
+
+// The canvas is large and comes with the first preview.
+const GraphView = lazy(() => import("@/components/flow/graph-view").then((module) => ({ default: module.GraphView })));
 
 export function TemplatesPage() {
   const { t } = useTranslation();
@@ -88,7 +90,9 @@ function Preview({ template, onClose, onUse }: { template: Template | null; onCl
       }
     >
       <div className="h-[50vh]">
-        <GraphView label={t("Steps of {{name}}", { name: template.title })} definition={readDefinition(template.definition)} kinds={kindsOf(blocks.data)} />
+        <Suspense fallback={<Slow />}>
+          <GraphView label={t("Steps of {{name}}", { name: template.title })} definition={readDefinition(template.definition)} kinds={kindsOf(blocks.data)} />
+        </Suspense>
       </div>
     </Dialog>
   );

@@ -46,6 +46,8 @@ export function ExpressionInput({ attributes, label, value, onChange }: Expressi
     ];
     const made = new EditorView({ parent: host.current, state: EditorState.create({ doc: value, extensions }) });
     view.current = made;
+    made.focus();
+    made.dispatch({ selection: { anchor: made.state.doc.length } });
     return () => made.destroy();
     // The editor is made once; what changes from outside is laid in below.
   }, [label]);

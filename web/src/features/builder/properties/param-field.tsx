@@ -73,11 +73,7 @@ function Control({ attributes, control, label, schema, value, text, onChange }: 
     case "code":
       return <Script value={text} attributes={attributes} onChange={onChange} />;
     case "expression":
-      return (
-        <Suspense fallback={<Input {...attributes} value={text} readOnly />}>
-          <ExpressionInput attributes={attributes} label={label} value={text} onChange={emptyIsGone} />
-        </Suspense>
-      );
+      return <Expression attributes={attributes} label={label} value={text} onChange={emptyIsGone} />;
     case "long":
       return <TextArea {...attributes} rows={5} value={text} onChange={(event) => emptyIsGone(event.target.value)} />;
     case "lines":
@@ -95,6 +91,18 @@ function Control({ attributes, control, label, schema, value, text, onChange }: 
 
 function placeholderOf(schema: FieldSchema): string | undefined {
   return schema.default === undefined ? undefined : String(schema.default);
+}
+
+/** An expression: a plain field until somebody comes to it, because the editor with completion is large. */
+function Expression(props: { attributes: ControlProps["attributes"]; label: string; value: string; onChange: (value: string) => void }) {
+  const [isEditing, setIsEditing] = useState(false);
+  const plain = <Input {...props.attributes} value={props.value} onFocus={() => setIsEditing(true)} onChange={(event) => props.onChange(event.target.value)} className="font-mono text-xs" />;
+  if (!isEditing) return plain;
+  return (
+    <Suspense fallback={plain}>
+      <ExpressionInput {...props} />
+    </Suspense>
+  );
 }
 
 /** A list of texts, one a line. */

@@ -42,8 +42,24 @@ javascriptDefaults.addExtraLib(GLOBALS, "patchcord.d.ts");
 javascriptDefaults.setCompilerOptions({ target: 99, lib: ["es2023"], allowNonTsExtensions: true, checkJs: true });
 javascriptDefaults.setDiagnosticsOptions({ noSemanticValidation: false, noSyntaxValidation: false, diagnosticCodesToIgnore: [RETURN_OUTSIDE_FUNCTION] });
 
+interface ScriptEditorProps {
+  value: string;
+  onChange: (value: string) => void;
+  onClose: () => void;
+}
+
 /** JavaScript in a large editor. Loaded after a click only. */
-export function ScriptEditor({ value, onChange, onClose }: { value: string; onChange: (value: string) => void; onClose: () => void }) {
+export function ScriptEditor({ value, onChange, onClose }: ScriptEditorProps) {
+  const { t } = useTranslation();
+  return (
+    <Dialog title={t("Script")} text={t("The body of a function: it sees trigger, lead, call, steps, account and now. What it returns is the output.")} isOpen onClose={onClose}>
+      <Editor value={value} onChange={onChange} />
+    </Dialog>
+  );
+}
+
+/** A component of its own: the dialog brings its content in after it was drawn itself. */
+function Editor({ value, onChange }: Omit<ScriptEditorProps, "onClose">) {
   const { t } = useTranslation();
   const host = useRef<HTMLDivElement>(null);
   const theme = useTheme((state) => state.theme);
@@ -66,9 +82,5 @@ export function ScriptEditor({ value, onChange, onClose }: { value: string; onCh
     };
     // The editor is made once for as long as the dialog is open.
   }, []);
-  return (
-    <Dialog title={t("Script")} text={t("The body of a function: it sees trigger, lead, call, steps, account and now. What it returns is the output.")} isOpen onClose={onClose}>
-      <div ref={host} className="h-[50vh] w-full" />
-    </Dialog>
-  );
+  return <div ref={host} className="h-[50vh] w-full" />;
 }
