@@ -42,6 +42,7 @@ impl From<Account> for AccountView {
             created_at,
             signing: _,
             require_consent,
+            signing: _,
         } = account;
         Self {
             id,
