@@ -40,7 +40,6 @@ impl From<Account> for AccountView {
             id,
             name,
             created_at,
-            signing: _,
             require_consent,
             signing: _,
         } = account;
