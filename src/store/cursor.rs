@@ -26,7 +26,7 @@ pub(in crate::store) enum List {
 }
 
 impl List {
-    const fn tag(self) -> u8 {
+    pub(in crate::store) const fn tag(self) -> u8 {
         match self {
             Self::Workflows => 1,
             Self::Runs => 2,

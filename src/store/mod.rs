@@ -14,6 +14,7 @@ pub mod leads;
 pub mod leases;
 pub mod messages;
 pub mod observations;
+mod remembered;
 pub mod runs;
 pub mod schedules;
 pub mod scylla;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    expiries::Ending,
     session::{Db, Statement},
     values::millis,
 };
@@ -16,7 +17,7 @@ use crate::{
         shard::Shard,
         time::Timestamp,
     },
-    store::StoreResult,
+    store::{StoreResult, cursor::List},
 };
 
 const NOTE: Statement = Statement::write("INSERT INTO buckets (scope, bucket) VALUES (?, ?)");
@@ -42,6 +43,9 @@ pub(super) enum Scope<'a> {
     RunsOfWorkflow(WorkflowId),
     FactsOfKind(AccountId, &'a EventType),
     OwnFacts(AccountId),
+    ListOfAccount(AccountId, List),
+    Endings(Ending),
+    OpenCalls(Shard),
 }
 
 impl Scope<'_> {
@@ -54,6 +58,9 @@ impl Scope<'_> {
             Self::RunsOfWorkflow(id) => (5, id.as_bytes().to_vec()),
             Self::FactsOfKind(id, kind) => (6, [id.as_bytes(), kind.as_str().as_bytes()].concat()),
             Self::OwnFacts(id) => (7, id.as_bytes().to_vec()),
+            Self::ListOfAccount(id, list) => (8, [id.as_bytes().as_slice(), &[list.tag()]].concat()),
+            Self::Endings(ending) => (9, ending.number().to_be_bytes().to_vec()),
+            Self::OpenCalls(shard) => (10, shard.number().to_be_bytes().to_vec()),
         };
         [&[tag], id.as_slice()].concat()
     }

@@ -18,7 +18,13 @@ use crate::{
 };
 
 /// In the order of their numbers. An aggregate adds its tables as a file of its own.
-const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("migrations/0001_runs.cql"))];
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("migrations/0001_runs.cql")),
+    (2, include_str!("migrations/0002_accounts.cql")),
+    (3, include_str!("migrations/0003_workflows.cql")),
+    (4, include_str!("migrations/0004_leads.cql")),
+    (5, include_str!("migrations/0005_records.cql")),
+];
 
 /// Both have an id of their own, so that two nodes that make them at the same moment make the same table.
 const FOUNDATION: [&str; 2] = [

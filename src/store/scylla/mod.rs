@@ -7,6 +7,7 @@
 
 mod address;
 mod buckets;
+mod database;
 mod errors;
 mod lwt;
 mod marks;
@@ -15,16 +16,39 @@ mod open;
 mod session;
 mod values;
 
+mod claims;
+mod expiries;
+mod fields;
+mod positions;
+mod revised;
+mod rows;
+
+mod accounts;
+mod alerts;
+mod calls;
+mod calls_open;
 mod contact_tally;
+mod contacts;
+mod lead_edits;
+mod lead_index;
+mod lead_phones;
+mod leads;
 mod leases;
+mod messages;
 mod observations;
 mod run_index;
 mod run_list;
 mod run_rows;
 mod runs;
+mod schedules;
+mod sessions;
+mod tasks;
 mod timers;
+mod webhooks;
+mod workflows;
 
 #[cfg(test)]
 mod tests;
 
 pub use address::Address;
+pub use open::open;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    address::Address, leases::Leases, migrate::migrate, observations::Observations, runs::Runs, session::Db,
+    address::Address, database::Scylla, leases::Leases, migrate::migrate, observations::Observations,
+    runs::Runs, session::Db,
 };
-use crate::store::StoreResult;
+use crate::store::{Aggregates, LeadStore, Store, StoreResult};
 
 /// What moves most: the rest of the aggregates is put around it.
 pub(super) struct Core {
@@ -13,6 +14,36 @@ pub(super) struct Core {
     pub(super) runs: Arc<Runs>,
     pub(super) observations: Arc<Observations>,
     pub(super) leases: Arc<Leases>,
+}
+
+/// Opens the store at `address`, making its keyspace and tables when they are missing.
+///
+/// # Errors
+/// `Unavailable` when no node answers, or the schema cannot be used.
+pub async fn open(address: &Address) -> StoreResult<Store> {
+    Ok(whole(&open_core(address).await?))
+}
+
+/// Puts every aggregate together.
+pub(super) fn whole(core: &Core) -> Store {
+    let rest = Arc::new(Scylla::new(Arc::clone(&core.db), core.observations.clone()));
+    let leads: Arc<dyn LeadStore> = rest.clone();
+    core.runs.meet(&leads);
+    Store::from(Aggregates {
+        accounts: rest.clone(),
+        workflows: rest.clone(),
+        runs: core.runs.clone(),
+        leads,
+        calls: rest.clone(),
+        observations: core.observations.clone(),
+        alerts: rest.clone(),
+        tasks: rest.clone(),
+        messages: rest.clone(),
+        schedules: rest.clone(),
+        contacts: rest.clone(),
+        webhooks: rest,
+        leases: core.leases.clone(),
+    })
 }
 
 /// Connects and brings the tables up to date.

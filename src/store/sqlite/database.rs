@@ -15,14 +15,14 @@ use super::{
     backup, checkpoint,
     queue::{Closed, Queue},
     readers::{self, READERS, READS_QUEUED_MAX, Read},
-    remembered::Remembered,
     schema,
     writer::{self, CommitCounts, Counters, Panicked, PendingWrite, WRITES_QUEUED_MAX, Write},
 };
 use crate::{
     domain::ids::AccountId,
     store::{
-        Aggregates, Store, StoreError, StoreResult, accounts::Account, leases::NodeRow, workflows::WorkflowRow,
+        Aggregates, Store, StoreError, StoreResult, accounts::Account, leases::NodeRow, remembered::Remembered,
+        workflows::WorkflowRow,
     },
 };
 

@@ -14,7 +14,6 @@ mod database;
 pub(crate) mod inline;
 mod queue;
 mod readers;
-mod remembered;
 mod schema;
 mod writer;
 

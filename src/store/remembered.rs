@@ -18,7 +18,7 @@ const LIFE: Duration = Duration::from_secs(1);
 const ENTRIES_MAX: usize = 4_096;
 
 /// What was read a moment ago.
-pub(super) struct Remembered<K, V> {
+pub(in crate::store) struct Remembered<K, V> {
     /// Counts the writes that made what was read before them stale.
     writes: AtomicU64,
     entries: Mutex<BTreeMap<K, Entry<V>>>,
@@ -32,7 +32,7 @@ struct Entry<V> {
 }
 
 impl<K: Ord, V: Clone> Remembered<K, V> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::store) const fn new() -> Self {
         Self {
             writes: AtomicU64::new(0),
             entries: Mutex::new(BTreeMap::new()),
@@ -40,7 +40,7 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
     }
 
     /// What is known freshly enough.
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    pub(in crate::store) fn get(&self, key: &K) -> Option<V> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(key)?;
         let is_fresh = entry.writes == self.mark() && entry.read_at.elapsed() < LIFE;
@@ -48,12 +48,12 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
     }
 
     /// To be taken before reading what [`Remembered::put`] is then given.
-    pub(super) fn mark(&self) -> u64 {
+    pub(in crate::store) fn mark(&self) -> u64 {
         self.writes.load(Ordering::Acquire)
     }
 
     /// Remembers what was read after `mark` was taken: a write in between makes it stale from the start.
-    pub(super) fn put(&self, key: K, value: V, mark: u64) {
+    pub(in crate::store) fn put(&self, key: K, value: V, mark: u64) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= ENTRIES_MAX {
             entries.clear();
@@ -67,7 +67,7 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
     }
 
     /// Something that entries show was written. To be called after the commit and before its caller is answered.
-    pub(super) fn forget(&self) {
+    pub(in crate::store) fn forget(&self) {
         self.writes.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -1,0 +1,82 @@
+//! Alerts in CQL.
+
+use async_trait::async_trait;
+
+use super::{
+    errors::missing,
+    fields::values,
+    positions::place,
+    revised::{Change, Made, Revised},
+    rows::Scylla,
+};
+use crate::{
+    domain::{
+        alert::Alert,
+        ids::{AccountId, AlertId, UserId},
+        time::Timestamp,
+    },
+    store::{
+        AlertStore, Page, PageRequest, Recorded, StoreResult,
+        cursor::{List, Position, Window},
+    },
+};
+
+const TABLE: Revised = Revised {
+    read: "SELECT revision, body FROM alerts WHERE account = ? AND id = ?",
+    write: "UPDATE alerts SET revision = ?, body = ? WHERE account = ? AND id = ? IF revision = ?",
+};
+
+#[async_trait]
+impl AlertStore for Scylla {
+    async fn raise(&self, alert: Alert) -> StoreResult<Recorded> {
+        let position = place(alert.raised_at, alert.id.as_bytes());
+        self.put_position(alert.account_id, List::Alerts, position)
+            .await?;
+        let made = self
+            .make(&TABLE, &values![alert.account_id, alert.id], &alert)
+            .await?;
+        Ok(match made {
+            Made::Fresh => Recorded::Fresh,
+            Made::Exists => Recorded::Duplicate,
+        })
+    }
+
+    async fn acknowledge(
+        &self,
+        account_id: AccountId,
+        id: AlertId,
+        by: UserId,
+        at: Timestamp,
+    ) -> StoreResult<(Alert, Recorded)> {
+        self.revise(&TABLE, &values![account_id, id], |mut alert: Alert| {
+            if alert.acked_at.is_some() {
+                return Ok(Change::Keep((alert, Recorded::Duplicate)));
+            }
+            alert.acked_at = Some(at);
+            alert.acked_by = Some(by);
+            Ok(Change::Write(alert.clone(), (alert, Recorded::Fresh)))
+        })
+        .await?
+        .ok_or_else(|| missing("alert", id))
+    }
+
+    async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert> {
+        self.find(&TABLE, &values![account_id, id])
+            .await?
+            .ok_or_else(|| missing("alert", id))
+    }
+
+    async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Alert>> {
+        let window = Window::of(List::Alerts, &page)?;
+        self.page_of(
+            account_id,
+            List::Alerts,
+            &window,
+            |position: Position| async move {
+                let alert: Option<Alert> = self.find(&TABLE, &values![account_id, position.id]).await?;
+                Ok(alert.filter(|alert| place(alert.raised_at, alert.id.as_bytes()) == position))
+            },
+        )
+        .await
+    }
+}

@@ -1,0 +1,208 @@
+//! Edits of leads that runs order, in CQL: the change and the key of the effect in one conditional write of the lead's partition.
+//!
+//! The facts that follow live elsewhere. They are noted beside the key and recorded after it; a repeat of the edit records them
+//! again, which changes nothing. An effect is repeated until it is settled, so a crash in between loses none.
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    fields::{Int, values},
+    lead_index::fold_email,
+    revised::{Change, Made, Revised, TRIES_MAX},
+    rows::Scylla,
+    values::body,
+};
+use crate::{
+    domain::{
+        ids::{AccountId, UserId},
+        lead::{AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
+        observation::Observation,
+    },
+    store::{AccountStore, StoreError, StoreResult, accounts::Role},
+};
+
+/// Longer than any effect is repeated.
+const NOTED_FOR: Int = Int(180 * 24 * 3_600);
+const NOTED: &str = "SELECT result, facts FROM leads WHERE account = ? AND id = ? AND key = ?";
+const NOTE: &str = "INSERT INTO leads (account, id, key, result, facts) VALUES (?, ?, ?, ?, ?) USING TTL ?";
+const TURNS: Revised = Revised {
+    read: "SELECT revision, body FROM assignment_turns WHERE account = ? AND pool = ?",
+    write: "UPDATE assignment_turns SET revision = ?, body = ? WHERE account = ? AND pool = ? IF revision = ?",
+};
+
+impl Scylla {
+    /// Makes the edit unless its key is noted already.
+    pub(super) async fn apply_edit(&self, edit: &KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
+        // Whose turn it is moves on once, however often the lead was written in between.
+        let mut chosen = None;
+        for _ in 0..TRIES_MAX {
+            let (revision, before) = match self.lead_at(edit.account_id, edit.lead_id).await {
+                Ok(found) => found,
+                Err(StoreError::Missing { .. }) => return Ok(Err(EditRefusal::LeadGone(edit.lead_id))),
+                Err(error) => return Err(error),
+            };
+            if let Some((result, facts)) = self.noted(edit).await? {
+                self.record_all(facts).await?;
+                return Ok(Ok(result));
+            }
+            let after = match self.edited(edit, &before, &mut chosen).await? {
+                Ok(after) => after,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let facts = edit.facts(&before, &after);
+            let result = edit.result(&before, &after);
+            let written = Lead {
+                updated_at: if facts.is_empty() {
+                    before.updated_at
+                } else {
+                    edit.at
+                },
+                ..after
+            };
+            let note = values![
+                edit.account_id,
+                edit.lead_id,
+                edit.key,
+                body(&result)?,
+                body(&facts)?,
+                NOTED_FOR
+            ];
+            match self
+                .replace_lead(revision, &before, &written, vec![(NOTE, note)])
+                .await
+            {
+                Ok(true) => {
+                    self.record_all(facts).await?;
+                    return Ok(Ok(result));
+                }
+                Ok(false) => (),
+                Err(StoreError::Taken { .. }) => return Ok(Err(EditRefusal::PhoneTaken)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// What the edit did when it was made, with the facts that followed.
+    async fn noted(&self, edit: &KeyedEdit) -> StoreResult<Option<(LeadEdited, Vec<Observation>)>> {
+        let key = values![edit.account_id, edit.lead_id, edit.key];
+        match self.select_one(NOTED, key).await? {
+            Some(mut row) => Ok(Some((row.take_json(0)?, row.take_json(1)?))),
+            None => Ok(None),
+        }
+    }
+
+    async fn record_all(&self, facts: Vec<Observation>) -> StoreResult<()> {
+        for fact in facts {
+            self.observations.record(fact).await?;
+        }
+        Ok(())
+    }
+
+    async fn edited(
+        &self,
+        edit: &KeyedEdit,
+        before: &Lead,
+        chosen: &mut Option<UserId>,
+    ) -> StoreResult<Result<Lead, EditRefusal>> {
+        match &edit.edit {
+            LeadEdit::Update(update) => Ok(before.updated(update)),
+            LeadEdit::Score(change) => Ok(Ok(before.scored(*change))),
+            LeadEdit::Assign { unless_assigned, .. } if *unless_assigned && before.assigned_to.is_some() => {
+                Ok(Ok(before.clone()))
+            }
+            LeadEdit::Assign { to, .. } => {
+                let user = match *chosen {
+                    Some(user) => user,
+                    None => match self.assignee(edit.account_id, to).await? {
+                        Ok(user) => user,
+                        Err(refusal) => return Ok(Err(refusal)),
+                    },
+                };
+                *chosen = Some(user);
+                Ok(Ok(Lead {
+                    assigned_to: Some(user),
+                    ..before.clone()
+                }))
+            }
+        }
+    }
+
+    async fn assignee(
+        &self,
+        account: AccountId,
+        wanted: &Assignee,
+    ) -> StoreResult<Result<UserId, EditRefusal>> {
+        let users = self.users(account).await?;
+        let named = |name: &String| {
+            let email = fold_email(name);
+            users
+                .iter()
+                .find(|user| user.email == email || user.id.to_string() == *name)
+                .map(|user| user.id)
+                .ok_or_else(|| EditRefusal::UnknownUser(name.clone()))
+        };
+        let pool: Result<Vec<UserId>, EditRefusal> = match wanted {
+            Assignee::One(name) => return Ok(named(name)),
+            Assignee::ByRule { among, .. } if among.is_empty() => {
+                let agents = users.iter().filter(|user| user.role == Role::Agent);
+                Ok(agents.map(|user| user.id).collect())
+            }
+            Assignee::ByRule { among, .. } => among.iter().map(named).collect(),
+        };
+        match (wanted, pool) {
+            (Assignee::ByRule { rule, .. }, Ok(pool)) => self.one_of(account, *rule, pool).await,
+            (_, Ok(_)) => Ok(Err(EditRefusal::NoAgents)),
+            (_, Err(refusal)) => Ok(Err(refusal)),
+        }
+    }
+
+    async fn one_of(
+        &self,
+        account: AccountId,
+        rule: AssignRule,
+        mut pool: Vec<UserId>,
+    ) -> StoreResult<Result<UserId, EditRefusal>> {
+        // Ids sort by time: the order in which people came.
+        pool.sort_unstable();
+        pool.dedup();
+        let Some(first) = pool.first().copied() else {
+            return Ok(Err(EditRefusal::NoAgents));
+        };
+        match rule {
+            AssignRule::RoundRobin => self.next_turn(account, &pool, first).await.map(Ok),
+            AssignRule::LeastBusy => {
+                let mut least: Option<(u64, UserId)> = None;
+                for user in pool {
+                    let count = self.leads_of(account, user).await?;
+                    if least.is_none_or(|(fewest, _)| count < fewest) {
+                        least = Some((count, user));
+                    }
+                }
+                Ok(Ok(least.map_or(first, |(_, user)| user)))
+            }
+        }
+    }
+
+    /// Moves the turn of a pool on to the next of it, and returns whose it is then.
+    async fn next_turn(&self, account: AccountId, pool: &[UserId], first: UserId) -> StoreResult<UserId> {
+        let members: Vec<u8> = pool.iter().flat_map(|user| *user.as_bytes()).collect();
+        let name: [u8; 32] = Sha256::digest(members).into();
+        let key = values![account, name];
+        for _ in 0..TRIES_MAX {
+            let moved = self
+                .revise(&TURNS, &key, |last: UserId| {
+                    let next = pool.iter().copied().find(|user| *user > last).unwrap_or(first);
+                    Ok(Change::Write(next, next))
+                })
+                .await?;
+            if let Some(next) = moved {
+                return Ok(next);
+            }
+            if self.make(&TURNS, &key, &first).await? == Made::Fresh {
+                return Ok(first);
+            }
+        }
+        Err(StoreError::Busy)
+    }
+}
