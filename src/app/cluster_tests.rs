@@ -114,6 +114,7 @@ impl World {
             name: "Acme".to_owned(),
             created_at: clock::now(),
             signing: Signing::default(),
+            require_consent: false,
         };
         let account_id = account.id;
         let owner = User {
@@ -257,7 +258,7 @@ async fn start(
         store: store.clone(),
         bus: bus.clone(),
         port,
-        gate: Gate::new(store.clone(), settings.gate.clone()).expect("a gate"),
+        gate: Gate::new(store.clone(), &settings.gate).expect("a gate"),
         limits: Limits {
             concurrency: 16,
             messages_per_s: 0,

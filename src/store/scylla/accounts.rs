@@ -113,6 +113,20 @@ impl AccountStore for Scylla {
         rotated?.ok_or_else(|| missing("account", id))
     }
 
+    async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()> {
+        let changed = self
+            .revise(&ACCOUNTS, &values![id], |account: Account| {
+                let account = Account {
+                    require_consent,
+                    ..account
+                };
+                Ok(Change::Write(account, ()))
+            })
+            .await;
+        self.accounts_read.forget();
+        changed?.ok_or_else(|| missing("account", id))
+    }
+
     async fn create_user(&self, user: User) -> StoreResult<()> {
         self.claim_email(&user).await?;
         self.insert_user(&user).await

@@ -3,8 +3,6 @@
 //! A booking reads the last seven days, counts, and adds its row on condition that the revision is the one it read: counting and
 //! booking are one step, whoever else books. What no cap looks back on any more goes by its time to live, with the revision.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::{
@@ -13,15 +11,13 @@ use super::{
     rows::{Conditional, Scylla},
 };
 use crate::{
-    domain::time::Timestamp,
+    domain::{consent::ContactChannel, contact_caps::BookedContact, ids::AccountId, time::Timestamp},
     store::{
         ContactStore, StoreError, StoreResult,
         contacts::{Booking, Contact, ContactCaps},
     },
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A day longer than any cap looks back.
 const TTL: Int = Int(8 * 24 * 3_600);
 
@@ -35,7 +31,13 @@ const RELEASE: &str =
 /// A person's contacts by one channel, oldest first.
 struct Ledger {
     revision: Option<u64>,
-    rows: Vec<(Timestamp, String)>,
+    rows: Vec<BookedContact>,
+}
+
+impl Ledger {
+    fn holds(&self, key: &str) -> bool {
+        self.rows.iter().any(|booked| booked.key == key)
+    }
 }
 
 #[async_trait]
@@ -43,8 +45,8 @@ impl ContactStore for Scylla {
     async fn book(&self, contact: Contact, caps: ContactCaps) -> StoreResult<Booking> {
         for _ in 0..TRIES_MAX {
             let ledger = ledger_of(self.select(READ, key(&contact)).await?)?;
-            let (booking, is_fresh) = judge(&ledger, &contact, caps);
-            if !is_fresh {
+            let booking = caps.room_for(&contact.key, contact.at, &ledger.rows);
+            if matches!(booking, Booking::Full { .. }) || ledger.holds(&contact.key) {
                 return Ok(booking);
             }
             let mut row = key(&contact);
@@ -56,14 +58,27 @@ impl ContactStore for Scylla {
         Err(StoreError::Busy)
     }
 
+    async fn booked_since(
+        &self,
+        account_id: AccountId,
+        subject: &str,
+        channel: ContactChannel,
+        from: Timestamp,
+    ) -> StoreResult<Vec<BookedContact>> {
+        let partition = values![account_id, subject.to_owned(), channel];
+        let mut booked = ledger_of(self.select(READ, partition).await?)?.rows;
+        booked.retain(|contact| contact.at > from);
+        Ok(booked)
+    }
+
     async fn release(&self, contact: Contact) -> StoreResult<()> {
         for _ in 0..TRIES_MAX {
             let ledger = ledger_of(self.select(READ, key(&contact)).await?)?;
-            let Some((at, _)) = ledger.rows.iter().find(|(_, key)| *key == contact.key) else {
+            let Some(booked) = ledger.rows.iter().find(|booked| booked.key == contact.key) else {
                 return Ok(());
             };
             let mut row = key(&contact);
-            row.extend(values![at, contact.key]);
+            row.extend(values![booked.at, contact.key]);
             if self.move_on(&contact, &ledger, (RELEASE, row), false).await? {
                 return Ok(());
             }
@@ -90,7 +105,7 @@ impl Scylla {
             Conditional::Refused => Ok(false),
             Conditional::Unknown(_) => {
                 let found = ledger_of(self.select_serially(READ, key(contact)).await?)?;
-                Ok(found.rows.iter().any(|(_, key)| *key == contact.key) == is_booking)
+                Ok(found.holds(&contact.key) == is_booking)
             }
         }
     }
@@ -109,44 +124,9 @@ fn ledger_of(rows: Vec<Row>) -> StoreResult<Ledger> {
         ledger.revision = row.take_if_any(2)?;
         // A partition whose rows are all gone still answers with its revision.
         if let Some(at) = row.take_if_any(0)? {
-            ledger.rows.push((at, row.take(1)?));
+            let key = row.take(1)?;
+            ledger.rows.push(BookedContact { at, key });
         }
     }
     Ok(ledger)
-}
-
-/// What a booking leads to, and whether it is to be written.
-fn judge(ledger: &Ledger, contact: &Contact, caps: ContactCaps) -> (Booking, bool) {
-    let within = |span: Duration| -> Vec<&(Timestamp, String)> {
-        let counts = |row: &&(Timestamp, String)| contact.at.since(row.0) < span;
-        ledger.rows.iter().filter(counts).collect()
-    };
-    let (day, week) = (within(DAY), within(WEEK));
-    if week.iter().any(|(_, key)| *key == contact.key) {
-        let (day, week) = (count(&day), count(&week));
-        return (Booking::Booked { day, week }, false);
-    }
-    for (rows, cap, span, days) in [(&day, caps.per_day, DAY, 1), (&week, caps.per_week, WEEK, 7)] {
-        let oldest = rows.len().checked_sub(usize::try_from(cap).unwrap_or(usize::MAX));
-        if cap > 0
-            && let Some((at, _)) = oldest.and_then(|oldest| rows.get(oldest))
-        {
-            let full = Booking::Full {
-                count: count(rows),
-                cap,
-                days,
-                frees_at: at.plus(span),
-            };
-            return (full, false);
-        }
-    }
-    let booked = Booking::Booked {
-        day: count(&day) + 1,
-        week: count(&week) + 1,
-    };
-    (booked, true)
-}
-
-fn count<T>(rows: &[T]) -> u32 {
-    u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }
