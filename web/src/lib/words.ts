@@ -2,7 +2,7 @@
 
 /** `no_answer` → `no answer`, `call.no_answer` → `call: no answer`. */
 export function words(text: string | null | undefined): string {
-  return (text ?? "").replaceAll(".", ": ").replaceAll("_", " ");
+  return (text ?? "").replaceAll(".", ": ").replaceAll("_", " ").replace(/\bsms\b/, "SMS").replace(/\bemail\b/, "e-mail");
 }
 
 /** `call.no_answer` → `Call: no answer`. */

@@ -2,10 +2,10 @@
 
 import { Background, Handle, type Node, type NodeProps, Position, ReactFlow, ReactFlowProvider } from "@xyflow/react";
 import { memo, useMemo } from "react";
+import { useTranslation } from "react-i18next";
 import { type Kind, summaryOf, titleOf, triggerSummary } from "@/lib/blocks";
-import { type Definition, edgeId, PORT_OK, portOf, TRIGGER } from "@/lib/graph/definition";
+import { type Definition, edgeId, PORT_OK, portOf, TRIGGER, wayOf } from "@/lib/graph/definition";
 import { positionsOf } from "@/lib/graph/layout";
-import { words } from "@/lib/words";
 import { StepCard, type StepCardProps } from "./step-card";
 
 interface GraphViewProps {
@@ -14,6 +14,8 @@ interface GraphViewProps {
   kinds: ReadonlyMap<string, Kind>;
   /** Status by step, where a run is shown. */
   statuses?: ReadonlyMap<string, string>;
+  /** Ways that the run took, as `wayOf` names them. */
+  walked?: ReadonlySet<string>;
   selected?: string | null;
   onSelect?: (id: string) => void;
 }
@@ -32,7 +34,8 @@ const Card = memo(function Card({ data }: NodeProps<CardNode>) {
 
 const NODE_TYPES = { card: Card };
 
-export function GraphView({ label, definition, kinds, statuses, selected, onSelect }: GraphViewProps) {
+export function GraphView({ label, definition, kinds, statuses, walked, selected, onSelect }: GraphViewProps) {
+  const { t } = useTranslation();
   const nodes = useMemo(() => {
     const places = positionsOf(definition);
     const node = (id: string, type: string, title: string, summary: string): CardNode => {
@@ -40,9 +43,9 @@ export function GraphView({ label, definition, kinds, statuses, selected, onSele
       const status = statuses?.get(id);
       return { id, type: "card", position: { x, y }, ariaLabel: `${title}: ${summary}`, data: { type, title, summary, status, isSelected: selected === id } };
     };
-    const trigger = node(TRIGGER, TRIGGER, words(definition.trigger.type), triggerSummary(definition.trigger));
+    const trigger = node(TRIGGER, TRIGGER, t("Starts when"), triggerSummary(definition.trigger));
     return [trigger, ...definition.nodes.map((step) => node(step.id, step.type, titleOf(step.type, kinds), summaryOf(step)))];
-  }, [definition, kinds, statuses, selected]);
+  }, [definition, kinds, statuses, selected, t]);
   const edges = useMemo(
     () =>
       definition.edges.map((edge) => ({
@@ -53,9 +56,9 @@ export function GraphView({ label, definition, kinds, statuses, selected, onSele
         labelBgStyle: { fill: "var(--background)" },
         labelStyle: { fill: "var(--foreground)" },
         focusable: false,
-        className: statuses?.has(edge.to) && (edge.from === TRIGGER || statuses.has(edge.from)) ? "flow-edge-walked" : undefined,
+        className: walked?.has(wayOf(edge.from, portOf(edge))) ? "flow-edge-walked" : undefined,
       })),
-    [definition, statuses],
+    [definition, walked],
   );
   return (
     <div role="group" aria-label={label} className="h-full min-h-64 w-full">

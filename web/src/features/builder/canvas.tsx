@@ -6,11 +6,10 @@ import {
 import { type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Kind, summaryOf, titleOf, triggerSummary } from "@/lib/blocks";
-import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER } from "@/lib/graph/definition";
+import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER, wayOf } from "@/lib/graph/definition";
 import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { portsOf } from "@/lib/graph/ports";
 import { problemsByStep } from "@/lib/graph/problems";
-import { sentence } from "@/lib/words";
 import { DRAG_TYPE } from "./palette";
 import { usePicker } from "./picker-store";
 import { StepEdge, type StepFlowEdge } from "./step-edge";
@@ -149,7 +148,7 @@ function useNodes(definition: Definition, kinds: ReadonlyMap<string, Kind>, drag
       data: { type, title, summary, ports, status: played?.get(id), problems: byStep.get(id)?.length ?? 0 },
       ariaLabel: `${title}: ${summary}`,
     });
-    const trigger = data(TRIGGER, TRIGGER, t("When: {{event}}", { event: sentence(definition.trigger.type) }), triggerSummary(definition.trigger), [PORT_OK]);
+    const trigger = data(TRIGGER, TRIGGER, t("Starts when"), triggerSummary(definition.trigger), [PORT_OK]);
     const steps = definition.nodes.map((step) => data(step.id, step.type, titleOf(step.type, kinds), summaryOf(step), portsOf(step, kinds.get(step.type))));
     return [{ ...trigger, deletable: false }, ...steps];
   }, [definition, kinds, problems, played, t]);
@@ -176,7 +175,7 @@ interface Drawn {
 }
 
 function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlowEdge[] {
-  const played = useBuilder((state) => state.played);
+  const walked = useBuilder((state) => (state.played === null ? null : state.walked));
   return useMemo(
     () =>
       definition.edges.map((edge) => ({
@@ -187,10 +186,10 @@ function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlow
         target: edge.to,
         data: { edge },
         focusable: false,
-        className: played?.has(edge.from) && played.has(edge.to) ? "flow-edge-walked" : undefined,
+        className: walked?.has(wayOf(edge.from, portOf(edge))) ? "flow-edge-walked" : undefined,
         selected: chosen.has(edgeId(edge)),
       })),
-    [definition.edges, played, chosen],
+    [definition.edges, walked, chosen],
   );
 }
 

@@ -7,7 +7,7 @@ import { Button } from "@/components/button";
 import { Field, Select } from "@/components/field";
 import { api, body, type Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
-import { type Definition, TRIGGER } from "@/lib/graph/definition";
+import { type Definition, TRIGGER, waysOf } from "@/lib/graph/definition";
 import { keys } from "@/lib/query";
 import { span } from "@/lib/words";
 import { useBuilder } from "./store";
@@ -87,15 +87,17 @@ function usePlayed(result: Schemas["DryRunView"] | undefined): void {
   useEffect(() => {
     if (result === undefined) return;
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const lit = new Map<string, string>([[TRIGGER, "done"]]);
-    const path = [...result.path];
-    if (isStill) for (const step of path.splice(0)) lit.set(step.node, step.status);
-    useBuilder.setState({ played: new Map(lit) });
+    let count = isStill ? result.path.length : 0;
+    const show = () => {
+      const path = result.path.slice(0, count);
+      const played = new Map([[TRIGGER, "done"], ...path.map((step): [string, string] => [step.node, step.status])]);
+      useBuilder.setState({ played, walked: waysOf(path) });
+    };
+    show();
     const timer = setInterval(() => {
-      const step = path.shift();
-      if (step === undefined) return clearInterval(timer);
-      lit.set(step.node, step.status);
-      useBuilder.setState({ played: new Map(lit) });
+      count += 1;
+      if (count > result.path.length) return clearInterval(timer);
+      show();
     }, STEP_MS);
     return () => {
       clearInterval(timer);

@@ -7,7 +7,6 @@ import { cn } from "@/lib/cn";
 import { type Definition, TRIGGER } from "@/lib/graph/definition";
 import { type OutlineLine, outlineOf } from "@/lib/graph/outline";
 import { problemsByStep } from "@/lib/graph/problems";
-import { sentence } from "@/lib/words";
 import { usePicker } from "./picker-store";
 import { placeAfter } from "./place";
 import { useBuilder } from "./store";
@@ -38,7 +37,7 @@ function Line({ line, definition, kinds, problems }: LineProps) {
   const isSelected = useBuilder((state) => state.selected.includes(line.id));
   const played = useBuilder((state) => state.played?.get(line.id));
   const { select, remove } = useBuilder.getState();
-  const title = line.step ? titleOf(line.step.type, kinds) : t("When: {{event}}", { event: sentence(definition.trigger.type) });
+  const title = line.step ? titleOf(line.step.type, kinds) : t("Starts when");
   const summary = line.step ? summaryOf(line.step) : triggerSummary(definition.trigger);
   const place = placeAfter(line.id);
   return (

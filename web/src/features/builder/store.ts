@@ -40,6 +40,8 @@ export interface BuilderState {
   kinds: ReadonlyMap<string, PortKind>;
   /** Status by step of the dry run that is played. */
   played: ReadonlyMap<string, string> | null;
+  /** The ways it took so far. */
+  walked: ReadonlySet<string>;
   lastEdit: { field: string; at: number } | null;
 
   load: (loaded: Loaded) => void;
@@ -78,6 +80,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
     problems: [],
     kinds: new Map(),
     played: null,
+    walked: new Set(),
     lastEdit: null,
 
     load: ({ id, revision, definition, isDirty }) =>

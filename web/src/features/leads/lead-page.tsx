@@ -44,7 +44,7 @@ function Shown({ lead }: { lead: Lead }) {
               {facts.map(([name, value]) => (
                 <div key={name} className="contents">
                   <dt className="text-muted">{name}</dt>
-                  <dd className="break-words">{value || "–"}</dd>
+                  <dd className="break-words">{value === 0 ? 0 : value || "–"}</dd>
                 </div>
               ))}
             </dl>

@@ -25,9 +25,9 @@ export function CallCard({ call, isChosen, openAlerts, onChoose }: { call: LiveC
       </span>
       <span className="flex w-full items-center gap-2 text-xs text-muted">
         {record && <StatusBadge status={shownStatus(call)} />}
-        {record && clockTime(record.started_at)}
+        <span className="whitespace-nowrap">{record && clockTime(record.started_at)}</span>
         <span className="ml-auto">
-          <SentimentLine trend={call.trend} />
+          <SentimentLine call={call} />
         </span>
       </span>
     </button>

@@ -14,7 +14,7 @@ import { SentimentLine } from "./sentiment-line";
 /** How near to the end a reader is still taken to follow. */
 const AT_END_PX = 60;
 
-export function CallDetail({ call, alerts }: { call: LiveCall; alerts: Schemas["Alert"][] }) {
+export function CallDetail({ call, alerts, asked }: { call: LiveCall; alerts: Schemas["Alert"][]; asked: number }) {
   const { t } = useTranslation();
   const error = useTranscript(call.id);
   const record = call.record;
@@ -33,12 +33,12 @@ export function CallDetail({ call, alerts }: { call: LiveCall; alerts: Schemas["
         {record !== null && record.gaps > 0 && <Badge tone="warn">{t("{{gaps}} gaps in the audio", { gaps: record.gaps })}</Badge>}
         {call.shed_ms > 0 && <Badge tone="warn">{t("{{seconds}} s not heard: the machine is busy", { seconds: Math.round(call.shed_ms / 1000) })}</Badge>}
         <span className="ml-auto">
-          <SentimentLine trend={call.trend} />
+          <SentimentLine call={call} />
         </span>
       </header>
       {error && <Failed error={error} />}
       <Talk call={call} />
-      <Transcript call={call} cause={cause} />
+      <Transcript call={call} cause={cause} asked={asked} />
     </section>
   );
 }
@@ -59,14 +59,28 @@ function Talk({ call }: { call: LiveCall }) {
   );
 }
 
-function Transcript({ call, cause }: { call: LiveCall; cause: string | null }) {
+interface TranscriptProps {
+  call: LiveCall;
+  cause: string | null;
+  /** Counts how often somebody asked for the words behind an alert. */
+  asked: number;
+}
+
+function Transcript({ call, cause, asked }: TranscriptProps) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const isFollowing = useRef(true);
+  const hasLines = call.lines.length > 0;
   useEffect(() => {
     // The view follows the newest line unless the reader has scrolled up.
     if (box.current && isFollowing.current) box.current.scrollTop = box.current.scrollHeight;
   }, [call.lines, call.partials]);
+  useEffect(() => {
+    const line = asked > 0 ? box.current?.querySelector("[data-cause]") : null;
+    if (!line) return;
+    isFollowing.current = false;
+    line.scrollIntoView({ block: "center" });
+  }, [asked, hasLines]);
   return (
     <div
       ref={box}
@@ -103,7 +117,7 @@ function Line({ speaker, start, text, sentiment, isCause, isPartial }: LineProps
   const { t } = useTranslation();
   const isCustomer = speaker === "customer";
   return (
-    <div className={cn("max-w-[85%] rounded-lg border px-3 py-1.5", isCustomer ? "self-start bg-panel" : "self-end bg-info-soft", sentiment === "negative" && "border-danger", isCause && "ring-2 ring-danger")}>
+    <div data-cause={isCause || undefined} className={cn("max-w-[85%] rounded-lg border px-3 py-1.5", isCustomer ? "self-start bg-panel" : "self-end bg-info-soft", sentiment === "negative" && "border-danger", isCause && "ring-2 ring-danger")}>
       <p className="flex gap-2 text-xs text-muted">
         <span>{isCustomer ? t("Customer") : t("Agent")}</span>
         <time>{offset(start)}</time>

@@ -15,6 +15,11 @@ export function LivePage() {
   const error = useLookBack();
   const floor = useLive((state) => state.floor);
   const [chosen, setChosen] = useState<string | null>(null);
+  const [asked, setAsked] = useState(0);
+  const showWords = (callId: string) => {
+    setChosen(callId);
+    setAsked(asked + 1);
+  };
   const alerts = useMemo(() => Object.values(floor.alerts).sort((one, other) => other.raised_at.localeCompare(one.raised_at)), [floor.alerts]);
   const calls = useMemo(() => Object.values(floor.calls).sort((one, other) => riskOf(other, alerts) - riskOf(one, alerts) || other.id.localeCompare(one.id)), [floor.calls, alerts]);
   const shown = calls.find((call) => call.id === chosen) ?? calls[0];
@@ -33,9 +38,9 @@ export function LivePage() {
             ))}
           </ul>
         </section>
-        {shown ? <CallDetail call={shown} alerts={alerts} /> : <Empty title={t("Nobody is calling")} text={t("A call appears here the moment it comes in, with its words as they are spoken.")} />}
+        {shown ? <CallDetail key={shown.id} call={shown} alerts={alerts} asked={asked} /> : <Empty title={t("Nobody is calling")} text={t("A call appears here the moment it comes in, with its words as they are spoken.")} />}
         <div className="flex flex-col gap-4">
-          <Alerts alerts={alerts} onShow={setChosen} />
+          <Alerts alerts={alerts} onShow={showWords} />
           <LiveRuns runs={Object.values(floor.runs)} />
         </div>
       </div>

@@ -13,7 +13,7 @@ export function LiveRuns({ runs }: { runs: LiveRun[] }) {
   return (
     <section aria-label={t("Workflows at work")} className="flex flex-col gap-2">
       <h2 className="font-semibold">{t("Workflows at work")}</h2>
-      {shown.length === 0 && <p className="text-muted">{t("No workflow has run since this page was opened.")}</p>}
+      {shown.length === 0 && <p className="text-muted">{t("No workflow has run yet.")}</p>}
       <ul className="flex flex-col gap-2">
         {shown.map((run) => (
           <li key={run.id} data-run={run.id} className="rounded-lg border p-2.5">

@@ -3,11 +3,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api, body } from "@/lib/api";
-import { takeAlerts, takeCall, takeLines } from "@/lib/live/floor";
+import { takeAlerts, takeCall, takeLines, takeRuns } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
 import { keys } from "@/lib/query";
 
-/** Calls that are shown from before the page was opened. */
+/** Calls and runs that are shown from before the page was opened. */
 const BEFORE = 20;
 
 /** Newest calls and alerts; returns why they could not be read. */
@@ -17,17 +17,20 @@ export function useLookBack(): Error | null {
   const query = useQuery({
     queryKey: [...keys.calls, "look-back", gaps],
     queryFn: async () => {
-      const [calls, alerts] = await Promise.all([
+      const [calls, alerts, runs, workflows] = await Promise.all([
         body(api.GET("/api/calls", { params: { query: { limit: BEFORE } } })),
         body(api.GET("/api/alerts", { params: { query: { limit: 50 } } })),
+        body(api.GET("/api/runs", { params: { query: { limit: BEFORE } } })),
+        body(api.GET("/api/workflows", { params: { query: { limit: 200 } } })),
       ]);
-      return { calls: calls.items, alerts: alerts.items };
+      const names = new Map(workflows.items.map((workflow) => [workflow.id, workflow.name]));
+      return { calls: calls.items, alerts: alerts.items, runs: runs.items, names };
     },
   });
   useEffect(() => {
     if (query.data === undefined) return;
-    const { calls, alerts } = query.data;
-    change((floor) => takeAlerts(calls.reduce(takeCall, floor), alerts));
+    const { calls, alerts, runs, names } = query.data;
+    change((floor) => takeRuns(takeAlerts(calls.reduce(takeCall, floor), alerts), runs, (id) => names.get(id) ?? ""));
   }, [query.data, change]);
   return query.error;
 }

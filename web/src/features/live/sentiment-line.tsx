@@ -1,13 +1,15 @@
 import { useTranslation } from "react-i18next";
+import type { LiveCall } from "@/lib/live/floor";
 
-const WIDTH = 96;
+const WIDTH = 72;
 const HEIGHT = 24;
 const LOW = -0.2;
 const HIGH = 0.2;
 
 /** The customer's running sentiment: up is well, down is badly. */
-export function SentimentLine({ trend }: { trend: { at_ms: number; trend: number }[] }) {
+export function SentimentLine({ call }: { call: LiveCall }) {
   const { t } = useTranslation();
+  const trend = trendOf(call);
   const last = trend.at(-1);
   if (last === undefined) return null;
   const end = Math.max(last.at_ms, 1);
@@ -21,4 +23,11 @@ export function SentimentLine({ trend }: { trend: { at_ms: number; trend: number
       <polyline points={points.join(" ")} fill="none" stroke={colour} strokeWidth="2" />
     </svg>
   );
+}
+
+/** How the trend went is told by the stream only; where it stands is in the record too. */
+function trendOf(call: LiveCall): LiveCall["trend"] {
+  const trend = call.record?.trend;
+  if (call.trend.length > 0 || trend === null || trend === undefined) return call.trend;
+  return [{ at_ms: call.lines.at(-1)?.end_ms ?? 1, trend }];
 }

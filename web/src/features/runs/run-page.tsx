@@ -8,7 +8,7 @@ import { Page, Panel } from "@/components/page";
 import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { kindsOf, useBlocks } from "@/lib/blocks";
-import { readDefinition } from "@/lib/graph/definition";
+import { readDefinition, waysOf } from "@/lib/graph/definition";
 import { useLive } from "@/lib/live/store";
 import { keys } from "@/lib/query";
 import { dateTime, sentence, span } from "@/lib/words";
@@ -36,6 +36,7 @@ function Shown({ run }: { run: Run }) {
     staleTime: Number.POSITIVE_INFINITY,
   });
   const statuses = useStatuses(run);
+  const walked = useMemo(() => waysOf(run.steps), [run.steps]);
   const definition = useMemo(() => (version.data ? readDefinition(version.data.definition) : null), [version.data]);
   return (
     <Page title={definition?.name ?? t("Run")} text={`${sentence(run.trigger)} · ${dateTime(run.started_at)}`} actions={<RunActions run={run} />}>
@@ -66,7 +67,7 @@ function Shown({ run }: { run: Run }) {
       )}
       <div className="grid gap-4 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Panel className="h-[60vh]">
-          {definition === null ? <Slow /> : <GraphView label={t("The steps of this run")} definition={definition} kinds={kinds} statuses={statuses} selected={selected} onSelect={setSelected} />}
+          {definition === null ? <Slow /> : <GraphView label={t("The steps of this run")} definition={definition} kinds={kinds} statuses={statuses} walked={walked} selected={selected} onSelect={setSelected} />}
         </Panel>
         <ol aria-label={t("Steps")} className="flex flex-col gap-2">
           {run.steps.map((step) => (

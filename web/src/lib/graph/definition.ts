@@ -60,6 +60,17 @@ export function isEdge(edge: Edge, from: string, port: string, to: string): bool
   return edge.from === from && edge.to === to && (from === TRIGGER || portOf(edge) === port);
 }
 
+/** The way out of a step by a port; a trigger has one only. */
+export function wayOf(from: string, port: string | null | undefined): string {
+  return from === TRIGGER ? TRIGGER : `${from}:${port ?? PORT_OK}`;
+}
+
+/** The ways that the steps of a run left by. */
+export function waysOf(steps: readonly { node: string; port?: string | null; ended_at?: string | null }[]): Set<string> {
+  const left = steps.filter((step) => step.ended_at).map((step) => wayOf(step.node, step.port));
+  return new Set(steps.length > 0 ? [TRIGGER, ...left] : []);
+}
+
 /** One edge, one name: the same in the canvas, the outline and the tests. */
 export function edgeId(edge: Edge): string {
   return `${edge.from}:${portOf(edge)}>${edge.to}`;

@@ -117,6 +117,15 @@ export function takeAlerts(floor: Floor, alerts: Schemas["Alert"][]): Floor {
   return { ...floor, alerts: bounded({ ...floor.alerts, ...taken }, ALERTS_MAX) };
 }
 
+/** Runs from before the stream began; what the stream said of one counts more. */
+export function takeRuns(floor: Floor, runs: Schemas["RunSummary"][], nameOf: (workflowId: string) => string): Floor {
+  const taken = runs.map((run): [string, LiveRun] => {
+    const { id, workflow_id, trigger, call_id = null, status, error = null } = run;
+    return [id, { id, workflow_id, name: nameOf(workflow_id), trigger, call_id, status, error, steps: [] }];
+  });
+  return { ...floor, runs: bounded({ ...Object.fromEntries(taken), ...floor.runs }, RUNS_MAX) };
+}
+
 /** How much a call needs somebody: open alerts first, then how the customer feels. */
 export function riskOf(call: LiveCall, alerts: Schemas["Alert"][]): number {
   const open = alerts.filter((alert) => alert.call_id === call.id && !alert.acked_at).length;

@@ -6,6 +6,7 @@ import { Tabs } from "@/components/tabs";
 import { type Blocks, type Kind, titleOf } from "@/lib/blocks";
 import { type Definition, type Step, TRIGGER } from "@/lib/graph/definition";
 import { fieldOf, problemsByStep, type Problem } from "@/lib/graph/problems";
+import { Backtest } from "../backtest";
 import { DryRun } from "../dry-run";
 import { usePicker } from "../picker-store";
 import { placeAfter } from "../place";
@@ -43,11 +44,20 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
         onChange={onTab}
         tabs={[
           { id: "settings", label: t("Settings"), content: <div className="p-3">{settings}</div> },
-          { id: "test", label: t("Test"), content: <DryRun workflowId={workflowId} definition={definition} kinds={kinds} /> },
+          { id: "test", label: t("Test"), content: <Test workflowId={workflowId} definition={definition} kinds={kinds} /> },
           { id: "last", label: t("Last run"), content: <LastRun workflowId={workflowId} stepId={step?.id ?? null} /> },
         ]}
       />
     </aside>
+  );
+}
+
+function Test({ workflowId, definition, kinds }: Pick<PanelProps, "workflowId" | "definition" | "kinds">) {
+  return (
+    <>
+      <DryRun workflowId={workflowId} definition={definition} kinds={kinds} />
+      <Backtest workflowId={workflowId} definition={definition} />
+    </>
   );
 }
 
