@@ -75,15 +75,15 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
     if let Some(gate) = permit.gate {
         let _ = myself.send_message(EffectsMsg::Judged(effect.key.clone(), gate));
     }
+    let request = effect.request.without(&permit.left_out);
     let allowed = Effect {
         valid_until: permit.valid_until,
+        request: request.unwrap_or_else(|| effect.request.clone()),
         ..effect.clone()
     };
     let outcome = execute(Arc::clone(&kind.port), allowed).await;
     if let EffectOutcome::Rejected(failure) = &outcome {
-        if let Some(booked) = permit.booked {
-            kind.gate.give_back(booked).await;
-        }
+        kind.gate.give_back(permit.booked).await;
         if twilio::means_opted_out(&failure.code) {
             keep_opt_out(kind, effect).await;
         }

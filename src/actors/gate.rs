@@ -4,10 +4,14 @@
 //! goes is booked in the store before it goes, in one step with the count, so that two workflows at once cannot both take the
 //! last place under a cap.
 
-use std::time::Duration;
+mod people;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use self::people::Person;
 
 use crate::{
     clock,
@@ -20,7 +24,6 @@ use crate::{
     },
     store::{
         Store, StoreError, StoreResult,
-        accounts::Account,
         contacts::{Contact, ContactCaps},
     },
     workflows::{
@@ -28,7 +31,8 @@ use crate::{
         definition::{Audience, QuietHours, TimeOfDay},
         effect::{Errand, Recipient},
         gate_caps::{Caps, WhenCapped},
-        gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal, is_heard, judge},
+        gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal},
+        gate_together::{Together, judge_together},
     },
 };
 
@@ -138,8 +142,13 @@ pub struct Permit {
     pub gate: Option<Value>,
     pub valid_until: Option<Timestamp>,
     /// To be given back when nothing was sent.
-    pub booked: Option<Contact>,
+    pub booked: Vec<Contact>,
+    /// Receivers of an e-mail that may not be written to: the others get it.
+    pub left_out: BTreeSet<String>,
 }
+
+/// The day's and the week's contacts with one person, and the contact that was counted; nothing where no cap applies.
+type Booked = (Option<(u32, u32)>, Option<Contact>);
 
 /// The gate.
 pub struct Gate {
@@ -182,40 +191,80 @@ impl Gate {
     async fn decide_for_lead(&self, effect: &Effect) -> StoreResult<Decision> {
         let now = clock::now();
         let account = self.store.accounts.account(effect.account_id).await?;
-        let lead = self.reached(effect).await?;
-        let last_heard = match &lead {
-            Some(lead) => self.last_heard(&account, lead, now).await?,
-            None => None,
+        let people = self.people(effect, &account, now).await?;
+        let errand = effect.request.errand();
+        let facts = |person| {
+            let Person { lead, last_heard, .. }: &Person = person;
+            GateFacts {
+                now,
+                account_requires_consent: account.require_consent,
+                channel: errand.channel(),
+                lead: lead.as_ref(),
+                to: errand.phone(),
+                window: effect.window.as_deref(),
+                last_heard: *last_heard,
+            }
         };
-        let facts = GateFacts {
-            now,
-            account_requires_consent: account.require_consent,
-            channel: effect.request.errand().channel(),
-            lead: lead.as_ref(),
-            to: match effect.request.errand().recipient() {
-                Some(Recipient::Phone(number)) => Some(number),
-                Some(Recipient::Email(_)) | None => None,
-            },
-            window: effect.window.as_deref(),
-            last_heard,
-        };
-        match judge(&facts, &self.rules) {
-            Ok(pass) => self.book(effect, lead.as_ref(), &pass, now).await,
+        let facts: Vec<GateFacts<'_>> = people.iter().map(facts).collect();
+        match judge_together(&facts, &self.rules) {
+            Ok(together) => self.book_all(effect, &people, together, now).await,
             Err(objection) => Ok(objection.into()),
         }
     }
 
-    /// Counts the contact, or finds that there is no room for it.
+    /// Counts a contact with each person it goes to; whose cap is full is left out, or holds it back for all.
+    async fn book_all(
+        &self,
+        effect: &Effect,
+        people: &[Person],
+        together: Together,
+        now: Timestamp,
+    ) -> StoreResult<Decision> {
+        let Together {
+            goes_to,
+            mut left_out,
+        } = together;
+        let mut permit = Permit::default();
+        for (place, pass) in &goes_to {
+            match self.book(effect, people[*place].lead.as_ref(), pass, now).await {
+                Ok(Ok((counts, contact))) => permit.add(pass, counts, contact),
+                Ok(Err(Objection::Refuse(refusal))) => drop(left_out.insert(*place, refusal)),
+                Ok(Err(hold @ Objection::Hold { .. })) => {
+                    self.give_back(permit.booked).await;
+                    return Ok(hold.into());
+                }
+                Err(error) => {
+                    self.give_back(permit.booked).await;
+                    return Err(error);
+                }
+            }
+        }
+        let is_for_somebody = permit.gate.is_some();
+        for (place, refusal) in &left_out {
+            permit.leave_out(&people[*place].mailboxes, refusal);
+        }
+        // Copies alone are no message.
+        let has_receiver = effect.request.without(&permit.left_out).is_some();
+        match left_out.into_values().next() {
+            Some(refusal) if !(is_for_somebody && has_receiver) => {
+                self.give_back(permit.booked).await;
+                Ok(Decision::Refuse(refusal))
+            }
+            Some(_) | None => Ok(Decision::Go(permit)),
+        }
+    }
+
+    /// Counts the contact with one person: gives the day's and the week's with this one, or the objection when there is no room for it.
     async fn book(
         &self,
         effect: &Effect,
         lead: Option<&Lead>,
         pass: &Pass,
         now: Timestamp,
-    ) -> StoreResult<Decision> {
+    ) -> StoreResult<Result<Booked, Objection>> {
         let caps = &self.rules.caps;
         let Some(counted) = caps.counted(effect, lead.map(|lead| lead.id), pass) else {
-            return Ok(go(pass, None, None));
+            return Ok(Ok((None, None)));
         };
         let contact = Contact {
             account_id: effect.account_id,
@@ -225,18 +274,19 @@ impl Gate {
             at: now,
         };
         let booking = self.store.contacts.book(contact.clone(), counted.caps).await?;
-        Ok(match caps.judge(counted.channel, booking) {
-            Ok(counts) => go(pass, Some(counts), Some(contact)),
-            Err(objection) => objection.into(),
-        })
+        Ok(caps
+            .judge(counted.channel, booking)
+            .map(|counts| (Some(counts), Some(contact))))
     }
 
-    /// Takes a booking back: nothing was sent.
-    pub async fn give_back(&self, booked: Contact) {
-        let key = booked.key.clone();
-        if let Err(error) = self.store.contacts.release(booked).await {
-            // The person is written to once less than allowed; never once more.
-            tracing::warn!(key, %error, "a contact that was not made still counts");
+    /// Takes bookings back: nothing was sent.
+    pub async fn give_back(&self, booked: Vec<Contact>) {
+        for contact in booked {
+            let key = contact.key.clone();
+            if let Err(error) = self.store.contacts.release(contact).await {
+                // The person is written to once less than allowed; never once more.
+                tracing::warn!(key, %error, "a contact that was not made still counts");
+            }
         }
     }
 
@@ -272,67 +322,29 @@ impl Gate {
             data: serde_json::json!({"source": "provider", "node": effect.node}),
         }))
     }
-
-    /// Whom the effect would reach: the owner of the address, else the run's lead.
-    async fn reached(&self, effect: &Effect) -> StoreResult<Option<Lead>> {
-        let account = effect.account_id;
-        let own = match effect.lead_id {
-            Some(id) => match self.store.leads.get(account, id).await {
-                Ok(lead) => Some(lead),
-                Err(StoreError::Missing { .. }) => None,
-                Err(error) => return Err(error),
-            },
-            None => None,
-        };
-        let owner = match effect.request.errand().recipient() {
-            Some(Recipient::Phone(number))
-                if own.as_ref().and_then(|lead| lead.phone.as_ref()) != Some(number) =>
-            {
-                self.store.leads.by_phone(account, number).await?
-            }
-            Some(Recipient::Email(address))
-                if !own
-                    .as_ref()
-                    .and_then(|lead| lead.email.as_deref())
-                    .is_some_and(|email| email.eq_ignore_ascii_case(address)) =>
-            {
-                self.store.leads.by_email(account, address).await?
-            }
-            Some(Recipient::Phone(_) | Recipient::Email(_)) | None => None,
-        };
-        Ok(owner.or(own))
-    }
-
-    /// When the person last wrote or called, as far as it matters for an answer.
-    async fn last_heard(
-        &self,
-        account: &Account,
-        lead: &Lead,
-        now: Timestamp,
-    ) -> StoreResult<Option<Timestamp>> {
-        let matters = self.rules.require_consent || account.require_consent || !self.rules.caps_replies;
-        if !matters || self.rules.reply_within.is_zero() {
-            return Ok(None);
-        }
-        let facts = self
-            .store
-            .observations
-            .of_lead_since(account.id, lead.id, now.minus(self.rules.reply_within))
-            .await?;
-        let heard = facts
-            .iter()
-            .rev()
-            .find(|fact| is_heard(fact.kind.as_str(), &fact.data));
-        Ok(heard.map(|fact| fact.at))
-    }
 }
 
-fn go(pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) -> Decision {
-    Decision::Go(Permit {
-        gate: Some(pass.shown(counts)),
-        valid_until: pass.valid_until,
-        booked,
-    })
+impl Permit {
+    /// It goes to one more person. What holds for the first is shown, what holds for all bounds it.
+    fn add(&mut self, pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) {
+        if self.gate.is_none() {
+            self.gate = Some(pass.shown(counts));
+        }
+        let ends = [self.valid_until, pass.valid_until];
+        self.valid_until = ends.into_iter().flatten().min();
+        self.booked.extend(booked);
+    }
+
+    /// It does not go to these mailboxes of one person.
+    fn leave_out(&mut self, mailboxes: &[String], refusal: &Refusal) {
+        self.left_out.extend(mailboxes.iter().cloned());
+        let told = json!({"receivers": mailboxes, "code": refusal.code, "message": refusal.message});
+        let gate = self.gate.get_or_insert_with(|| json!({}));
+        match gate["left_out"].as_array_mut() {
+            Some(others) => others.push(told),
+            None => gate["left_out"] = json!([told]),
+        }
+    }
 }
 
 impl From<Objection> for Decision {

@@ -6,7 +6,10 @@
 
 mod wanted;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -211,8 +214,8 @@ pub enum Errand<'a> {
         /// The number it is sent by, when the workflow names one.
         from: Option<&'a PhoneNumber>,
     },
-    /// To a person's mailbox; the first, where there are several.
-    Mail { to: &'a str },
+    /// To people's mailboxes.
+    Mail { to: &'a [String], cc: &'a [String] },
     /// To people by a service that has no address of theirs in it.
     Service,
     /// To somebody's own server.
@@ -244,7 +247,8 @@ impl Request {
                 from: from.as_ref(),
             },
             Self::SendEmail(email) => Errand::Mail {
-                to: email.to.first().map_or("", String::as_str),
+                to: &email.to,
+                cc: &email.cc,
             },
             Self::SlackMessage { .. }
             | Self::CalendarEvent(_)
@@ -262,6 +266,20 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The same without these receivers of an e-mail; `None` when nobody would get it but by copy.
+    #[must_use]
+    pub fn without(&self, left_out: &BTreeSet<String>) -> Option<Self> {
+        let Self::SendEmail(email) = self else {
+            return Some(self.clone());
+        };
+        let mut email = email.clone();
+        email.to.retain(|address| !left_out.contains(address));
+        email.cc.retain(|address| !left_out.contains(address));
+        (!email.to.is_empty()).then_some(Self::SendEmail(email))
+    }
+}
+
 impl<'a> Errand<'a> {
     /// The channel by which it reaches a person; `None` for what is no message or call of its own.
     #[must_use]
@@ -273,13 +291,31 @@ impl<'a> Errand<'a> {
         }
     }
 
-    /// The person's address that it goes to.
+    /// The person's address that it goes to; the first, where there are several.
     #[must_use]
-    pub const fn recipient(self) -> Option<Recipient<'a>> {
+    pub fn recipient(self) -> Option<Recipient<'a>> {
+        self.recipients().into_iter().next()
+    }
+
+    /// Every address of a person that it goes to, copies last.
+    #[must_use]
+    pub fn recipients(self) -> Vec<Recipient<'a>> {
         match self {
-            Self::Phone { to, .. } => Some(Recipient::Phone(to)),
-            Self::Mail { to } => Some(Recipient::Email(to)),
-            Self::Service | Self::Server { .. } | Self::House => None,
+            Self::Phone { to, .. } => vec![Recipient::Phone(to)],
+            Self::Mail { to, cc } => {
+                let all = to.iter().chain(cc);
+                all.map(|address| Recipient::Email(address)).collect()
+            }
+            Self::Service | Self::Server { .. } | Self::House => Vec::new(),
+        }
+    }
+
+    /// The number that it goes to.
+    #[must_use]
+    pub const fn phone(self) -> Option<&'a PhoneNumber> {
+        match self {
+            Self::Phone { to, .. } => Some(to),
+            Self::Mail { .. } | Self::Service | Self::Server { .. } | Self::House => None,
         }
     }
 }

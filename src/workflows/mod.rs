@@ -40,6 +40,7 @@ mod following;
 pub mod frames;
 pub mod gate_caps;
 pub mod gate_rules;
+pub mod gate_together;
 pub mod gate_zones;
 pub mod history;
 pub mod input;

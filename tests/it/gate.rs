@@ -335,3 +335,54 @@ async fn a_loop_between_two_workflows_is_cut_and_shown() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_e_mail_to_several_is_judged_for_each_and_says_who_is_left_out() {
+    let server = Server::start(Options::dev()).await;
+    let mut ids = Vec::new();
+    for (name, email, is_out) in [
+        ("Ann", "ann@example.com", false),
+        ("Ben", "ben@example.com", true),
+    ] {
+        let made = server
+            .post("/api/leads", &json!({"name": name, "email": email}))
+            .await;
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let change = json!({"opted_out": is_out});
+        let changed = server
+            .request(Method::PATCH, &format!("/api/leads/{id}"), Some(&change))
+            .await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+        ids.push(id);
+    }
+    let mail = |to: &str| {
+        json!({"name": "Mail", "trigger": {"type": "manual"},
+            "nodes": [{"id": "mail", "type": "send_email", "params": {"to": to, "subject": "Hi", "body": "hello"}}],
+            "edges": [{"from": "trigger", "to": "mail"}]})
+    };
+    let workflow = publish(
+        &server,
+        &mail("BEN@example.com, ann@example.com, desk@acme.example"),
+    )
+    .await;
+    let run = execute(&server, &workflow, &ids[0]).await;
+    let run = run_with(&server, &run, "completed").await;
+    let left_out = &attempt(&run)["gate"]["left_out"];
+    assert_eq!(left_out[0]["code"], "opted_out", "{run}");
+    assert_eq!(
+        left_out[0]["receivers"].as_array().map(Vec::len),
+        Some(1),
+        "{run}"
+    );
+    let sent = server.items("/api/messages").await;
+    assert_eq!(
+        (sent.len(), &sent[0]["to"]),
+        (1, &json!("ann@example.com, desk@acme.example"))
+    );
+
+    let workflow = publish(&server, &mail("ben@example.com")).await;
+    let run = execute(&server, &workflow, &ids[0]).await;
+    let run = run_with(&server, &run, "failed").await;
+    assert_eq!(run["steps"][0]["error"]["code"], "opted_out", "{run}");
+    assert_eq!(server.items("/api/messages").await.len(), 1);
+}

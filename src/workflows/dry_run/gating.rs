@@ -7,7 +7,7 @@ use crate::{
     domain::{time::Timestamp, tokens::Tokens},
     workflows::{
         definition::Audience,
-        effect::{Effect, Errand, Recipient},
+        effect::{Effect, Errand},
         gate_rules::{GateFacts, GateRules, Objection, Refusal, is_heard, judge},
         input::{Failure, FailureKind, Input},
     },
@@ -69,10 +69,7 @@ impl Stage<'_> {
                 .lead
                 .as_ref()
                 .filter(|lead| effect.lead_id == Some(lead.id)),
-            to: match errand.recipient() {
-                Some(Recipient::Phone(number)) => Some(number),
-                Some(Recipient::Email(_)) | None => None,
-            },
+            to: errand.phone(),
             window: effect.window.as_deref(),
             last_heard: self.last_heard(),
         };
