@@ -144,7 +144,7 @@ impl App {
             scripts: Arc::new(ScriptRunners::of_this_program()),
             settings: Arc::new(settings.server.clone()),
             twilio: Arc::new(settings.twilio.clone()),
-            gate: Gate::new(store.clone(), redis),
+            gate: Gate::new(store.clone(), redis, settings.server.webhook_events_per_s),
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
             twilio_account: Arc::default(),

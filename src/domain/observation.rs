@@ -67,6 +67,18 @@ impl EventType {
         Self(Cow::Owned(text.into()))
     }
 
+    /// The kind of ours that `word` names, its parts joined by dots or underscores: `payment.received`, `payment_received`.
+    #[must_use]
+    pub fn ours(word: &str) -> Option<Self> {
+        fn plain(text: &str) -> impl Iterator<Item = u8> {
+            text.bytes().map(|byte| if byte == b'.' { b'_' } else { byte })
+        }
+        Self::ALL
+            .iter()
+            .find(|kind| plain(kind.as_str()).eq(plain(word)))
+            .cloned()
+    }
+
     /// The dotted name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -12,6 +12,7 @@ pub mod setup;
 pub mod throttle;
 pub mod ticket;
 pub mod token;
+pub mod webhook;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use axum::{
 };
 
 use self::{
-    cache::{CallerCache, LIFE_ALONE, LIFE_AMONG_NODES},
+    cache::{LIFE_ALONE, LIFE_AMONG_NODES, TokenCache},
     permission::Permission,
     setup::SetupDoor,
     throttle::Throttle,
@@ -42,7 +43,7 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
-    store::{Store, StoreError, accounts::Role},
+    store::{Store, StoreError, accounts::Role, webhooks::IncomingWebhook},
 };
 
 /// Who makes a request, and by what right.
@@ -80,11 +81,14 @@ impl Via {
     }
 }
 
-impl CallerCache {
+impl TokenCache<Caller> {
     /// Heeds what another node says. Word that cannot be read may mean anybody.
     fn hear(&self, word: &Revoked) {
         match word {
-            Revoked::One(name) => Via::from_text(name).map_or_else(|| self.clear(), |via| self.forget(via)),
+            Revoked::One(name) => match Via::from_text(name) {
+                Some(via) => self.forget(|caller| caller.via == via),
+                None => self.clear(),
+            },
             Revoked::Anything => self.clear(),
         }
     }
@@ -101,7 +105,8 @@ struct GateParts {
     store: Store,
     /// What all nodes share, where there are several.
     redis: Option<Redis>,
-    cache: CallerCache,
+    cache: TokenCache<Caller>,
+    webhooks: TokenCache<IncomingWebhook>,
     throttle: Throttle,
     /// Opens one WebSocket; holds what was shown to get it.
     live_tickets: TicketOffice<Shown>,
@@ -126,8 +131,9 @@ impl Caller {
 
 impl Gate {
     /// A gate before `store`, with a closed setup door. With a Redis it is one of many: what ends on one node ends on all.
+    /// `webhook_events_per_s` is what one incoming webhook takes in on this node; 0: no bound.
     #[must_use]
-    pub fn new(store: Store, redis: Option<Redis>) -> Self {
+    pub fn new(store: Store, redis: Option<Redis>, webhook_events_per_s: u32) -> Self {
         let life = if redis.is_some() {
             LIFE_AMONG_NODES
         } else {
@@ -136,8 +142,9 @@ impl Gate {
         let parts = Arc::new(GateParts {
             store,
             redis: redis.clone(),
-            cache: CallerCache::new(life),
-            throttle: Throttle::new(redis.clone().map(Allowances::new)),
+            cache: TokenCache::new(life),
+            webhooks: TokenCache::new(life),
+            throttle: Throttle::new(redis.clone().map(Allowances::new), webhook_events_per_s),
             live_tickets: TicketOffice::default(),
             sign_in_tickets: TicketOffice::default(),
         });
@@ -177,7 +184,7 @@ impl Gate {
         let (caller, valid_until) = match kind {
             TokenKind::Access => self.session_caller(hash, now).await?,
             TokenKind::Key => (self.key_caller(hash).await?, None),
-            TokenKind::Refresh | TokenKind::Ticket | TokenKind::Setup => {
+            TokenKind::Refresh | TokenKind::Ticket | TokenKind::Setup | TokenKind::Webhook => {
                 return Err(ApiError::Unauthenticated);
             }
         };
@@ -187,7 +194,7 @@ impl Gate {
 
     /// Forgets at once whoever came by `via`, here and on every node that hears of it.
     pub async fn forget(&self, via: Via) {
-        self.parts.cache.forget(via);
+        self.parts.cache.forget(|caller| caller.via == via);
         self.tell(&via.to_text()).await;
     }
 

@@ -14,4 +14,6 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     pub request_timeout_s: u64,
     pub stop_timeout_s: u64,
+    /// Events a second that one incoming webhook takes in; 0: no bound.
+    pub webhook_events_per_s: u32,
 }

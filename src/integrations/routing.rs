@@ -107,6 +107,7 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         parts.public_url.clone(),
         parts.master_key.clone(),
     ));
+    let accounts = Arc::clone(&parts.store.accounts);
     let sms: Arc<dyn EffectPort> = Arc::new(TwilioSms::new(
         rest,
         parts.store,
@@ -117,6 +118,7 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
     let slack: Arc<dyn EffectPort> = Arc::new(Slack::new(http.clone(), &parts.slack)?);
     let webhooks: Arc<dyn EffectPort> = Arc::new(Webhooks {
         http,
+        accounts,
         master_key: parts.master_key,
     });
     Ok(each(|provider| match provider {

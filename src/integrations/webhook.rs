@@ -3,7 +3,7 @@
 //! Every attempt carries the same `Idempotency-Key` and is signed, so the receiver can drop a repeat and trust the sender. What
 //! is in doubt is simply sent again by the run.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use reqwest::{
@@ -16,11 +16,12 @@ use url::Url;
 use super::{
     client::{self, HttpClient, Reply, SendError},
     port::{EffectOutcome, EffectPort},
-    webhook_signature::SigningSecret,
+    webhook_signature::SigningSecrets,
 };
 use crate::{
     clock,
     domain::{secret::Secret, time::Timestamp},
+    store::{AccountStore, accounts::Account},
     workflows::{Effect, Failure, FailureKind, Finding, Request, effect::HttpMethod},
 };
 
@@ -38,6 +39,8 @@ const RESERVED_HEADERS: &[&str] = &[
 /// Sends users' webhooks.
 pub struct Webhooks {
     pub http: HttpClient,
+    /// Which secrets an account signs with.
+    pub accounts: Arc<dyn AccountStore>,
     /// Secrets that accounts sign with are derived from it.
     pub master_key: Secret,
 }
@@ -74,7 +77,12 @@ impl EffectPort for Webhooks {
         } else {
             body.to_string().into_bytes()
         };
-        match client::send(self.signed(request, effect, payload, clock::now())).await {
+        let account = match self.accounts.account(effect.account_id).await {
+            Ok(account) => account,
+            Err(error) => return EffectOutcome::store_failed(&error),
+        };
+        let signed = self.signed(request, effect, &account, payload, clock::now());
+        match client::send(signed).await {
             Ok(reply) => outcome(&reply),
             Err(error) => failure(&error),
         }
@@ -93,12 +101,13 @@ impl Webhooks {
         &self,
         request: RequestBuilder,
         effect: &Effect,
+        account: &Account,
         payload: Vec<u8>,
         now: Timestamp,
     ) -> RequestBuilder {
         let id = effect.message_id().to_string();
-        let secret = SigningSecret::of_account(&self.master_key, effect.account_id);
-        let signature = secret.sign(&id, now, &payload);
+        let secrets = SigningSecrets::of(&self.master_key, account, now);
+        let signature = secrets.sign(&id, now, &payload);
         let mut request = request
             .header("idempotency-key", &effect.key)
             .header("webhook-id", id)

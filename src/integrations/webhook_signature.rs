@@ -1,24 +1,42 @@
 //! Signs what we post to users' addresses, as <https://www.standardwebhooks.com> asks, so that receivers can tell it is ours.
+//!
+//! In: the account, whose secrets are derived from the master key by their number. Out: the header, and the secret as receivers take it.
+//! For a while after a secret was replaced, the one before signs too.
+
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::domain::{ids::AccountId, secret::Secret, time::Timestamp};
+use crate::{
+    domain::{ids::AccountId, secret::Secret, time::Timestamp},
+    store::accounts::Account,
+};
 
 /// Tells this use of the master key from every other.
 const PURPOSE: &[u8] = b"patchcord webhook signing 1\n";
+/// How long the secret before signs beside the new one: receivers have that long to take the new one over.
+pub const OVERLAP: Duration = Duration::from_secs(24 * 3_600);
 
-/// An account's signing secret.
+/// One of an account's signing secrets.
 pub struct SigningSecret([u8; 32]);
 
+/// The secrets that an account's webhooks are signed with at a moment.
+pub struct SigningSecrets {
+    pub current: SigningSecret,
+    /// The one before, with the moment from which it signs no more.
+    pub previous: Option<(SigningSecret, Timestamp)>,
+}
+
 impl SigningSecret {
-    /// The secret that this server signs an account's webhooks with: derived, so that nothing is stored.
-    #[must_use]
-    pub fn of_account(master_key: &Secret, account: AccountId) -> Self {
+    fn of(master_key: &Secret, account: AccountId, number: u32) -> Self {
         let mut mac = keyed(master_key.expose().as_bytes());
         mac.update(PURPOSE);
         mac.update(account.as_bytes());
+        if number > 0 {
+            mac.update(&number.to_be_bytes());
+        }
         Self(mac.finalize().into_bytes().into())
     }
 
@@ -28,10 +46,36 @@ impl SigningSecret {
         Secret::new(format!("whsec_{}", STANDARD.encode(self.0)))
     }
 
-    /// The value of `webhook-signature`.
+    fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
+        signature(&self.0, id, at.as_unix_millis() / 1_000, body)
+    }
+}
+
+impl SigningSecrets {
+    /// The secrets in use at `now`.
+    #[must_use]
+    pub fn of(master_key: &Secret, account: &Account, now: Timestamp) -> Self {
+        let secret = |number| SigningSecret::of(master_key, account.id, number);
+        let number = account.signing.number;
+        let until = account
+            .signing
+            .rotated_at
+            .map(|rotated_at| rotated_at.plus(OVERLAP));
+        let before = number.checked_sub(1).zip(until.filter(|until| *until > now));
+        Self {
+            current: secret(number),
+            previous: before.map(|(number, until)| (secret(number), until)),
+        }
+    }
+
+    /// The value of `webhook-signature`: one signature for each secret in use.
     #[must_use]
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
-        signature(&self.0, id, at.as_unix_millis() / 1_000, body)
+        let current = self.current.sign(id, at, body);
+        match &self.previous {
+            Some((previous, _)) => format!("{current} {}", previous.sign(id, at, body)),
+            None => current,
+        }
     }
 }
 
@@ -49,6 +93,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::accounts::Signing;
 
     #[test]
     fn signs_like_the_official_library() {
@@ -65,18 +110,47 @@ mod tests {
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
+    fn account(byte: u8, number: u32, rotated_at: Option<Timestamp>) -> Account {
+        Account {
+            id: AccountId::from_bytes([byte; 16]),
+            name: "Acme".to_owned(),
+            created_at: Timestamp::default(),
+            signing: Signing { number, rotated_at },
+            require_consent: false,
+        }
+    }
+
+    fn text(secret: &SigningSecret) -> String {
+        secret.to_text().expose().to_owned()
+    }
+
     #[test]
     fn each_account_has_its_own_secret_and_keeps_it() {
         let key = Secret::new("00".repeat(32));
-        let (one, other) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
-        let text = |account| {
-            SigningSecret::of_account(&key, account)
-                .to_text()
-                .expose()
-                .to_owned()
-        };
-        assert_eq!(text(one), text(one));
-        assert_ne!(text(one), text(other));
-        assert!(text(one).starts_with("whsec_"));
+        let current =
+            |byte| text(&SigningSecrets::of(&key, &account(byte, 0, None), Timestamp::default()).current);
+        assert_eq!(current(1), current(1));
+        assert_ne!(current(1), current(2));
+        assert!(current(1).starts_with("whsec_"));
+    }
+
+    #[test]
+    fn the_secret_before_signs_for_a_day_after_it_was_replaced() {
+        let key = Secret::new("00".repeat(32));
+        let rotated_at = Timestamp::from_unix_millis(1_795_000_000_000);
+        let first = SigningSecrets::of(&key, &account(1, 0, None), rotated_at);
+        let second = account(1, 1, Some(rotated_at));
+        let at_once = SigningSecrets::of(&key, &second, rotated_at);
+        let (previous, until) = at_once.previous.as_ref().expect("it signs on");
+        assert_eq!(
+            (text(previous), *until),
+            (text(&first.current), rotated_at.plus(OVERLAP))
+        );
+        assert_ne!(text(&at_once.current), text(&first.current));
+        let signed = at_once.sign("msg_1", rotated_at, b"{}");
+        let parts: Vec<&str> = signed.split(' ').collect();
+        assert_eq!(parts[1], first.sign("msg_1", rotated_at, b"{}"));
+        let later = SigningSecrets::of(&key, &second, rotated_at.plus(OVERLAP));
+        assert_eq!(later.sign("msg_1", rotated_at, b"{}"), parts[0]);
     }
 }

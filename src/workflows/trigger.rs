@@ -22,6 +22,9 @@ const EVIDENCE: &[&str] = &["excerpt", "score"];
 /// Where a run's trigger keeps the run that led to it.
 const CAUSED_BY: &str = "caused_by";
 
+/// Where a `webhook` fact's data says which webhook it came by: an object with `id` and `name`.
+pub const WEBHOOK_FIELD: &str = "webhook";
+
 /// What a type of trigger takes besides `type` and `filter`.
 struct Takes {
     kind: EventType,
@@ -222,8 +225,8 @@ pub fn matches(
     observation: &Observation,
     world: &World,
 ) -> Result<bool, ExpressionError> {
-    let named =
-        trigger.kind != EventType::WEBHOOK || trigger.params.get("name") == observation.data.get("name");
+    let named = trigger.kind != EventType::WEBHOOK
+        || trigger.params.get("name") == webhook_name_in(&observation.data);
     let heard = watch_of(trigger).is_none_or(|watch| watch.heard_in(observation));
     // A trigger with a wait starts when it is over, never from the fact it waits after.
     let in_time = clockwork::wait_of(trigger).is_none_or(|wait| wait.is_over_in(observation));
@@ -237,6 +240,13 @@ pub fn matches(
             evaluate(filter, &scope)
         }
     }
+}
+
+/// What a `webhook` trigger's name is compared with: what the door wrote, else what the sender of an event did.
+fn webhook_name_in(data: &Value) -> Option<&Value> {
+    data.get(WEBHOOK_FIELD)
+        .and_then(|webhook| webhook.get("name"))
+        .or_else(|| data.get("name"))
 }
 
 /// Gives a sample fact what the trigger's own params ask for: its name, its wait, one of its words.

@@ -27,4 +27,5 @@ mod simulate;
 mod twilio_doors;
 mod twilio_media;
 mod twilio_oracle;
+mod webhooks;
 mod workflow_nodes;

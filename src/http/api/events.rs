@@ -28,9 +28,9 @@ use crate::{
 /// Longest name of an event.
 const TYPE_CHARS_MAX: usize = 100;
 /// Longest id that the sender may give.
-const ID_CHARS_MAX: usize = 255;
+pub(super) const ID_CHARS_MAX: usize = 255;
 /// Kinds that only patchcord itself brings about.
-const RESERVED: [EventType; 2] = [EventType::MANUAL, EventType::SCHEDULE];
+pub(super) const RESERVED: [EventType; 2] = [EventType::MANUAL, EventType::SCHEDULE];
 
 /// Something that happened elsewhere.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -61,19 +61,19 @@ pub struct NewEvent {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1, max_properties = 1)]
 pub struct Subject {
-    lead_id: Option<LeadId>,
+    pub(super) lead_id: Option<LeadId>,
     #[schema(value_type = Option<String>, example = "+14155550100")]
-    phone: Option<PhoneNumber>,
+    pub(super) phone: Option<PhoneNumber>,
     #[schema(format = "email", min_length = 3, max_length = 254)]
-    email: Option<String>,
+    pub(super) email: Option<String>,
 }
 
 /// The event is on disk; what follows from it goes on by itself.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EventAccepted {
-    event_id: ObservationId,
+    pub(super) event_id: ObservationId,
     /// Whether it was taken in before.
-    duplicate: bool,
+    pub(super) duplicate: bool,
 }
 
 /// Report an event
@@ -172,7 +172,8 @@ fn id_of(account_id: AccountId, id: Option<&str>, key: Option<&RequestKey>) -> O
     }
 }
 
-async fn lead_of(context: &Context, account_id: AccountId, subject: Subject) -> ApiResult<LeadId> {
+/// The lead that an event is about; made when it is not known.
+pub(super) async fn lead_of(context: &Context, account_id: AccountId, subject: Subject) -> ApiResult<LeadId> {
     match subject {
         Subject {
             lead_id: Some(id),

@@ -28,6 +28,9 @@ pub mod templates;
 pub mod tickets;
 pub mod users;
 pub mod versions;
+pub mod webhook_events;
+pub mod webhook_signing;
+pub mod webhooks;
 pub mod workflow_views;
 pub mod workflows;
 

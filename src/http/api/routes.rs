@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     account, alerts, auth, automations, backtests, blocks, calls, copies, dry_runs, error_catalogue, events,
     keys, leads, me, messages, migrations, reruns, runs, simulations, tasks, templates, tickets, users,
-    versions, workflows,
+    versions, webhook_events, webhook_signing, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -47,6 +47,12 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(events::report))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhook_signing::show))
+        .routes(routes!(webhook_signing::rotate))
+        .routes(routes!(webhook_events::receive))
 }
 
 fn automation() -> OpenApiRouter<Context> {

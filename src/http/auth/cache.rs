@@ -1,4 +1,4 @@
-//! Who a token belongs to, remembered for a few seconds, so that a busy client does not cost a database read per request.
+//! What a token belongs to, remembered for a few seconds, so that a busy client does not cost a database read per request.
 //!
 //! Bounded in number and in time. Sign-out and rotation in this process forget at once. Other nodes hear of it by Redis; should
 //! that word be lost, an ended session opens another node's API for at most [`LIFE_AMONG_NODES`] longer.
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Caller, Via, token::TokenHash};
+use super::token::TokenHash;
 use crate::domain::time::Timestamp;
 
 /// How long an entry is believed where every sign-out passes this process.
@@ -20,12 +20,12 @@ pub const LIFE_AMONG_NODES: Duration = Duration::from_millis(900);
 const ENTRIES_MAX: usize = 10_000;
 
 /// The entries.
-pub struct CallerCache {
+pub struct TokenCache<T> {
     life: Duration,
-    entries: Mutex<BTreeMap<TokenHash, (Timestamp, Caller)>>,
+    entries: Mutex<BTreeMap<TokenHash, (Timestamp, T)>>,
 }
 
-impl CallerCache {
+impl<T: Clone> TokenCache<T> {
     /// An empty cache whose entries are believed for `life`.
     #[must_use]
     pub const fn new(life: Duration) -> Self {
@@ -35,18 +35,18 @@ impl CallerCache {
         }
     }
 
-    /// The caller a token belongs to, if that is known freshly enough.
+    /// What a token belongs to, if that is known freshly enough.
     #[must_use]
-    pub fn get(&self, hash: &TokenHash, now: Timestamp) -> Option<Caller> {
+    pub fn get(&self, hash: &TokenHash, now: Timestamp) -> Option<T> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries
             .get(hash)
             .filter(|(until, _)| *until > now)
-            .map(|(_, caller)| caller.clone())
+            .map(|(_, owner)| owner.clone())
     }
 
-    /// Remembers a caller, but never beyond `valid_until`, the end of the token itself.
-    pub fn put(&self, hash: TokenHash, caller: Caller, now: Timestamp, valid_until: Option<Timestamp>) {
+    /// Remembers an owner, but never beyond `valid_until`, the end of the token itself.
+    pub fn put(&self, hash: TokenHash, owner: T, now: Timestamp, valid_until: Option<Timestamp>) {
         let until = now.plus(self.life);
         let until = valid_until.map_or(until, |end| end.min(until));
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,13 +56,13 @@ impl CallerCache {
         if entries.len() >= ENTRIES_MAX {
             entries.clear();
         }
-        entries.insert(hash, (until, caller));
+        entries.insert(hash, (until, owner));
     }
 
-    /// Forgets whoever came by `via`: its session ended or its key was deleted.
-    pub fn forget(&self, via: Via) {
+    /// Forgets the owners that are meant: a session ended, a key or a webhook was deleted.
+    pub fn forget(&self, is_meant: impl Fn(&T) -> bool) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, (_, caller)| caller.via != via);
+        entries.retain(|_, (_, owner)| !is_meant(owner));
     }
 
     /// Forgets everybody: the next request of each is looked up again.
@@ -77,32 +77,20 @@ impl CallerCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::ids::{AccountId, SessionId, UserId},
-        store::accounts::Role,
-    };
-
-    fn caller() -> Caller {
-        Caller {
-            account_id: AccountId::fresh(),
-            user_id: UserId::fresh(),
-            role: Role::Agent,
-            via: Via::Session(SessionId::fresh()),
-        }
-    }
 
     #[test]
     fn an_entry_ends_with_its_token_or_its_session() {
-        let cache = CallerCache::new(LIFE_ALONE);
+        let cache = TokenCache::new(LIFE_ALONE);
         let now = Timestamp::from_unix_millis(1_000);
         let soon = now.plus(Duration::from_secs(1));
-        let one = caller();
-        cache.put([1; 32], one.clone(), now, Some(soon));
-        assert_eq!(cache.get(&[1; 32], now), Some(one.clone()));
+        cache.put([1; 32], "ann", now, Some(soon));
+        assert_eq!(cache.get(&[1; 32], now), Some("ann"));
         assert_eq!(cache.get(&[1; 32], soon), None);
-        cache.put([1; 32], one.clone(), now, None);
+        cache.put([1; 32], "ann", now, None);
         assert_eq!(cache.get(&[1; 32], now.plus(LIFE_ALONE)), None);
-        cache.forget(one.via);
+        cache.forget(|owner| *owner == "ben");
+        assert_eq!(cache.get(&[1; 32], now), Some("ann"));
+        cache.forget(|owner| *owner == "ann");
         assert_eq!(cache.get(&[1; 32], now), None);
     }
 }

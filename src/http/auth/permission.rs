@@ -25,6 +25,8 @@ pub enum Permission {
     ManagePeople,
     /// Change the rules the account sets for itself.
     EditAccount,
+    /// See, create and delete incoming webhooks, and the secret that outgoing ones are signed with.
+    ManageWebhooks,
 }
 
 impl Permission {
@@ -34,7 +36,11 @@ impl Permission {
         match self {
             Self::Read | Self::WorkTasks => Role::Agent,
             Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::SteerRuns => Role::Supervisor,
-            Self::DeleteLeads | Self::EditWorkflows | Self::ManagePeople | Self::EditAccount => Role::Admin,
+            Self::DeleteLeads
+            | Self::EditWorkflows
+            | Self::ManagePeople
+            | Self::EditAccount
+            | Self::ManageWebhooks => Role::Admin,
         }
     }
 }

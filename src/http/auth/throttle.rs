@@ -1,4 +1,5 @@
-//! Slows down whoever guesses passwords: one allowance per account, one per address.
+//! Slows down whoever guesses passwords or addresses of webhooks: one allowance per account, one per address. And whoever sends more
+//! than a webhook is to take in.
 //!
 //! An allowance refills with time. The tables are bounded: beyond that, strangers share one allowance. Where nodes share a Redis they
 //! share the allowances too; without it each node has its own.
@@ -15,6 +16,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use super::token;
 use crate::{
     bus::redis::allowance::{Allowances, Rate},
+    domain::ids::WebhookId,
     http::error::ApiError,
 };
 
@@ -35,16 +37,20 @@ pub struct Throttle {
     shared: Option<Allowances>,
     accounts: DefaultKeyedRateLimiter<Key>,
     addresses: DefaultKeyedRateLimiter<Key>,
+    /// Each node counts its own; `None`: no bound.
+    webhooks: Option<DefaultKeyedRateLimiter<Key>>,
 }
 
 impl Throttle {
-    /// Fresh allowances; `shared` are those of all nodes.
+    /// Fresh allowances; `shared` are those of all nodes. `webhook_events_per_s` is for each webhook; 0: no bound.
     #[must_use]
-    pub fn new(shared: Option<Allowances>) -> Self {
+    pub fn new(shared: Option<Allowances>, webhook_events_per_s: u32) -> Self {
         Self {
             shared,
             accounts: RateLimiter::keyed(quota(ACCOUNT_REFILL, ACCOUNT_BURST)),
             addresses: RateLimiter::keyed(quota(ADDRESS_REFILL, ADDRESS_BURST)),
+            webhooks: NonZeroU32::new(webhook_events_per_s)
+                .map(|per_s| RateLimiter::keyed(Quota::per_second(per_s))),
         }
     }
 
@@ -67,6 +73,17 @@ impl Throttle {
         let key = token::hash(&network(address));
         take_one(&self.addresses, key)?;
         self.take_shared(key, ADDRESS_REFILL, ADDRESS_BURST).await
+    }
+
+    /// Takes one event from the allowance of a webhook.
+    ///
+    /// # Errors
+    /// [`ApiError::Throttled`] with the time to wait when it is used up.
+    pub fn take_webhook(&self, id: WebhookId) -> Result<(), ApiError> {
+        match &self.webhooks {
+            Some(limiter) => take_one(limiter, token::hash(&id.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Takes one try from what all nodes allow together.
@@ -134,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn ten_thousand_tries_on_one_account_from_many_addresses_pass_ten_times() {
-        let throttle = Throttle::new(None);
+        let throttle = Throttle::new(None, 0);
         let passed = allowed(10_000, |at| {
             let [_, _, high, low] = u32::try_from(at).expect("a small number").to_be_bytes();
             throttle.take("ann@example.com", Some(IpAddr::from([10, 0, high, low])))
@@ -145,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_network_of_many_addresses_has_one_allowance() {
-        let throttle = Throttle::new(None);
+        let throttle = Throttle::new(None, 0);
         let throttle = &throttle;
         let passed = allowed(1_000, |at| async move {
             let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::try_from(at).expect("small"));
@@ -158,8 +175,18 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_takes_in_as_much_as_it_is_allowed_and_others_their_own() {
+        let throttle = Throttle::new(None, 5);
+        let (one, other) = (WebhookId::fresh(), WebhookId::fresh());
+        let passed = |id| (0..20).filter(|_| throttle.take_webhook(id).is_ok()).count();
+        assert_eq!((passed(one), passed(other)), (5, 5));
+        let free = Throttle::new(None, 0);
+        assert!((0..1_000).all(|_| free.take_webhook(one).is_ok()));
+    }
+
+    #[test]
     fn the_tables_stay_bounded() {
-        let throttle = Throttle::new(None);
+        let throttle = Throttle::new(None, 0);
         for at in 0..KEYS_MAX * 2 {
             let _ = throttle.accounts.check_key(&token::hash(&at.to_string()));
         }

@@ -27,6 +27,8 @@ pub enum TokenKind {
     Ticket,
     /// Makes the first administrator.
     Setup,
+    /// Opens one incoming webhook.
+    Webhook,
 }
 
 impl TokenKind {
@@ -37,22 +39,30 @@ impl TokenKind {
             Self::Key => "pck_",
             Self::Ticket => "pct_",
             Self::Setup => "pcs_",
+            Self::Webhook => "pcw_",
         }
     }
 
     /// What `text` claims to be, if it has the shape of a token at all.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
-        [Self::Access, Self::Refresh, Self::Key, Self::Ticket, Self::Setup]
-            .into_iter()
-            .find(|kind| {
-                text.strip_prefix(kind.prefix()).is_some_and(|rest| {
-                    rest.len() == TOKEN_CHARS
-                        && rest
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                })
+        [
+            Self::Access,
+            Self::Refresh,
+            Self::Key,
+            Self::Ticket,
+            Self::Setup,
+            Self::Webhook,
+        ]
+        .into_iter()
+        .find(|kind| {
+            text.strip_prefix(kind.prefix()).is_some_and(|rest| {
+                rest.len() == TOKEN_CHARS
+                    && rest
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             })
+        })
     }
 }
 
@@ -118,6 +128,13 @@ pub fn hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
+/// Whether two hashes are the same, in a time that says nothing about where they differ.
+#[must_use]
+pub fn is_same(one: &TokenHash, other: &TokenHash) -> bool {
+    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    std::hint::black_box(difference) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +154,8 @@ mod tests {
         let two = draw(TokenKind::Access).expect("random bytes");
         assert_ne!(one.expose(), two.expose());
         assert_eq!(TokenKind::of(one.expose()), Some(TokenKind::Access));
+        assert!(is_same(&hash(one.expose()), &hash(one.expose())));
+        assert!(!is_same(&hash(one.expose()), &hash(two.expose())));
         assert_eq!(TokenKind::of("pca_short"), None);
         assert_eq!(TokenKind::of("eyJhbGciOiJub25lIn0.e30."), None);
         assert_eq!(TokenKind::of(&format!("pck_{}", "é".repeat(21) + "a")), None);

@@ -4,20 +4,23 @@ use std::{
     collections::BTreeMap,
     io::Write,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
 
-use super::fake::{Fake, account, answer, effect, hanging_up, http, nobody};
+use super::fake::{Fake, account, answer, effect, hanging_up, http, kept, nobody};
 use crate::{
-    domain::{secret::Secret, time::Timestamp},
+    clock,
+    domain::{ids::UserId, secret::Secret, time::Timestamp},
     integrations::{
         address_guard::AllowList,
         client::HttpClient,
         port::{EffectOutcome, EffectPort},
         webhook::Webhooks,
-        webhook_signature::SigningSecret,
+        webhook_signature::SigningSecrets,
     },
+    store::accounts::{Account, Role, Signing, User},
     workflows::{Effect, FailureKind, Request, effect::HttpMethod},
 };
 
@@ -25,11 +28,41 @@ fn key() -> Secret {
     Secret::new("00".repeat(32))
 }
 
-fn sender(http: HttpClient) -> Webhooks {
-    Webhooks {
-        http,
-        master_key: key(),
+/// The account that signs, with its first secret or a later one.
+fn signer(number: u32, rotated_at: Option<Timestamp>) -> Account {
+    Account {
+        id: account(),
+        name: "Acme".to_owned(),
+        created_at: Timestamp::default(),
+        signing: Signing { number, rotated_at },
+        require_consent: false,
     }
+}
+
+async fn sent(http: HttpClient, effect: &Effect) -> EffectOutcome {
+    sent_by(signer(0, None), http, effect).await
+}
+
+/// Sends as the account would.
+async fn sent_by(account: Account, http: HttpClient, effect: &Effect) -> EffectOutcome {
+    let kept = kept();
+    let owner = User {
+        id: UserId::fresh(),
+        account_id: account.id,
+        email: "owner@example.com".to_owned(),
+        name: "Owner".to_owned(),
+        role: Role::Owner,
+        password_hash: String::new(),
+        created_at: account.created_at,
+    };
+    let accounts = Arc::clone(&kept.store.accounts);
+    accounts.create_account(account, owner).await.expect("written");
+    let port = Webhooks {
+        http,
+        accounts,
+        master_key: key(),
+    };
+    port.execute(effect).await
 }
 
 fn post(url: &str, body: Value) -> Effect {
@@ -56,11 +89,11 @@ fn rejected(outcome: EffectOutcome) -> (FailureKind, String) {
 async fn a_webhook_carries_its_key_and_a_signature_and_brings_the_answer_back() {
     let fake = Fake::with([answer(200, json!({"ok": true})), answer(200, "plain")]).await;
     let effect = post(&format!("{}/hook?x=1", fake.base), json!({"a": 1}));
-    let EffectOutcome::Confirmed { output, .. } = sender(http()).execute(&effect).await else {
+    let EffectOutcome::Confirmed { output, .. } = sent(http(), &effect).await else {
         panic!("it was taken")
     };
     assert_eq!(output, json!({"status": 200, "body": {"ok": true}}));
-    let EffectOutcome::Confirmed { output, .. } = sender(http()).execute(&effect).await else {
+    let EffectOutcome::Confirmed { output, .. } = sent(http(), &effect).await else {
         panic!("it was taken")
     };
     assert_eq!(output, json!({"status": 200, "body": "plain"}));
@@ -78,7 +111,7 @@ async fn a_webhook_carries_its_key_and_a_signature_and_brings_the_answer_back() 
         assert_eq!(request.header("idempotency-key"), effect.key);
         let (id, at_s) = (request.header("webhook-id"), request.header("webhook-timestamp"));
         let at = Timestamp::from_unix_millis(at_s.parse::<u64>().expect("seconds") * 1_000);
-        let expected = SigningSecret::of_account(&key(), account()).sign(id, at, request.body.as_bytes());
+        let expected = SigningSecrets::of(&key(), &signer(0, None), at).sign(id, at, request.body.as_bytes());
         assert_eq!(request.header("webhook-signature"), expected);
     }
     assert_eq!(
@@ -99,16 +132,16 @@ async fn an_answer_is_taken_or_refused_or_unknown() {
         FailureKind::Temporary,
     ] {
         assert_eq!(
-            rejected(sender(http()).execute(&post(&fake.base, Value::Null)).await).0,
+            rejected(sent(http(), &post(&fake.base, Value::Null)).await).0,
             kind
         );
     }
     let faults = Fake::with([answer(500, ""), answer(502, "")]).await;
     for base in [&faults.base, &faults.base, &hanging_up("").await] {
-        let outcome = sender(http()).execute(&post(base, Value::Null)).await;
+        let outcome = sent(http(), &post(base, Value::Null)).await;
         assert!(matches!(outcome, EffectOutcome::Unknown { .. }), "{outcome:?}");
     }
-    let unreached = rejected(sender(http()).execute(&post(&nobody().await, Value::Null)).await);
+    let unreached = rejected(sent(http(), &post(&nobody().await, Value::Null)).await);
     assert_eq!(unreached, (FailureKind::Temporary, "unreached".to_owned()));
 }
 
@@ -126,7 +159,7 @@ async fn a_private_address_is_never_called() {
         "127.1",
     ] {
         let url = format!("http://{host}:{port}/");
-        let refused = rejected(sender(guarded()).execute(&post(&url, Value::Null)).await);
+        let refused = rejected(sent(guarded(), &post(&url, Value::Null)).await);
         assert_eq!(
             refused,
             (FailureKind::Permanent, "private_address".to_owned()),
@@ -152,11 +185,7 @@ async fn a_redirect_to_a_private_address_is_not_followed() {
             [(307, vec![("location", target.to_owned())], String::new())],
         )
         .await;
-        let refused = rejected(
-            sender(allowed())
-                .execute(&post(&fake.base, json!({"a": 1})))
-                .await,
-        );
+        let refused = rejected(sent(allowed(), &post(&fake.base, json!({"a": 1}))).await);
         assert_eq!(
             refused,
             (FailureKind::Permanent, "private_address".to_owned()),
@@ -170,7 +199,7 @@ async fn a_redirect_to_a_private_address_is_not_followed() {
 async fn redirects_are_followed_up_to_a_bound() {
     let endless =
         Fake::with((0..9).map(|_| (302, vec![("location", "/again".to_owned())], String::new()))).await;
-    let refused = rejected(sender(http()).execute(&post(&endless.base, Value::Null)).await);
+    let refused = rejected(sent(http(), &post(&endless.base, Value::Null)).await);
     assert_eq!(refused.0, FailureKind::Permanent);
     assert_eq!(endless.asked().len(), 4, "the request and three redirects");
     let good = Fake::with([
@@ -178,7 +207,7 @@ async fn redirects_are_followed_up_to_a_bound() {
         answer(200, ""),
     ])
     .await;
-    let outcome = sender(http()).execute(&post(&good.base, Value::Null)).await;
+    let outcome = sent(http(), &post(&good.base, Value::Null)).await;
     assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{outcome:?}");
 }
 
@@ -196,11 +225,7 @@ async fn headers_that_belong_to_the_connection_cannot_be_set() {
         if let Request::WebhookRequest { headers, .. } = &mut hook.request {
             headers.insert(name.to_owned(), value.to_owned());
         }
-        assert_eq!(
-            rejected(sender(http()).execute(&hook).await).1,
-            "bad_header",
-            "{name}"
-        );
+        assert_eq!(rejected(sent(http(), &hook).await).1, "bad_header", "{name}");
     }
     assert!(fake.asked().is_empty());
 }
@@ -208,7 +233,7 @@ async fn headers_that_belong_to_the_connection_cannot_be_set() {
 #[tokio::test]
 async fn a_long_answer_is_cut() {
     let fake = Fake::with([answer(200, "x".repeat(1_000_000))]).await;
-    let outcome = sender(http()).execute(&post(&fake.base, Value::Null)).await;
+    let outcome = sent(http(), &post(&fake.base, Value::Null)).await;
     let EffectOutcome::Confirmed { output, .. } = outcome else {
         panic!("{outcome:?}")
     };
@@ -244,18 +269,22 @@ async fn the_standards_own_library_takes_our_signatures() {
         url: fake.base.clone(),
         body: json!({"name": "Zoë"}),
     };
+    // Replaced a moment ago: both secrets sign.
+    let signer = signer(1, Some(clock::now()));
     let effects = [
         post(&fake.base, json!({"text": "Grüße, \"Ann\""})),
         post(&fake.base, Value::Null),
         effect("zap", hook),
     ];
     for effect in &effects {
-        let outcome = sender(http()).execute(effect).await;
+        let outcome = sent_by(signer.clone(), http(), effect).await;
         assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{outcome:?}");
     }
     let asked = fake.asked();
     assert_eq!(asked[2].header("idempotency-key"), effects[2].key);
-    let secret = SigningSecret::of_account(&key(), account()).to_text();
+    let secrets = SigningSecrets::of(&key(), &signer, clock::now());
+    let secret = secrets.current.to_text();
+    let (previous, _) = secrets.previous.expect("it signs on");
     let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     let mut questions: Vec<Value> = asked
         .iter()
@@ -270,9 +299,17 @@ async fn the_standards_own_library_takes_our_signatures() {
     let mut forged = questions[0].clone();
     forged["body"] = json!("{}");
     questions.push(forged);
+    let mut by_the_one_before = questions[0].clone();
+    by_the_one_before["secret"] = json!(previous.to_text().expose());
+    questions.push(by_the_one_before);
     let Some(answers) = judged(&json!(questions)) else {
         return;
     };
     assert_eq!(answers[..3], [json!(true), json!(true), json!(true)]);
     assert_ne!(answers[3], json!(true), "a forged body is refused");
+    assert_eq!(
+        answers[4],
+        json!(true),
+        "receivers have time to take the new secret over"
+    );
 }

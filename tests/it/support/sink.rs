@@ -19,6 +19,7 @@ pub struct Arrival {
     pub path: String,
     /// `Idempotency-Key`, empty when the request had none.
     pub key: String,
+    pub headers: BTreeMap<String, String>,
     pub body: String,
     pub at: Instant,
 }
@@ -94,6 +95,15 @@ async fn take(State(arrivals): State<Arrivals>, uri: Uri, headers: HeaderMap, bo
     let arrival = Arrival {
         path: uri.path().to_owned(),
         key: key.to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
         at: Instant::now(),
     };
