@@ -1,7 +1,7 @@
 //! What every store must do, as tests over `Store` alone: each implementation runs the same ones through [`suite`].
 //!
 //! One file per aggregate, one function per fact. A new implementation calls `conformance::suite!(open)` in its own tests, where
-//! `open()` gives a value with a field `store` on an empty database.
+//! `open()` gives, in its own time, a value with a field `store` on an empty database, or `None` where there is nothing to test on.
 
 pub(crate) mod accounts;
 pub(crate) mod calls;

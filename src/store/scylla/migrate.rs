@@ -177,6 +177,12 @@ fn statements(file: &str) -> Vec<String> {
     statements
 }
 
+/// How many steps there are.
+#[cfg(test)]
+pub(super) const fn steps() -> usize {
+    MIGRATIONS.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
