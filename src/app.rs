@@ -9,21 +9,19 @@ mod cluster_tests;
 mod master_key;
 #[cfg(test)]
 mod schedule_tests;
+mod storage;
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt;
 use ractor::ActorRef;
 use tokio::{net::TcpListener, sync::watch};
 
-use self::cluster::{Member, Membership};
+use self::{
+    cluster::{Member, Membership},
+    storage::{Storage, StorageGuard},
+};
 use crate::{
     actors::{
         CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle,
@@ -38,6 +36,7 @@ use crate::{
         schedules::Rounds,
         scoring::ScoringHandle,
         settings::EffectsMode,
+        sweeping,
     },
     bus::{
         local::LocalBus,
@@ -49,7 +48,7 @@ use crate::{
     integrations::{
         Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe, script::runners::ScriptRunners,
     },
-    store::{Store, sqlite::SqliteGuard},
+    store::Store,
 };
 
 /// A server that is built but not listening yet.
@@ -63,7 +62,7 @@ pub struct App {
     collapse: Collapse,
     stopping: watch::Sender<bool>,
     member: Member,
-    guard: SqliteGuard,
+    guard: StorageGuard,
 }
 
 /// How the actors hear and reach the world.
@@ -99,9 +98,11 @@ impl App {
         if settings.server.public_url.is_empty() {
             settings.server.public_url = format!("http://{address}");
         }
-        let path = store_path(&settings.store.url);
-        let key_file = path.with_extension("key");
-        let (store, guard) = open_store(&path, settings.store.readers).await?;
+        let Storage {
+            store,
+            key_file,
+            guard,
+        } = storage::open(&settings.store).await?;
         let master_key = master_key::load(&settings.security.master_key, &key_file)?;
         let redis = shared_redis(&settings)?;
         let epoch = clock::now().as_unix_millis();
@@ -224,9 +225,7 @@ impl App {
         // While the actors still stand: what they were sent is finished before others take over.
         member.leave().await;
         root.stop(None);
-        tokio::task::spawn_blocking(move || drop(guard))
-            .await
-            .context("the store could not be closed")?;
+        guard.close().await?;
         outcome
     }
 }
@@ -238,25 +237,6 @@ fn shared_redis(settings: &Settings) -> anyhow::Result<Option<Redis>> {
         return Ok(None);
     }
     Ok(Some(Redis::new(url)?))
-}
-
-/// The file behind `sqlite:<path>`; `config` has checked the scheme.
-fn store_path(url: &str) -> PathBuf {
-    PathBuf::from(url.strip_prefix("sqlite:").unwrap_or(url))
-}
-
-async fn open_store(path: &Path, readers: usize) -> anyhow::Result<(Store, SqliteGuard)> {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("store.url: the folder {} cannot be made", folder.display()))?;
-        }
-        crate::store::sqlite::open_with_readers(&path, readers)
-            .with_context(|| format!("store.url: {} cannot be opened", path.display()))
-    })
-    .await
-    .context("opening the store broke off")?
 }
 
 /// Loads the speech model on a thread that may block. Without one, calls go on without words, and everything says so.
@@ -359,6 +339,7 @@ async fn start_actors(
         run_actors,
         timers,
     };
+    sweeping::start(store.clone(), estate.ownership.clone());
     let member = membership.join(store.leases.clone(), estate).await;
     Ok((actors, member))
 }

@@ -20,6 +20,7 @@ use crate::{
     integrations::{
         EmailSettings, SecuritySettings, SendgridSettings, SlackSettings, twilio::TwilioSettings,
     },
+    store::scylla::Address,
 };
 
 /// The defaults, with every key explained.
@@ -207,9 +208,7 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
             "expected an address like `https://calls.example.com`, without a slash at its end",
         ));
     }
-    if !settings.store.url.starts_with("sqlite:") {
-        return Err(value("store.url", "expected `sqlite:<path>`"));
-    }
+    check_store(&settings)?;
     let redis = settings.redis.url.expose();
     if !redis.is_empty() && !redis.starts_with("redis://") && !redis.starts_with("unix://") {
         return Err(value(
@@ -258,6 +257,28 @@ fn check_cluster(settings: &Settings) -> Result<(), ConfigError> {
     }
     if !(3..=60).contains(&cluster.lease_ttl_s) {
         return Err(value("cluster.lease_ttl_s", "expected 3 to 60 seconds"));
+    }
+    Ok(())
+}
+
+/// A database of its own keeps no key file: every node must be told the same key.
+fn check_store(settings: &Settings) -> Result<(), ConfigError> {
+    let url = &settings.store.url;
+    if Address::is_meant_by(url) {
+        if let Err(error) = url.parse::<Address>() {
+            return Err(value("store.url", &error.to_string()));
+        }
+        if settings.security.master_key.is_empty() {
+            return Err(value(
+                "security.master_key",
+                "expected 64 hex digits, the same on every node, since store.url is a database that nodes share",
+            ));
+        }
+    } else if !url.starts_with("sqlite:") {
+        return Err(value(
+            "store.url",
+            "expected `sqlite:<path>` or `scylla://host:port/keyspace?replication=3`",
+        ));
     }
     Ok(())
 }

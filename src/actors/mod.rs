@@ -31,6 +31,7 @@ pub mod settings;
 #[cfg(test)]
 mod simulation;
 mod stuck;
+pub mod sweeping;
 mod timer_entry;
 pub mod timers;
 

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     address::Address,
-    open::{Core, open_core},
+    open::{Core, open_core, whole},
 };
 use crate::{
     domain::{
@@ -45,7 +45,6 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Opened {
     pub(super) store: Store,
     core: Arc<Core>,
-    _others: (Store, crate::store::sqlite::SqliteGuard, tempfile::TempDir),
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -79,38 +78,10 @@ pub(super) async fn opened() -> Option<Opened> {
         empty(&core, &address.keyspace).await;
     }
     let core = Arc::new(core);
-    let others = others();
     Some(Opened {
-        store: together(&core, &others.0),
+        store: whole(&core),
         core,
-        _others: others,
         _turn: turn,
-    })
-}
-
-fn others() -> (Store, crate::store::sqlite::SqliteGuard, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (store, guard) = crate::store::sqlite::open(&folder.path().join("x.db")).expect("opens");
-    (store, guard, folder)
-}
-
-fn together(core: &Core, others: &Store) -> Store {
-    let leads = others.leads.clone();
-    core.runs.meet(&leads);
-    Store::from(crate::store::Aggregates {
-        accounts: others.accounts.clone(),
-        workflows: others.workflows.clone(),
-        runs: core.runs.clone(),
-        leads,
-        calls: others.calls.clone(),
-        observations: core.observations.clone(),
-        alerts: others.alerts.clone(),
-        tasks: others.tasks.clone(),
-        messages: others.messages.clone(),
-        schedules: others.schedules.clone(),
-        contacts: others.contacts.clone(),
-        webhooks: others.webhooks.clone(),
-        leases: core.leases.clone(),
     })
 }
 

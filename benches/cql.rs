@@ -1,0 +1,257 @@
+//! Measures the cluster's store against the server itself: durable transitions of runs a second, beside the bare conditional batch
+//! that each of them is made of, in turns on the same server.
+//!
+//! The server is named by `PATCHCORD_TEST_CQL`; `scripts/bench-cql` starts one. A run is two transitions: created with an effect
+//! claimed, and completed. The bare batch writes the same bytes without anything that a run is found by.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use patchcord::{
+    domain::{
+        ids::{AccountId, RunId, WorkflowId},
+        time::Timestamp,
+    },
+    store::{
+        RunStore,
+        runs::{EffectRow, EffectState, JournalLine, RunAppend, RunHead, RunStatus},
+        scylla::{Address, open},
+    },
+};
+use scylla::{
+    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    statement::{
+        Consistency, SerialConsistency,
+        batch::{Batch, BatchType},
+    },
+};
+
+const SNAPSHOT_BYTES: usize = 600;
+const IN_FLIGHT: usize = 64;
+const MEASURE: Duration = Duration::from_secs(6);
+const ROUNDS: usize = 5;
+const ENTRY: &str =
+    "{\"node\":\"tell\",\"input\":{\"to\":\"+14155550100\"},\"output\":{\"sid\":\"SM0123456789\"}}";
+const REQUEST: &str = "{\"type\":\"send_sms\",\"to\":\"+14155550100\",\"body\":\"We tried to call you.\"}";
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let Ok(server) = std::env::var("PATCHCORD_TEST_CQL") else {
+        println!(
+            "PATCHCORD_TEST_CQL names no CQL server: nothing is measured (scripts/bench-cql starts one)"
+        );
+        return Ok(());
+    };
+    let keyspace = format!("patchcord_bench_{}", std::process::id());
+    let address: Address = format!("scylla://{server}/{keyspace}?replication=1").parse()?;
+    let store = open(&address).await?;
+    let bare = Arc::new(Bare::open(&server, &keyspace).await?);
+    // Prepares, and warms the server up.
+    bare.rate(Duration::from_secs(3)).await?;
+    durable_rate(&store.runs, Duration::from_secs(3)).await?;
+    println!(
+        "{IN_FLIGHT} in flight, {} s a turn; transitions a second",
+        MEASURE.as_secs()
+    );
+    println!(
+        "{:>6} {:>12} {:>12} {:>8}",
+        "round", "bare batch", "durable run", "ratio"
+    );
+    let mut ratios = Vec::new();
+    for round in 1..=ROUNDS {
+        let batches = bare.rate(MEASURE).await?;
+        let durable = durable_rate(&store.runs, MEASURE).await?;
+        ratios.push(durable / batches);
+        println!(
+            "{round:>6} {batches:>12.0} {durable:>12.0} {:>8.2}",
+            durable / batches
+        );
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.2}", ratios[ROUNDS / 2]);
+    bare.session
+        .query_unpaged(format!("DROP KEYSPACE {keyspace}"), ())
+        .await?;
+    Ok(())
+}
+
+/// Calls `run` by so many at once until the time is over; returns transitions a second, two for each.
+async fn rate<F>(run_for: Duration, run: impl Fn(u64) -> F) -> anyhow::Result<f64>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let (count, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let mut callers = Vec::new();
+    for _ in 0..IN_FLIGHT {
+        callers.push(run(0));
+    }
+    let mut running = tokio::task::JoinSet::new();
+    for caller in callers {
+        running.spawn(caller);
+    }
+    let mut number = 0;
+    while let Some(done) = running.join_next().await {
+        done??;
+        count.fetch_add(2, Ordering::Relaxed);
+        if began.elapsed() < run_for {
+            number += 1;
+            running.spawn(run(number));
+        }
+    }
+    let transitions = u32::try_from(count.load(Ordering::Relaxed))?;
+    Ok(f64::from(transitions) / began.elapsed().as_secs_f64())
+}
+
+async fn durable_rate(runs: &Arc<dyn RunStore>, run_for: Duration) -> anyhow::Result<f64> {
+    rate(run_for, |number| {
+        let runs = Arc::clone(runs);
+        async move {
+            let mut append = created(RunId::fresh(), number);
+            runs.create(append.clone()).await?;
+            complete(&mut append);
+            runs.append(append).await?;
+            Ok(())
+        }
+    })
+    .await
+}
+
+fn created(id: RunId, number: u64) -> RunAppend {
+    let at = Timestamp::from_unix_millis(1_795_000_000_000 + number);
+    let account_id = AccountId::from_bytes([1; 16]);
+    RunAppend {
+        head: RunHead {
+            id,
+            account_id,
+            workflow_id: WorkflowId::from_bytes([2; 16]),
+            version: 1,
+            lead_id: None,
+            call_id: None,
+            retry_of: None,
+            trigger: "webhook".to_owned(),
+            status: RunStatus::Running,
+            revision: 1,
+            started_at: at,
+            updated_at: at,
+            ended_at: None,
+            error: None,
+        },
+        epoch: 1,
+        snapshot: vec![b'x'; SNAPSHOT_BYTES],
+        journal: lines(0, at),
+        parts: Vec::new(),
+        drops_parts: false,
+        timers_set: Vec::new(),
+        timers_cleared: Vec::new(),
+        effects: vec![effect(id, account_id, at)],
+    }
+}
+
+fn complete(append: &mut RunAppend) {
+    append.head.revision = 2;
+    append.head.status = RunStatus::Completed;
+    append.head.ended_at = Some(append.head.updated_at);
+    append.journal = lines(2, append.head.updated_at);
+    append.effects[0].state = EffectState::Confirmed;
+    append.effects[0].provider_id = Some("SM0123456789".to_owned());
+}
+
+fn lines(from: u64, at: Timestamp) -> Vec<JournalLine> {
+    [from, from + 1]
+        .map(|seq| JournalLine {
+            seq,
+            at,
+            entry: ENTRY.to_owned(),
+        })
+        .into()
+}
+
+fn effect(id: RunId, account_id: AccountId, at: Timestamp) -> EffectRow {
+    EffectRow {
+        key: format!("{id}/tell/0/0"),
+        run_id: id,
+        account_id,
+        state: EffectState::Claimed,
+        attempt: 1,
+        request: REQUEST.to_owned(),
+        provider_id: None,
+        error: None,
+        at,
+    }
+}
+
+/// The conditional batch alone.
+struct Bare {
+    session: Session,
+    create: Batch,
+    advance: Batch,
+}
+
+impl Bare {
+    async fn open(server: &str, keyspace: &str) -> anyhow::Result<Self> {
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .serial_consistency(Some(SerialConsistency::LocalSerial))
+            .build();
+        let session = SessionBuilder::new()
+            .known_node(server)
+            .default_execution_profile_handle(profile.into_handle())
+            .build()
+            .await?;
+        session.use_keyspace(keyspace, false).await?;
+        session
+            .query_unpaged(
+                "CREATE TABLE bare (run blob, kind tinyint, seq bigint, name text, revision bigint static,
+                    epoch bigint static, snapshot blob static, entry text, PRIMARY KEY (run, kind, seq, name))",
+                (),
+            )
+            .await?;
+        let set = "UPDATE bare SET revision = ?, epoch = ?, snapshot = ? WHERE run = ?";
+        let create = batch(&session, &format!("{set} IF revision = null")).await?;
+        let advance = batch(&session, &format!("{set} IF revision = 1 AND epoch <= 1")).await?;
+        Ok(Self {
+            session,
+            create,
+            advance,
+        })
+    }
+
+    async fn rate(self: &Arc<Self>, run_for: Duration) -> anyhow::Result<f64> {
+        rate(run_for, |_| {
+            let bare = Arc::clone(self);
+            async move {
+                let id = RunId::fresh();
+                bare.send(&bare.create, id, 1).await?;
+                bare.send(&bare.advance, id, 2).await
+            }
+        })
+        .await
+    }
+
+    async fn send(&self, batch: &Batch, id: RunId, revision: i64) -> anyhow::Result<()> {
+        let run = id.as_bytes().as_slice();
+        let two_lines = format!("\n{ENTRY}\n{ENTRY}");
+        let key = format!("{id}/tell/0/0");
+        let values = (
+            (revision, 1_i64, vec![b'x'; SNAPSHOT_BYTES], run),
+            (run, 0_i8, revision * 2, "", two_lines.as_str()),
+            (run, 1_i8, 0_i64, key.as_str(), REQUEST),
+        );
+        self.session.batch(batch, values).await?;
+        Ok(())
+    }
+}
+
+async fn batch(session: &Session, condition: &str) -> anyhow::Result<Batch> {
+    let insert = "INSERT INTO bare (run, kind, seq, name, entry) VALUES (?, ?, ?, ?, ?)";
+    let mut batch = Batch::new(BatchType::Unlogged);
+    batch.append_statement(session.prepare(condition).await?);
+    batch.append_statement(session.prepare(insert).await?);
+    batch.append_statement(session.prepare(insert).await?);
+    Ok(batch)
+}
