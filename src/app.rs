@@ -3,6 +3,7 @@
 //! In: the settings. Out: a listening server. Order up: store, speech, effects, actors, recovery, doors. Order down: doors,
 //! actors, store.
 
+mod actors;
 mod cluster;
 #[cfg(test)]
 mod cluster_tests;
@@ -19,24 +20,15 @@ use ractor::ActorRef;
 use tokio::{net::TcpListener, sync::watch};
 
 use self::{
+    actors::Senses,
     cluster::{Member, Membership},
     storage::{Storage, StorageGuard},
 };
 use crate::{
     actors::{
-        CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle,
         asr::AsrHandle,
-        call::CallKind,
-        cluster::takeover::Estate,
-        dispatch::Limits,
-        engine::{Engine, EngineParts},
-        gate::Gate as EffectGate,
-        residents::Residents,
         root::{Collapse, Root},
-        schedules::Rounds,
-        scoring::ScoringHandle,
         settings::EffectsMode,
-        sweeping,
     },
     bus::{
         local::LocalBus,
@@ -44,10 +36,9 @@ use crate::{
     },
     clock,
     config::Settings,
+    domain::secret::Secret,
     http::{self, Context, auth::Gate, context::Parts as ContextParts},
-    integrations::{
-        Parts, call_probe, effect_port, port::EffectPort, probe::CallProbe, script::runners::ScriptRunners,
-    },
+    integrations::{Parts, call_probe, effect_port, script::runners::ScriptRunners},
     store::Store,
 };
 
@@ -63,23 +54,6 @@ pub struct App {
     stopping: watch::Sender<bool>,
     member: Member,
     guard: StorageGuard,
-}
-
-/// How the actors hear and reach the world.
-struct Senses {
-    asr: AsrHandle,
-    port: Arc<dyn EffectPort>,
-    probe: Arc<dyn CallProbe>,
-    /// Rates that all nodes keep together.
-    allowances: Option<Allowances>,
-}
-
-/// The actors' handles.
-struct Actors {
-    calls: CallsHandle,
-    leads: LeadsHandle,
-    runs: RunsHandle,
-    schedules: SchedulesHandle,
 }
 
 impl App {
@@ -112,27 +86,9 @@ impl App {
         };
         let (asr, speech_model) = start_asr(&settings).await;
         let (root, collapse) = Root::start().await?;
-        let is_live = settings.effects.mode == EffectsMode::Live;
-        let port = effect_port(Parts {
-            store: store.clone(),
-            is_live,
-            twilio: settings.twilio.clone(),
-            slack: settings.slack.clone(),
-            email: settings.email.clone(),
-            sendgrid: settings.sendgrid.clone(),
-            security: settings.security.clone(),
-            public_url: settings.server.public_url.clone(),
-            master_key: master_key.clone(),
-        })?;
-        let probe = call_probe(is_live, &settings.twilio)?;
-        let senses = Senses {
-            asr,
-            port,
-            probe,
-            allowances: redis.clone().map(Allowances::new),
-        };
+        let senses = senses(&settings, &store, &master_key, asr, redis.clone())?;
         let membership = Membership::prepare(&settings, &master_key).await?;
-        let (actors, member) = start_actors(&settings, &store, &bus, senses, membership, &root).await?;
+        let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -230,6 +186,34 @@ impl App {
     }
 }
 
+/// How the actors reach the world: the providers, or the outbox in their place.
+fn senses(
+    settings: &Settings,
+    store: &Store,
+    master_key: &Secret,
+    asr: AsrHandle,
+    redis: Option<Redis>,
+) -> anyhow::Result<Senses> {
+    let is_live = settings.effects.mode == EffectsMode::Live;
+    let port = effect_port(Parts {
+        store: store.clone(),
+        is_live,
+        twilio: settings.twilio.clone(),
+        slack: settings.slack.clone(),
+        email: settings.email.clone(),
+        sendgrid: settings.sendgrid.clone(),
+        security: settings.security.clone(),
+        public_url: settings.server.public_url.clone(),
+        master_key: master_key.clone(),
+    })?;
+    Ok(Senses {
+        asr,
+        port,
+        probe: call_probe(is_live, &settings.twilio)?,
+        allowances: redis.map(Allowances::new),
+    })
+}
+
 /// What nodes share, if it is set up. A Redis that does not answer is no reason not to start.
 fn shared_redis(settings: &Settings) -> anyhow::Result<Option<Redis>> {
     let url = settings.redis.url.expose();
@@ -253,102 +237,4 @@ async fn start_asr(settings: &Settings) -> (AsrHandle, String) {
             (AsrHandle::without_model(), String::new())
         }
     }
-}
-
-/// How fast effects may go.
-fn limits_of(settings: &Settings) -> Limits {
-    Limits {
-        concurrency: settings.effects.concurrency.max(1),
-        messages_per_s: settings.twilio.messages_per_s,
-        account_messages_per_s: settings.gate.account_messages_per_s,
-        calls_per_s: settings.gate.calls_per_s,
-        breaker_after: settings.gate.breaker_after,
-        breaker_pause: Duration::from_secs(settings.gate.breaker_pause_s),
-    }
-}
-
-async fn start_actors(
-    settings: &Settings,
-    store: &Store,
-    bus: &LocalBus,
-    senses: Senses,
-    membership: Membership,
-    root: &ActorRef<()>,
-) -> anyhow::Result<(Actors, Member)> {
-    let Senses {
-        asr,
-        port,
-        probe,
-        allowances,
-    } = senses;
-    let parts = EngineParts {
-        store: store.clone(),
-        bus: bus.clone(),
-        port,
-        gate: EffectGate::new(store.clone(), &settings.gate)?,
-        limits: limits_of(settings),
-        allowances,
-        sender: settings.twilio.from_number.clone(),
-        neighbours: membership.neighbours().clone(),
-    };
-    let Engine {
-        plans,
-        timers,
-        run_actors,
-        runs,
-        leads,
-    } = Engine::start(parts, root).await?;
-    let call_kind = CallKind {
-        store: store.clone(),
-        plans: plans.clone(),
-        bus: bus.clone(),
-        leads: leads.clone(),
-        asr,
-        scoring: ScoringHandle::start()?,
-        probe,
-        lost_after: Duration::from_secs(settings.calls.lost_after_s),
-    };
-    let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
-    let ownership = membership.neighbours().ownership().clone();
-    let actors = Actors {
-        schedules: {
-            let rounds = Rounds {
-                store: store.clone(),
-                plans,
-                runs: runs.clone(),
-                leads: leads.clone(),
-                ownership: ownership.clone(),
-            };
-            SchedulesHandle::start(rounds, root.get_cell()).await?
-        },
-        calls,
-        leads,
-        runs,
-    };
-    if !ownership.is_shared() {
-        take_up_everything(&actors).await?;
-    }
-    let estate = Estate {
-        store: store.clone(),
-        bus: bus.clone(),
-        ownership,
-        runs: actors.runs.clone(),
-        leads: actors.leads.clone(),
-        calls: actors.calls.clone(),
-        schedules: actors.schedules.clone(),
-        run_actors,
-        timers,
-    };
-    sweeping::start(store.clone(), estate.ownership.clone());
-    let member = membership.join(store.leases.clone(), estate).await;
-    Ok((actors, member))
-}
-
-/// Takes up what an earlier process left, on one box.
-async fn take_up_everything(actors: &Actors) -> anyhow::Result<()> {
-    let runs = actors.runs.recover().await?;
-    let observations = actors.leads.recover().await?;
-    let calls = actors.calls.recover(None).await?;
-    tracing::info!(runs, observations, calls, "took up what was under way");
-    Ok(())
 }
