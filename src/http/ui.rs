@@ -49,7 +49,7 @@ const NOT_BUILT: &str = r#"<!doctype html>
 <style>body{font:16px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}</style></head>
 <body><main><h1>The pages are not built</h1>
 <p>The server runs; its API is described at <a href="/docs">/docs</a>. Build the pages with Node 20 or newer:</p>
-<pre>npm --prefix web ci &amp;&amp; npm --prefix web run build</pre>
+<pre>scripts/build-web</pre>
 <p>then load this page again. A release build takes them in when it is compiled, so compile it again after that.</p>
 </main></body></html>
 "#;
