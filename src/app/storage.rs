@@ -25,7 +25,10 @@ pub(super) struct Storage {
 }
 
 /// Keeps the store open. A database of its own needs nothing of the kind.
-pub(super) struct StorageGuard(Option<SqliteGuard>);
+pub(super) enum StorageGuard {
+    File(SqliteGuard),
+    Database,
+}
 
 impl StorageGuard {
     /// Writes out what is queued and closes.
@@ -33,9 +36,12 @@ impl StorageGuard {
     /// # Errors
     /// When the closing broke off.
     pub(super) async fn close(self) -> anyhow::Result<()> {
-        tokio::task::spawn_blocking(move || drop(self))
-            .await
-            .context("the store could not be closed")
+        match self {
+            Self::File(guard) => tokio::task::spawn_blocking(move || guard.shutdown())
+                .await
+                .context("the store could not be closed"),
+            Self::Database => Ok(()),
+        }
     }
 }
 
@@ -54,7 +60,7 @@ pub(super) async fn open(settings: &StoreSettings) -> anyhow::Result<Storage> {
     Ok(Storage {
         store,
         key_file: PathBuf::from(KEY_FILE),
-        guard: StorageGuard(None),
+        guard: StorageGuard::Database,
     })
 }
 
@@ -67,7 +73,7 @@ async fn open_file(url: &str, readers: usize) -> anyhow::Result<Storage> {
     Ok(Storage {
         store,
         key_file,
-        guard: StorageGuard(Some(guard)),
+        guard: StorageGuard::File(guard),
     })
 }
 

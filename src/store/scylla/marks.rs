@@ -17,7 +17,9 @@ use crate::{
     store::StoreResult,
 };
 
-const SET: Statement = Statement::write("INSERT INTO marks (shard, kind, hour, id) VALUES (?, ?, ?, ?)");
+/// A run that moves again in the hour in which it parked is to be looked at again.
+const SET: Statement =
+    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, false)");
 const DONE: Statement =
     Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, true)");
 const OF_HOUR: Statement =

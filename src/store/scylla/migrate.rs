@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     address::Address,
@@ -26,12 +28,13 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("migrations/0005_records.cql")),
 ];
 
-/// Both have an id of their own, so that two nodes that make them at the same moment make the same table.
-const FOUNDATION: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS schema_migrations (part tinyint, number int, at timestamp, PRIMARY KEY (part, number))
-     WITH id = 5f0c1f2e-8a4b-4c57-9d21-6f1f0a1c0001",
-    "CREATE TABLE IF NOT EXISTS schema_lock (part tinyint PRIMARY KEY, holder blob)
-     WITH id = 5f0c1f2e-8a4b-4c57-9d21-6f1f0a1c0002",
+/// The record of what was taken, and the lock: each name with its columns.
+const FOUNDATION: [(&str, &str); 2] = [
+    (
+        "schema_migrations",
+        "part tinyint, number int, at timestamp, PRIMARY KEY (part, number)",
+    ),
+    ("schema_lock", "part tinyint PRIMARY KEY, holder blob"),
 ];
 
 const TAKEN: Statement = Statement::read("SELECT number FROM schema_migrations WHERE part = 0");
@@ -72,8 +75,10 @@ impl From<MigrationError> for StoreError {
 pub(super) async fn migrate(db: &Db, product: Product, address: &Address) -> StoreResult<()> {
     make_keyspace(db, product, address).await?;
     db.session.use_keyspace(&address.keyspace, false).await?;
-    for table in FOUNDATION {
-        db.session.query_unpaged(table, ()).await?;
+    for (table, columns) in FOUNDATION {
+        let id = table_id(&address.keyspace, table);
+        let create = format!("CREATE TABLE IF NOT EXISTS {table} ({columns}) WITH id = {id}");
+        db.session.query_unpaged(create, ()).await?;
     }
     let holder = NodeId::fresh();
     let since = Instant::now();
@@ -92,6 +97,15 @@ pub(super) async fn migrate(db: &Db, product: Product, address: &Address) -> Sto
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// The id of a table of the foundation: always the same, so that two nodes that make it at the same moment make one. No two
+/// keyspaces of a server may have a table of one id.
+fn table_id(keyspace: &str, table: &str) -> Uuid {
+    let digest = Sha256::digest(format!("{keyspace}.{table}"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 async fn make_keyspace(db: &Db, product: Product, address: &Address) -> StoreResult<()> {

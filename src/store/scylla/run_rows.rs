@@ -55,7 +55,7 @@ pub(super) const LOAD: Statement = Statement::serial_read(
         updated_at, ended_at, error, snapshot FROM runs WHERE run = ?",
 );
 pub(super) const STAND: Statement = Statement::serial_read(
-    "SELECT DISTINCT run, account, revision, epoch, commit_id, started_at FROM runs WHERE run = ?",
+    "SELECT DISTINCT account, revision, epoch, commit_id, started_at FROM runs WHERE run = ?",
 );
 pub(super) const LINES: Statement =
     Statement::read("SELECT seq, at, entry FROM runs WHERE run = ? AND kind = 0");
@@ -277,7 +277,6 @@ impl LoadedRow {
 /// Where a run stands, for whoever was refused or does not know.
 #[derive(DeserializeRow)]
 pub(super) struct StandRow {
-    pub(super) run: RunId,
     pub(super) account: Option<AccountId>,
     pub(super) revision: Option<Count>,
     pub(super) epoch: Option<Count>,
