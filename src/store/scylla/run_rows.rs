@@ -55,7 +55,7 @@ pub(super) const LOAD: Statement = Statement::serial_read(
         updated_at, ended_at, error, snapshot FROM runs WHERE run = ?",
 );
 pub(super) const STAND: Statement = Statement::serial_read(
-    "SELECT DISTINCT account, revision, epoch, commit_id, started_at FROM runs WHERE run = ?",
+    "SELECT DISTINCT run, account, revision, epoch, commit_id, started_at FROM runs WHERE run = ?",
 );
 pub(super) const LINES: Statement =
     Statement::read("SELECT seq, at, entry FROM runs WHERE run = ? AND kind = 0");
@@ -277,6 +277,7 @@ impl LoadedRow {
 /// Where a run stands, for whoever was refused or does not know.
 #[derive(DeserializeRow)]
 pub(super) struct StandRow {
+    run: RunId,
     pub(super) account: Option<AccountId>,
     pub(super) revision: Option<Count>,
     pub(super) epoch: Option<Count>,
@@ -285,9 +286,9 @@ pub(super) struct StandRow {
 }
 
 impl StandRow {
-    /// Whether the last write that took place is this one.
-    pub(super) fn is_of(&self, commit: CommitId) -> bool {
-        self.commit_id.as_deref() == Some(commit.0.as_slice())
+    /// Whether the last write of the run that took place is this one.
+    pub(super) fn is_of(&self, run: RunId, commit: CommitId) -> bool {
+        self.run == run && self.commit_id.as_deref() == Some(commit.0.as_slice())
     }
 }
 

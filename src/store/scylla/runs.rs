@@ -155,7 +155,7 @@ impl Runs {
     }
 
     async fn is_standing(&self, id: RunId, commit: CommitId) -> StoreResult<bool> {
-        Ok(self.stand(id).await?.is_some_and(|stand| stand.is_of(commit)))
+        Ok(self.stand(id).await?.is_some_and(|stand| stand.is_of(id, commit)))
     }
 
     /// Why the database refused to move a run.
@@ -165,7 +165,7 @@ impl Runs {
             .stand(head.id)
             .await?
             .ok_or_else(|| missing("run", head.id))?;
-        if stand.is_of(commit) {
+        if stand.is_of(head.id, commit) {
             return Ok(());
         }
         let (Some(revision), Some(epoch)) = (stand.revision, stand.epoch) else {
