@@ -249,10 +249,7 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         Entry::NodeFailed {
             code, message, port, ..
         } => {
-            step.error = Some(StepError {
-                code: code.clone(),
-                message: message.clone(),
-            });
+            step.error = Some(error_of(code, message));
             step.port.clone_from(port);
             end(step, at);
         }
@@ -268,10 +265,7 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
             confirmed(step, at, provider_id.as_ref());
         }
         Entry::Asked { reason, .. } => {
-            step.error = Some(StepError {
-                code: "outcome_unknown".to_owned(),
-                message: reason.clone(),
-            });
+            step.error = Some(error_of("outcome_unknown", reason));
         }
         Entry::Attempted { .. }
         | Entry::Judged { .. }
@@ -415,16 +409,20 @@ const fn attempt_at(attempt: u32, at: Timestamp) -> Attempt {
     }
 }
 
+fn error_of(code: &str, message: &str) -> StepError {
+    StepError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
 /// Closes the last attempt.
 fn answer(effect: &mut StepEffect, at: Timestamp, outcome: AttemptOutcome, error: Option<(&str, &str)>) {
     if let Some(attempt) = effect.attempts.last_mut() {
         attempt.outcome = outcome;
         attempt.ended_at = Some(at);
         if let Some((code, message)) = error {
-            attempt.error = Some(StepError {
-                code: code.to_owned(),
-                message: message.to_owned(),
-            });
+            attempt.error = Some(error_of(code, message));
         }
     }
 }
