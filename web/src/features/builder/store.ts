@@ -58,6 +58,7 @@ export interface BuilderState {
   tidy: () => void;
   changeStep: (id: string, change: Partial<Step>, field: string) => void;
   changeTrigger: (trigger: Trigger, field: string) => void;
+  changeSettings: (settings: Record<string, unknown>, field: string) => void;
   rename: (name: string) => void;
   copy: () => Clip | null;
   paste: (clip: Clip, positions: Record<string, Point>) => void;
@@ -129,6 +130,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
     tidy: () => edit((definition) => ({ ...definition, layout: {} })),
     changeStep: (id, change, field) => edit((definition) => changeStep(definition, id, change), `${id}.${field}`),
     changeTrigger: (trigger, field) => edit((definition) => ({ ...definition, trigger }), `trigger.${field}`),
+    changeSettings: (settings, field) => edit((definition) => ({ ...definition, settings }), `settings.${field}`),
     rename: (name) => edit((definition) => ({ ...definition, name }), "name"),
 
     copy: () => {

@@ -14,6 +14,7 @@ import { useBuilder } from "../store";
 import { LastRun } from "./last-run";
 import { said, StepForm } from "./step-form";
 import { TriggerForm } from "./trigger-form";
+import { WorkflowSettings } from "./workflow-settings";
 
 interface PanelProps {
   workflowId: string;
@@ -31,7 +32,12 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
   const problems = useBuilder((state) => state.problems);
   const step = definition.nodes.find((node) => node.id === id);
   const own = problemsByStep(problems, definition).get(step ? step.id : TRIGGER) ?? [];
-  const settings = step ? <StepSettings step={step} kind={kinds.get(step.type)} problems={own} /> : <TriggerForm trigger={definition.trigger} blocks={blocks} problems={own} />;
+  const settings = step ? <StepSettings step={step} kind={kinds.get(step.type)} problems={own} /> : (
+    <>
+      <TriggerForm trigger={definition.trigger} blocks={blocks} problems={own} />
+      <WorkflowSettings settings={definition.settings} problems={problems} />
+    </>
+  );
   return (
     <aside aria-label={t("Properties")} className="flex min-h-0 w-full flex-col border-l bg-background lg:w-96">
       <header className="flex items-center gap-2 p-3">
