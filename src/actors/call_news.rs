@@ -50,7 +50,7 @@ impl CallNews<'_> {
         let now = clock::now();
         let lead = Lead {
             phone: Some(phone),
-            ..Lead::nameless(LeadId::fresh(), call.account_id, now)
+            ..Lead::nameless(self.leads.fresh_lead_id(), call.account_id, now)
         };
         let (lead, is_new) = self.store.leads.find_or_create_by_phone(lead).await?;
         if is_new {

@@ -167,11 +167,7 @@ impl LeadsHandle {
     #[must_use]
     pub fn fresh_lead_id(&self) -> LeadId {
         let id = LeadId::fresh();
-        let near = self
-            .kind
-            .neighbours
-            .near(crate::domain::ids::RunId::from_bytes(*id.as_bytes()));
-        id.in_shard(near.shard())
+        id.in_shard(self.kind.neighbours.near(id.shard()))
     }
 
     /// Hands on every observation whose runs may not exist yet.

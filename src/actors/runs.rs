@@ -234,7 +234,10 @@ impl RunsHandle {
                 Timestamp::default(),
                 &[start.workflow_id.as_bytes(), text.as_bytes()],
             ),
-            None => self.neighbours.near(RunId::fresh()),
+            None => {
+                let id = RunId::fresh();
+                id.in_shard(self.neighbours.near(id.shard()))
+            }
         };
         let id = start.lead_id.map_or(id, |lead_id| id.in_shard(lead_id.shard()));
         let word = Word::Execute {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::runs::RunError,
     clock,
-    domain::{ids::RunId, secret::Secret, shard::Shard},
+    domain::{secret::Secret, shard::Shard},
 };
 
 /// Where words are taken.
@@ -193,14 +193,10 @@ impl Neighbours {
         }
     }
 
-    /// An id for a run about nobody that is started here: in a shard of this node, so that all of it stays in one process.
+    /// A shard of this node for what is made here, so that all of it stays in one process; `drawn` by chance where it owns none.
     #[must_use]
-    pub fn near(&self, id: RunId) -> RunId {
-        if !self.ownership.is_shared() {
-            return id;
-        }
-        let [.., draw, _] = *id.as_bytes();
-        self.ownership.any(draw).map_or(id, |shard| id.in_shard(shard))
+    pub fn near(&self, drawn: Shard) -> Shard {
+        self.ownership.any(drawn).unwrap_or(drawn)
     }
 }
 

@@ -120,11 +120,11 @@ impl Ownership {
         address.map_or(Owner::Nobody, |address| Owner::There(address.clone()))
     }
 
-    /// A shard that this node owns, for what may live anywhere: `draw` chooses among them. `None` when it owns none.
+    /// A shard that this node owns, for what may live anywhere: `drawn` chooses among them. `None` when it owns none.
     #[must_use]
-    pub fn any(&self, draw: u8) -> Option<Shard> {
+    pub fn any(&self, drawn: Shard) -> Option<Shard> {
         let Some(shared) = &self.0 else {
-            return Shard::new(u16::from(draw));
+            return Some(drawn);
         };
         let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
         if table.until.is_none_or(|until| Instant::now() >= until) {
@@ -134,7 +134,7 @@ impl Ownership {
         table
             .held
             .keys()
-            .nth(usize::from(draw).checked_rem(count)?)
+            .nth(usize::from(drawn.number()).checked_rem(count)?)
             .copied()
     }
 
@@ -207,7 +207,7 @@ mod tests {
     fn one_box_owns_everything_for_ever() {
         let sole = Ownership::sole();
         assert!(Shard::all().all(|shard| sole.owner_of(shard) == Owner::Here(1)));
-        assert_eq!(sole.any(7), Some(shard(7)));
+        assert_eq!(sole.any(shard(7)), Some(shard(7)));
         assert!(sole.changes().is_none());
     }
 
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(ownership.owns(shard(1)), None, "nothing says until when");
         ownership.extend(Instant::now() + Duration::from_secs(4));
         assert_eq!(ownership.owns(shard(1)), Some(5));
-        assert_eq!(ownership.any(9), Some(shard(1)));
+        assert_eq!(ownership.any(shard(9)), Some(shard(1)));
         assert_eq!(
             ownership.owner_of(shard(2)),
             Owner::There("http://10.0.0.2:9080".to_owned())
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(ownership.owner_of(shard(3)), Owner::Nobody, "it does not live");
         tokio::time::advance(Duration::from_secs(4)).await;
         assert_eq!(ownership.owns(shard(1)), None);
-        assert_eq!(ownership.any(9), None);
+        assert_eq!(ownership.any(shard(9)), None);
         assert!(ownership.is_over());
     }
 }

@@ -192,7 +192,7 @@ pub(super) async fn lead_of(context: &Context, account_id: AccountId, subject: S
         } => {
             let lead = Lead {
                 phone: Some(phone),
-                ..nameless(account_id)
+                ..nameless(context, account_id)
             };
             let (lead, is_new) = context.store.leads.find_or_create_by_phone(lead).await?;
             if is_new {
@@ -218,7 +218,7 @@ pub(super) async fn lead_of(context: &Context, account_id: AccountId, subject: S
             }
             let lead = Lead {
                 email: Some(email),
-                ..nameless(account_id)
+                ..nameless(context, account_id)
             };
             context.store.leads.create(lead.clone()).await?;
             leads::observe(
@@ -237,8 +237,8 @@ pub(super) async fn lead_of(context: &Context, account_id: AccountId, subject: S
     }
 }
 
-fn nameless(account_id: AccountId) -> Lead {
-    Lead::nameless(LeadId::fresh(), account_id, clock::now())
+fn nameless(context: &Context, account_id: AccountId) -> Lead {
+    Lead::nameless(context.leads.fresh_lead_id(), account_id, clock::now())
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ pub async fn create(
         opted_out_of: wanted.opted_out_of,
         consent: wanted.consent,
         fields: wanted.fields,
-        ..Lead::nameless(LeadId::fresh(), caller.account_id, now)
+        ..Lead::nameless(context.leads.fresh_lead_id(), caller.account_id, now)
     })?;
     context.store.leads.create(lead.clone()).await?;
     observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;

@@ -137,7 +137,7 @@ impl InboundSms<'_> {
         };
         let stranger = Lead {
             phone: Some(phone),
-            ..Lead::nameless(LeadId::fresh(), self.account_id, self.at)
+            ..Lead::nameless(self.context.leads.fresh_lead_id(), self.account_id, self.at)
         };
         let (lead, is_new) = self.context.store.leads.find_or_create_by_phone(stranger).await?;
         if is_new {
