@@ -98,8 +98,9 @@ fn verdict(result: QueryResult) -> StoreResult<Verdict> {
             _ => None,
         }
     });
-    match applied.ok_or(Unexpected { what: APPLIED })? {
-        true => Ok(Verdict::Applied),
-        false => Ok(Verdict::Refused),
+    if applied.ok_or(Unexpected { what: APPLIED })? {
+        Ok(Verdict::Applied)
+    } else {
+        Ok(Verdict::Refused)
     }
 }

@@ -34,6 +34,9 @@ use crate::{
     },
 };
 
+/// A row of [`BODIES`]: id, whether it is routed, body.
+type StoredFact = (ObservationId, Option<bool>, Option<String>);
+
 const KEEP: Statement = Statement::write(
     "INSERT INTO observations (id, account, lead, at, hour, routed, body) VALUES (?, ?, ?, ?, ?, false, ?)",
 );
@@ -211,7 +214,7 @@ impl Observations {
         ids: Vec<ObservationId>,
     ) -> StoreResult<BTreeMap<ObservationId, (bool, Observation)>> {
         let questions: Vec<Vec<ObservationId>> = ids.chunks(FACTS_PER_READ).map(<[_]>::to_vec).collect();
-        let answers: Vec<Vec<(ObservationId, Option<bool>, Option<String>)>> = stream::iter(questions)
+        let answers: Vec<Vec<StoredFact>> = stream::iter(questions)
             .map(|ids| self.db.rows(BODIES, (ids,)))
             .buffer_unordered(READS_AT_ONCE)
             .try_collect()

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         ids::{AccountId, LeadId, RunId, WorkflowId},
         lead::Lead,
+        phone::PhoneNumber,
         time::Timestamp,
     },
     store::{
@@ -191,7 +192,7 @@ async fn is_about(
     }
     let text = text.to_lowercase();
     Ok(known.get(&id).and_then(Option::as_ref).is_some_and(|lead| {
-        let phone = lead.phone.as_ref().map(|phone| phone.as_str());
+        let phone = lead.phone.as_ref().map(PhoneNumber::as_str);
         lead.name.to_lowercase().contains(&text) || phone.is_some_and(|phone| phone.contains(&text))
     }))
 }
