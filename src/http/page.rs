@@ -1,9 +1,14 @@
 //! Lists in parts: `?limit=&cursor=` in, `{"items": […], "next_cursor": …}` out.
 
+use std::future::Future;
+
 use serde::{Deserialize, Serialize};
 
-use super::error::ApiError;
-use crate::store::{Page, PageRequest};
+use super::{
+    error::{ApiError, ApiResult},
+    json::Json,
+};
+use crate::store::{Page, PageRequest, StoreResult};
 
 /// Entries of a page when nobody says.
 pub const LIMIT_DEFAULT: u32 = 50;
@@ -54,6 +59,17 @@ impl PageQuery {
             limit,
             cursor: self.cursor.filter(|cursor| !cursor.is_empty()),
         })
+    }
+
+    /// Answers with the part of the list that `read` gives for it.
+    ///
+    /// # Errors
+    /// As for [`PageQuery::request`], and when the list cannot be read.
+    pub async fn of<T, R>(self, read: impl FnOnce(PageRequest) -> R) -> ApiResult<Json<Paged<T>>>
+    where
+        R: Future<Output = StoreResult<Page<T>>>,
+    {
+        Ok(Json(read(self.request()?).await?.into()))
     }
 }
 

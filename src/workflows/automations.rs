@@ -11,39 +11,31 @@ pub struct Automation {
     pub definition: &'static str,
 }
 
+macro_rules! automations {
+    ($($slug:literal: $summary:literal),+ $(,)?) => {
+        &[$(Automation {
+            slug: $slug,
+            summary: $summary,
+            definition: include_str!(concat!("automations/", $slug, ".json")),
+        }),+]
+    };
+}
+
 /// Every automation there is.
-pub const ALL: &[Automation] = &[
-    Automation {
-        slug: "negative_sentiment_escalation",
-        summary: "While an unhappy customer is still on the line: tells the managers, makes an urgent task, apologises by SMS",
-        definition: include_str!("automations/negative_sentiment_escalation.json"),
-    },
-    Automation {
-        slug: "missed_call_text_back",
-        summary: "Answers a missed call with an SMS, and makes a task to call back an hour later",
-        definition: include_str!("automations/missed_call_text_back.json"),
-    },
-    Automation {
-        slug: "no_answer_retry",
-        summary: "Calls again an hour after an unanswered call of ours, within business hours, and makes a task when it cannot",
-        definition: include_str!("automations/no_answer_retry.json"),
-    },
-    Automation {
-        slug: "voicemail_follow_up",
-        summary: "Thanks for a voicemail by SMS and makes a task to listen to it and call back",
-        definition: include_str!("automations/voicemail_follow_up.json"),
-    },
-    Automation {
-        slug: "positive_call_review",
-        summary: "An hour after a happy call: asks a customer for a review, anybody else for a referral",
-        definition: include_str!("automations/positive_call_review.json"),
-    },
-    Automation {
-        slug: "after_call_summary",
-        summary: "Sums up every completed call in a follow-up task, sooner when it went badly",
-        definition: include_str!("automations/after_call_summary.json"),
-    },
-];
+pub const ALL: &[Automation] = automations! {
+    "negative_sentiment_escalation":
+        "While an unhappy customer is still on the line: tells the managers, makes an urgent task, apologises by SMS",
+    "missed_call_text_back":
+        "Answers a missed call with an SMS, and makes a task to call back an hour later",
+    "no_answer_retry":
+        "Calls again an hour after an unanswered call of ours, within business hours, and makes a task when it cannot",
+    "voicemail_follow_up":
+        "Thanks for a voicemail by SMS and makes a task to listen to it and call back",
+    "positive_call_review":
+        "An hour after a happy call: asks a customer for a review, anybody else for a referral",
+    "after_call_summary":
+        "Sums up every completed call in a follow-up task, sooner when it went badly",
+};
 
 /// Returns the automation of that name.
 #[must_use]

@@ -227,13 +227,11 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         Entry::NodePassed { port, output, .. } => done(step, at, port, output),
         Entry::NodeWaiting { until, .. } => step.waiting_until = *until,
         Entry::NodeActed { key, provider, .. } => {
-            let attempts = vec![attempt_at(1, at)];
-            let (key, provider) = (key.clone(), *provider);
             step.effect = Some(StepEffect {
-                key,
-                provider,
+                key: key.clone(),
+                provider: *provider,
                 provider_id: None,
-                attempts,
+                attempts: vec![attempt_at(1, at)],
                 decision: None,
             });
         }

@@ -25,12 +25,8 @@ pub async fn list(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<Paged<Alert>>> {
     caller.must(Permission::Read)?;
-    let page = context
-        .store
-        .alerts
-        .list(caller.account_id, page.request()?)
-        .await?;
-    Ok(Json(page.into()))
+    let alerts = &context.store.alerts;
+    page.of(|page| alerts.list(caller.account_id, page)).await
 }
 
 /// Show an alert

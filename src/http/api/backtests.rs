@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::workflow_views::{definition_errors, value_of};
+use super::workflow_views::{definition_errors, unreadable, value_of};
 use crate::{
     domain::{
         ids::{AccountId, WorkflowId},
@@ -86,11 +86,8 @@ pub async fn backtest_workflow(
     let published = match version {
         Some(version) => {
             let stored = context.store.workflows.version(id, version).await?;
-            let plan = Plan::from_json(&stored.definition).map_err(|problems| ApiError::Conflict {
-                code: "broken",
-                detail: format!("version {version} cannot be run: {} problems", problems.len()),
-            })?;
-            Some(plan)
+            let plan = Plan::from_json(&stored.definition);
+            Some(plan.map_err(|problems| unreadable(&stored, &problems))?)
         }
         None => None,
     };

@@ -11,7 +11,6 @@ use crate::{
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
     },
-    store::Page,
 };
 
 /// List calls, newest first
@@ -23,16 +22,9 @@ pub async fn list(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<Paged<Call>>> {
     caller.must(Permission::Read)?;
-    let page = context
-        .store
-        .calls
-        .list(caller.account_id, page.request()?)
-        .await?;
-    let page = Page {
-        items: page.items.iter().map(Call::shown).collect(),
-        next_cursor: page.next_cursor,
-    };
-    Ok(Json(page.into()))
+    let page = page.request()?;
+    let page = context.store.calls.list(caller.account_id, page).await?;
+    Ok(Json(Paged::of(page, |call| call.shown())))
 }
 
 /// Show a call

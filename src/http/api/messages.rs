@@ -22,12 +22,8 @@ pub async fn list(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<Paged<Message>>> {
     caller.must(Permission::Read)?;
-    let page = context
-        .store
-        .messages
-        .list(caller.account_id, page.request()?)
-        .await?;
-    Ok(Json(page.into()))
+    let messages = &context.store.messages;
+    page.of(|page| messages.list(caller.account_id, page)).await
 }
 
 /// Show a message

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::versions::VersionPath;
+use super::{
+    versions::VersionPath,
+    workflow_views::{definition_errors, definition_of},
+};
 use crate::{
     domain::{
         ids::{LeadId, RunId, WorkflowId},
@@ -191,7 +194,7 @@ pub async fn preview_draft(
 ) -> ApiResult<Json<MigrationPreview>> {
     caller.must(Permission::Read)?;
     let row = context.store.workflows.get(caller.account_id, id).await?;
-    let draft = Definition::from_json(&row.draft).map_err(super::workflow_views::definition_errors)?;
+    let draft = Definition::from_json(&row.draft).map_err(definition_errors)?;
     show(
         &context,
         &caller,
@@ -409,12 +412,7 @@ impl<'a> Versions<'a> {
     async fn get(&mut self, version: u32) -> ApiResult<&Definition> {
         if !self.read.contains_key(&version) {
             let stored = self.context.store.workflows.version(self.id, version).await?;
-            let definition =
-                Definition::from_json(&stored.definition).map_err(|problems| ApiError::Conflict {
-                    code: "broken",
-                    detail: format!("version {version} cannot be read: {} problems", problems.len()),
-                })?;
-            self.read.insert(version, definition);
+            self.read.insert(version, definition_of(&stored)?);
         }
         Ok(&self.read[&version])
     }

@@ -69,12 +69,8 @@ pub async fn list(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<Paged<Task>>> {
     caller.must(Permission::Read)?;
-    let page = context
-        .store
-        .tasks
-        .list(caller.account_id, page.request()?)
-        .await?;
-    Ok(Json(page.into()))
+    let tasks = &context.store.tasks;
+    page.of(|page| tasks.list(caller.account_id, page)).await
 }
 
 /// Show a task

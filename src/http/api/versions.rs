@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     definition_checks::problems_of,
-    workflow_views::{VersionView, WorkflowView, definition_errors, read, value_of},
+    workflow_views::{VersionView, WorkflowView, definition_errors, definition_of, read, value_of},
 };
 use crate::{
     clock,
@@ -13,7 +13,7 @@ use crate::{
     http::{
         auth::{Caller, permission::Permission},
         context::Context,
-        error::{ApiError, ApiResult},
+        error::ApiResult,
         json::{Json, Path},
         page::Paged,
         revision::IfMatch,
@@ -144,15 +144,7 @@ pub async fn restore(
     let mut row = context.store.workflows.get(caller.account_id, path.id).await?;
     read_at.check(None, "workflow", row.revision)?;
     let version = context.store.workflows.version(row.id, path.version).await?;
-    let mut definition =
-        Definition::from_json(&version.definition).map_err(|problems| ApiError::Conflict {
-            code: "broken",
-            detail: format!(
-                "version {} cannot be read by this version of the program: {} problems",
-                version.version,
-                problems.len()
-            ),
-        })?;
+    let mut definition = definition_of(&version)?;
     definition.enabled = row.enabled;
     row.name.clone_from(&definition.name);
     row.draft = definition.to_json();

@@ -257,6 +257,24 @@ pub fn value_of(text: &str) -> ApiResult<Value> {
     serde_json::from_str(text).map_err(|error| ApiError::Internal(Box::new(error)))
 }
 
+/// What a version that was published says.
+///
+/// # Errors
+/// [`ApiError::Conflict`] when this program cannot read it.
+pub fn definition_of(stored: &WorkflowVersion) -> ApiResult<Definition> {
+    Definition::from_json(&stored.definition).map_err(|problems| unreadable(stored, &problems))
+}
+
+/// A published version that this program cannot read or run.
+#[must_use]
+pub fn unreadable(stored: &WorkflowVersion, problems: &[Problem]) -> ApiError {
+    let (version, count) = (stored.version, problems.len());
+    ApiError::Conflict {
+        code: "broken",
+        detail: format!("version {version} cannot be read by this version of the program: {count} problems"),
+    }
+}
+
 /// Tells a definition's problems as wrong fields.
 #[must_use]
 pub fn definition_errors(problems: Vec<Problem>) -> ApiError {

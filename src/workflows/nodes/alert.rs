@@ -5,15 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
-    source::{Source, Template},
+    source::{Source, Template, given},
 };
 use crate::{
     domain::alert::Severity,
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{effect::Request, problem::Problem},
 };
 
 /// What of the trigger's data is evidence.
@@ -49,10 +45,6 @@ impl NodeKind for Alert {
         "Alert supervisors"
     }
 
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
-    }
-
     fn schema(&self) -> Value {
         json!({
             "type": "object", "additionalProperties": false, "required": ["title"],
@@ -74,9 +66,9 @@ impl NodeKind for Alert {
 
 impl Node for Params {
     fn sources(&self) -> Vec<Source<'_>> {
-        std::iter::once(self.title.source("title"))
-            .chain(self.details.as_ref().map(|details| details.source("details")))
-            .collect()
+        let mut sources = vec![self.title.source("title")];
+        sources.extend(given(&[("details", &self.details)]));
+        sources
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {

@@ -9,11 +9,7 @@ use super::{
 };
 use crate::{
     domain::lead::{AssignRule, Assignee, LeadEdit},
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{effect::Request, problem::Problem},
 };
 
 pub(super) struct AssignLead;
@@ -36,10 +32,6 @@ impl NodeKind for AssignLead {
 
     fn title(&self) -> &'static str {
         "Assign lead"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     source::{Source, Template},
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
         time::{Timestamp, parse_span},
     },
     workflows::{
-        definition::{PORT_ERROR, PORT_OK},
         effect::{self, Request},
         problem::Problem,
     },
@@ -47,10 +46,6 @@ impl NodeKind for CalendarEvent {
 
     fn title(&self) -> &'static str {
         "Calendar event"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {
@@ -93,11 +88,7 @@ impl NodeKind for CalendarEvent {
                 problems.push(Problem::new(field, "bad_time", error.to_string(), fix));
             }
         }
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 

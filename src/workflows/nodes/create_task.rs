@@ -7,15 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
-    source::{Source, Template},
+    source::{Source, Template, given},
 };
 use crate::{
     domain::{task::Priority, time::parse_span},
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK, span},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{definition::span, effect::Request, problem::Problem},
 };
 
 pub(super) struct CreateTask;
@@ -48,10 +44,6 @@ impl NodeKind for CreateTask {
         "Create task"
     }
 
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
-    }
-
     fn schema(&self) -> Value {
         json!({
             "type": "object", "additionalProperties": false, "required": ["title"],
@@ -80,9 +72,9 @@ impl NodeKind for CreateTask {
 
 impl Node for Params {
     fn sources(&self) -> Vec<Source<'_>> {
-        std::iter::once(self.title.source("title"))
-            .chain(self.notes.as_ref().map(|notes| notes.source("notes")))
-            .collect()
+        let mut sources = vec![self.title.source("title")];
+        sources.extend(given(&[("notes", &self.notes)]));
+        sources
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {

@@ -15,11 +15,7 @@ use crate::{
         lead::{LeadFilter, rules::SCORE_MAX},
         time::{parse_span, zone},
     },
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK, span},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{definition::span, effect::Request, problem::Problem},
 };
 
 /// Most leads one node gives.
@@ -80,10 +76,6 @@ impl NodeKind for FindLeads {
 
     fn title(&self) -> &'static str {
         "Find leads"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn output_bytes_max(&self) -> usize {

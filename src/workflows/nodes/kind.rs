@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
     },
     workflows::{
-        definition::{Audience, PORT_OK},
+        definition::{Audience, PORT_ERROR, PORT_OK},
         effect::{InDoubt, Request},
         expression::ExpressionError,
         mover::OUTPUT_BYTES_MAX,
@@ -32,9 +32,11 @@ pub trait NodeKind: Send + Sync {
     fn title(&self) -> &'static str;
     /// JSON Schema of `params`; forms are drawn from it.
     fn schema(&self) -> Value;
-    /// The ports a run may leave by; for a kind whose ports are written in its params ([`NodeKind::ports_from`]), those
-    /// that every node of it has.
-    fn ports(&self) -> &'static [&'static str];
+    /// The ports a run may leave by: those of what acts when the kind does not say. For a kind whose ports are written in its
+    /// params ([`NodeKind::ports_from`]), those that every node of it has.
+    fn ports(&self) -> &'static [&'static str] {
+        &[PORT_OK, PORT_ERROR]
+    }
     /// Where in `params` further ports are written, as in `cases[].port`.
     fn ports_from(&self) -> Option<&'static str> {
         None
@@ -257,4 +259,19 @@ pub(super) fn read<T: DeserializeOwned>(params: &Map<String, Value>) -> Result<T
             "see the node's schema",
         )]
     })
+}
+
+/// The node, when nothing is wrong with it.
+///
+/// # Errors
+/// The problems, when there are any.
+pub(super) fn sound(
+    node: impl Node + 'static,
+    problems: Vec<Problem>,
+) -> Result<Box<dyn Node>, Vec<Problem>> {
+    if problems.is_empty() {
+        Ok(Box::new(node))
+    } else {
+        Err(problems)
+    }
 }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     phone_params,
-    source::{Source, Template},
+    source::{Source, Template, given},
 };
 use crate::{
     domain::{
@@ -16,7 +16,7 @@ use crate::{
         time::{millis_of, parse_span},
     },
     workflows::{
-        definition::{Audience, PORT_ERROR, PORT_OK},
+        definition::Audience,
         effect::{InDoubt, Request},
         problem::Problem,
     },
@@ -76,10 +76,6 @@ impl NodeKind for PlaceCall {
 
     fn title(&self) -> &'static str {
         "Place call"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn audience(&self) -> Audience {
@@ -149,26 +145,19 @@ impl NodeKind for PlaceCall {
             let message = "`wait_timeout` is not a span from 1m to 24h".to_owned();
             wrong("wait_timeout", "bad_span", message, "write it like 2h");
         }
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 
 impl Node for Params {
     fn sources(&self) -> Vec<Source<'_>> {
-        [
+        given(&[
             ("to", &self.to),
             ("from", &self.from),
             ("say", &self.say),
             ("connect_to", &self.connect_to),
             ("machine_text", &self.machine_text),
-        ]
-        .into_iter()
-        .filter_map(|(field, template)| Some(template.as_ref()?.source(field)))
-        .collect()
+        ])
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {

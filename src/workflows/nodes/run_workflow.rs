@@ -10,11 +10,7 @@ use super::{
 };
 use crate::{
     domain::ids::WorkflowId,
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{effect::Request, problem::Problem},
 };
 
 /// Runs that may start one another in a row.
@@ -39,10 +35,6 @@ impl NodeKind for RunWorkflow {
 
     fn title(&self) -> &'static str {
         "Run workflow"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

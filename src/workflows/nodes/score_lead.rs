@@ -9,11 +9,7 @@ use super::{
 };
 use crate::{
     domain::lead::{LeadEdit, ScoreChange},
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{effect::Request, problem::Problem},
 };
 
 pub(super) struct ScoreLead;
@@ -74,10 +70,6 @@ impl NodeKind for ScoreLead {
 
     fn title(&self) -> &'static str {
         "Score lead"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

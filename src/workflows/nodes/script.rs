@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::time::{millis_of, parse_span},
     workflows::{
-        definition::{Definition, PORT_ERROR, PORT_OK},
+        definition::Definition,
         effect::Request,
         problem::Problem,
         scope::{LOOP_ROOTS, ROOTS},
@@ -53,10 +53,6 @@ impl NodeKind for Script {
 
     fn title(&self) -> &'static str {
         "Script"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

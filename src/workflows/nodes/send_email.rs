@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
-    source::{Source, Template},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
+    source::{Source, Template, given},
 };
 use crate::{
     domain::email,
     workflows::{
-        definition::{Audience, PORT_ERROR, PORT_OK},
+        definition::Audience,
         effect::{EmailMessage, InDoubt, Request},
         problem::Problem,
     },
@@ -41,10 +41,6 @@ impl NodeKind for SendEmail {
 
     fn title(&self) -> &'static str {
         "Send e-mail"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn audience(&self) -> Audience {
@@ -90,26 +86,20 @@ impl NodeKind for SendEmail {
                 )
             })
             .collect();
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 
 impl Node for Params {
     fn sources(&self) -> Vec<Source<'_>> {
-        let optional = [
-            self.to.as_ref().map(|to| to.source("to")),
-            self.html.as_ref().map(|html| html.source("html")),
-            self.reply_to.as_ref().map(|reply_to| reply_to.source("reply_to")),
-            self.cc.as_ref().map(|cc| cc.source("cc")),
-        ];
-        [self.subject.source("subject"), self.body.source("body")]
-            .into_iter()
-            .chain(optional.into_iter().flatten())
-            .collect()
+        let mut sources = vec![self.subject.source("subject"), self.body.source("body")];
+        sources.extend(given(&[
+            ("to", &self.to),
+            ("html", &self.html),
+            ("reply_to", &self.reply_to),
+            ("cc", &self.cc),
+        ]));
+        sources
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {

@@ -4,12 +4,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     phone_params,
-    source::{Source, Template},
+    source::{Source, Template, given},
 };
 use crate::workflows::{
-    definition::{Audience, PORT_ERROR, PORT_OK},
+    definition::Audience,
     effect::{InDoubt, Request},
     problem::Problem,
 };
@@ -35,10 +35,6 @@ impl NodeKind for SendSms {
         "Send SMS"
     }
 
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
-    }
-
     fn audience(&self) -> Audience {
         Audience::Lead
     }
@@ -61,23 +57,15 @@ impl NodeKind for SendSms {
     fn parse(&self, params: &Map<String, Value>) -> Result<Box<dyn Node>, Vec<Problem>> {
         let params: Params = read(params)?;
         let problems = phone_params::check(&[("to", &params.to), ("from", &params.from)]);
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 
 impl Node for Params {
     fn sources(&self) -> Vec<Source<'_>> {
-        let optional = [
-            self.to.as_ref().map(|to| to.source("to")),
-            self.from.as_ref().map(|from| from.source("from")),
-        ];
-        std::iter::once(self.body.source("body"))
-            .chain(optional.into_iter().flatten())
-            .collect()
+        let mut sources = vec![self.body.source("body")];
+        sources.extend(given(&[("to", &self.to), ("from", &self.from)]));
+        sources
     }
 
     fn enter(&self, scene: &Scene<'_>) -> Result<Entered, NodeError> {

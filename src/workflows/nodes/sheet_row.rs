@@ -11,7 +11,6 @@ use super::{
     values,
 };
 use crate::workflows::{
-    definition::{PORT_ERROR, PORT_OK},
     effect::{self, Cells, InDoubt, Request},
     problem::Problem,
 };
@@ -42,10 +41,6 @@ impl NodeKind for SheetRow {
 
     fn title(&self) -> &'static str {
         "Add sheet row"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

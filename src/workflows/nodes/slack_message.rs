@@ -8,7 +8,6 @@ use super::{
     source::{Source, Template},
 };
 use crate::workflows::{
-    definition::{PORT_ERROR, PORT_OK},
     effect::{InDoubt, Request},
     problem::Problem,
 };
@@ -31,10 +30,6 @@ impl NodeKind for SlackMessage {
 
     fn title(&self) -> &'static str {
         "Slack message"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

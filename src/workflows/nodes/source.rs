@@ -87,6 +87,14 @@ impl Template {
     }
 }
 
+/// The templates that are given, each at its field.
+pub(super) fn given<'a>(templates: &[(&str, &'a Option<Template>)]) -> Vec<Source<'a>> {
+    let templates = templates.iter();
+    templates
+        .filter_map(|(field, template)| Some(template.as_ref()?.source(*field)))
+        .collect()
+}
+
 impl Condition {
     /// Returns whether it holds.
     ///

@@ -6,14 +6,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     source::{Source, Template},
     stripe_credit::AMOUNT_MAX,
 };
 use crate::{
     domain::time::parse_span,
     workflows::{
-        definition::{PORT_ERROR, PORT_OK},
         effect::{Coupon, CouponLife, Discount, Request},
         problem::Problem,
     },
@@ -51,10 +50,6 @@ impl NodeKind for StripeCoupon {
 
     fn title(&self) -> &'static str {
         "Make coupon"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {
@@ -97,11 +92,7 @@ impl NodeKind for StripeCoupon {
         if let Some(Err(error)) = params.expires_in.as_deref().map(parse_span) {
             wrong("expires_in", &error.to_string(), "write it like 14d");
         }
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 

@@ -8,7 +8,6 @@ use super::{
     source::{Source, Template},
 };
 use crate::workflows::{
-    definition::{PORT_ERROR, PORT_OK},
     effect::{Credit, Request},
     problem::Problem,
 };
@@ -42,10 +41,6 @@ impl NodeKind for StripeCredit {
 
     fn title(&self) -> &'static str {
         "Credit customer"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

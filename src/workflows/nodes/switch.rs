@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     source::{Condition, Source, ValueExpression},
 };
 use crate::workflows::{definition::PORT_ERROR, problem::Problem};
@@ -76,11 +76,7 @@ impl NodeKind for SwitchKind {
             .enumerate()
             .flat_map(|(at, case)| check(at, case, params.value.is_some()))
             .collect();
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read},
+    kind::{Action, Entered, Node, NodeError, NodeKind, Scene, read, sound},
     source::{Source, Template},
     values,
 };
@@ -17,11 +17,7 @@ use crate::{
         phone::PhoneNumber,
         time::zone,
     },
-    workflows::{
-        definition::{PORT_ERROR, PORT_OK},
-        effect::Request,
-        problem::Problem,
-    },
+    workflows::{effect::Request, problem::Problem},
 };
 
 pub(super) struct UpdateLead;
@@ -45,10 +41,6 @@ impl NodeKind for UpdateLead {
 
     fn title(&self) -> &'static str {
         "Update lead"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {
@@ -90,11 +82,7 @@ impl NodeKind for UpdateLead {
                 fix,
             ));
         }
-        if problems.is_empty() {
-            Ok(Box::new(params))
-        } else {
-            Err(problems)
-        }
+        sound(params, problems)
     }
 }
 

@@ -11,7 +11,6 @@ use super::{
     values,
 };
 use crate::workflows::{
-    definition::{PORT_ERROR, PORT_OK},
     effect::{HttpMethod, Request},
     problem::Problem,
 };
@@ -37,10 +36,6 @@ impl NodeKind for Webhook {
 
     fn title(&self) -> &'static str {
         "Send webhook"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

@@ -8,11 +8,7 @@ use super::{
     source::{Source, Template},
     values,
 };
-use crate::workflows::{
-    definition::{PORT_ERROR, PORT_OK},
-    effect::Request,
-    problem::Problem,
-};
+use crate::workflows::{effect::Request, problem::Problem};
 
 pub(super) struct Zapier;
 
@@ -30,10 +26,6 @@ impl NodeKind for Zapier {
 
     fn title(&self) -> &'static str {
         "Zapier"
-    }
-
-    fn ports(&self) -> &'static [&'static str] {
-        &[PORT_OK, PORT_ERROR]
     }
 
     fn schema(&self) -> Value {

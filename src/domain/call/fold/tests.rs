@@ -1,0 +1,419 @@
+//! Calls folded from facts: told ones by hand, and drawn ones in any order.
+
+use proptest::{prelude::*, sample::select};
+
+use super::*;
+use crate::domain::{
+    call::AnsweredBy,
+    ids::{AccountId, CallId, CallSid},
+};
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_unix_millis(1_795_000_000_000 + second * 1_000)
+}
+
+fn fresh(first: Timestamp) -> Call {
+    let account = AccountId::derived(at(0), &[b"account"]);
+    Call::new(
+        CallId::derived(at(0), &[b"call"]),
+        account,
+        CallSid::new("CA1"),
+        first,
+    )
+}
+
+fn fold(facts: &[(CallFact, Timestamp)]) -> (Call, Vec<CallChange>) {
+    let mut call = fresh(facts[0].1);
+    let changes = facts
+        .iter()
+        .flat_map(|(fact, at)| call.apply(fact, *at))
+        .collect();
+    (call, changes)
+}
+
+/// Gives the facts one after the other, a second apart.
+fn told(facts: &[CallFact]) -> (Call, Vec<CallChange>) {
+    let timed: Vec<_> = facts.iter().cloned().zip((0..).map(at)).collect();
+    let (call, changes) = fold(&timed);
+    (
+        call,
+        changes
+            .into_iter()
+            .filter(|change| *change != CallChange::Updated)
+            .collect(),
+    )
+}
+
+fn requested(direction: Direction) -> CallFact {
+    let status = CallStatus::Ringing;
+    CallFact::Requested {
+        direction,
+        from: "+14155550101".into(),
+        to: "+14155550102".into(),
+        status,
+    }
+}
+
+fn reported(status: CallStatus, sequence: u32) -> CallFact {
+    CallFact::StatusReported {
+        status,
+        sequence: Some(sequence),
+        duration_s: None,
+        sip_code: None,
+        parties: None,
+    }
+}
+
+fn dial_ended(status: CallStatus) -> CallFact {
+    CallFact::DialEnded {
+        status,
+        duration_s: None,
+    }
+}
+
+fn stream(name: &str) -> StreamSid {
+    StreamSid::new(name)
+}
+
+#[test]
+fn a_caller_whom_no_agent_answers_is_missed_once() {
+    for (status, change) in [
+        (CallStatus::NoAnswer, CallChange::Unanswered),
+        (CallStatus::Canceled, CallChange::Unanswered),
+        (CallStatus::Busy, CallChange::Busy),
+        (CallStatus::Failed, CallChange::Failed),
+    ] {
+        let dialled = [
+            requested(Direction::Inbound),
+            dial_ended(status),
+            reported(CallStatus::Completed, 3),
+        ];
+        assert_eq!(told(&dialled).1, [change, CallChange::Ended]);
+        let abandoned = [
+            requested(Direction::Inbound),
+            reported(status, 1),
+            dial_ended(status),
+        ];
+        assert_eq!(told(&abandoned).1, [change, CallChange::Ended]);
+    }
+}
+
+#[test]
+fn a_caller_who_reaches_an_agent_is_answered_and_not_missed() {
+    let facts = [
+        requested(Direction::Inbound),
+        CallFact::DialAnswered,
+        dial_ended(CallStatus::Completed),
+        reported(CallStatus::Completed, 2),
+    ];
+    let (call, changes) = told(&facts);
+    assert_eq!(changes, [CallChange::Answered, CallChange::Ended]);
+    assert_eq!((call.answered_at, call.ended_at), (Some(at(1)), Some(at(3))));
+}
+
+#[test]
+fn our_own_announcement_does_not_count_as_an_answer() {
+    let (call, changes) = told(&[requested(Direction::Inbound), reported(CallStatus::InProgress, 1)]);
+    assert_eq!((call.answered_at, changes), (None, vec![]));
+}
+
+#[test]
+fn an_outbound_call_that_we_cancel_is_no_miss() {
+    let (_, changes) = told(&[requested(Direction::Outbound), reported(CallStatus::Canceled, 1)]);
+    assert_eq!(changes, [CallChange::Ended]);
+}
+
+#[test]
+fn the_length_tells_when_a_lost_answer_was() {
+    let ended = CallFact::StatusReported {
+        status: CallStatus::Completed,
+        sequence: Some(3),
+        duration_s: Some(30),
+        sip_code: Some(200),
+        parties: Some(Parties {
+            direction: Direction::Outbound,
+            from: "+1415".into(),
+            to: "+1416".into(),
+        }),
+    };
+    let (call, changes) = fold(&[(ended, at(100))]);
+    assert_eq!(
+        changes,
+        [CallChange::Updated, CallChange::Answered, CallChange::Ended]
+    );
+    assert_eq!(
+        (call.answered_at, call.customer_number()),
+        (Some(at(70)), "+1416")
+    );
+}
+
+#[test]
+fn a_late_report_does_not_take_an_ended_call_back() {
+    let facts = [
+        reported(CallStatus::Completed, 3),
+        reported(CallStatus::Ringing, 1),
+        reported(CallStatus::InProgress, 2),
+    ];
+    let (call, changes) = told(&facts);
+    assert_eq!((call.status, call.sequence), (CallStatus::Completed, Some(3)));
+    assert_eq!(changes, [CallChange::Ended]);
+    assert_eq!(call.ended_at, Some(at(0)));
+}
+
+#[test]
+fn an_ended_call_still_learns_of_its_machine_and_its_recording() {
+    let recording = CallFact::RecordingReady {
+        url: "https://r/1".into(),
+        duration_s: Some(4),
+        voicemail: false,
+    };
+    let machine = CallFact::MachineDetected {
+        answered_by: AnsweredBy::MachineEndBeep,
+    };
+    let (call, changes) = told(&[
+        requested(Direction::Outbound),
+        reported(CallStatus::Completed, 3),
+        recording,
+        machine,
+    ]);
+    assert_eq!(call.recording_url.as_deref(), Some("https://r/1"));
+    assert!(changes.contains(&CallChange::Voicemail) && !call.voicemail);
+}
+
+#[test]
+fn a_cut_stream_is_a_gap_whatever_the_provider_says_later() {
+    let cut = CallFact::StreamStopped {
+        stream: stream("MZ1"),
+        clean: false,
+    };
+    let word = CallFact::StreamStopped {
+        stream: stream("MZ1"),
+        clean: true,
+    };
+    let start = |name| CallFact::StreamStarted { stream: stream(name) };
+    let (call, _) = told(&[start("MZ1"), cut, word, start("MZ2")]);
+    assert_eq!((call.gaps, call.stream), (1, Some(stream("MZ2"))));
+}
+
+#[test]
+fn a_lost_call_ends_without_a_miss_and_yields_to_a_real_report() {
+    let (call, changes) = told(&[
+        requested(Direction::Inbound),
+        CallFact::Lost,
+        reported(CallStatus::Completed, 2),
+    ]);
+    assert_eq!(changes, [CallChange::Ended]);
+    assert_eq!(call.status, CallStatus::Completed);
+    let (call, _) = told(&[reported(CallStatus::Completed, 2), CallFact::Lost]);
+    assert_eq!(call.status, CallStatus::Completed);
+}
+
+const ENDS: [CallStatus; 5] = [
+    CallStatus::Completed,
+    CallStatus::Busy,
+    CallStatus::Failed,
+    CallStatus::NoAnswer,
+    CallStatus::Canceled,
+];
+
+/// Facts with their times.
+type Timed = Vec<(CallFact, Timestamp)>;
+
+/// What a call that an honest provider tells of may have: one direction, one end, one result of the dial.
+#[derive(Debug, Clone)]
+struct Plot {
+    direction: Direction,
+    end: CallStatus,
+    dial: Option<CallStatus>,
+    seconds: u32,
+    has_request: bool,
+    has_machine: bool,
+    has_recording: bool,
+    has_restart: bool,
+    is_clean: bool,
+    is_lost: bool,
+}
+
+fn plot() -> impl Strategy<Value = Plot> {
+    let direction = select(vec![Direction::Inbound, Direction::Outbound]);
+    let dial = prop::option::of(select(ENDS.to_vec()));
+    (
+        direction,
+        select(ENDS.to_vec()),
+        dial,
+        any::<[bool; 6]>(),
+        0_u32..90,
+    )
+        .prop_map(|(direction, end, dial, flags, seconds)| {
+            let [
+                has_request,
+                has_machine,
+                has_recording,
+                has_restart,
+                is_clean,
+                is_lost,
+            ] = flags;
+            Plot {
+                direction,
+                end,
+                dial,
+                seconds,
+                has_request,
+                has_machine,
+                has_recording,
+                has_restart,
+                is_clean,
+                is_lost,
+            }
+        })
+}
+
+fn history(plot: &Plot) -> Vec<CallFact> {
+    let mut facts = vec![
+        reported(CallStatus::Initiated, 0),
+        reported(CallStatus::Ringing, 1),
+    ];
+    facts.extend(plot.has_request.then(|| requested(plot.direction)));
+    if plot.end == CallStatus::Completed {
+        facts.extend([
+            reported(CallStatus::InProgress, 2),
+            CallFact::StreamStarted {
+                stream: stream("MZ1"),
+            },
+            CallFact::StreamStopped {
+                stream: stream("MZ1"),
+                clean: plot.is_clean,
+            },
+        ]);
+        let duration_s = Some(plot.seconds);
+        facts.extend((plot.dial == Some(CallStatus::Completed)).then_some(CallFact::DialAnswered));
+        facts.extend(plot.dial.map(|status| CallFact::DialEnded { status, duration_s }));
+    }
+    let answered_by = AnsweredBy::MachineEndBeep;
+    facts.extend(
+        plot.has_machine
+            .then_some(CallFact::MachineDetected { answered_by }),
+    );
+    facts.extend(plot.has_restart.then(|| CallFact::StreamStarted {
+        stream: stream("MZ2"),
+    }));
+    facts.extend(plot.has_recording.then(|| CallFact::RecordingReady {
+        url: "https://r/1".to_owned(),
+        duration_s: Some(3),
+        voicemail: plot.has_machine,
+    }));
+    facts.extend(plot.is_lost.then_some(CallFact::Lost));
+    let (from, to) = ("+14155550101".into(), "+14155550102".into());
+    facts.push(CallFact::StatusReported {
+        status: plot.end,
+        sequence: Some(3),
+        duration_s: Some(plot.seconds),
+        sip_code: None,
+        parties: Some(Parties {
+            direction: plot.direction,
+            from,
+            to,
+        }),
+    });
+    facts
+}
+
+/// The facts with their times, and three of each in any order.
+fn storm(facts: Vec<CallFact>) -> impl Strategy<Value = (Timed, Timed)> {
+    let timed: Timed = facts.into_iter().zip((0..).map(at)).collect();
+    let tripled: Timed = timed.iter().cloned().cycle().take(timed.len() * 3).collect();
+    (Just(timed), Just(tripled).prop_shuffle())
+}
+
+/// Facts that no provider would put together.
+fn any_fact() -> impl Strategy<Value = CallFact> {
+    let statuses = vec![
+        CallStatus::Queued,
+        CallStatus::Initiated,
+        CallStatus::Ringing,
+        CallStatus::InProgress,
+        CallStatus::Completed,
+        CallStatus::Busy,
+        CallStatus::Failed,
+        CallStatus::NoAnswer,
+        CallStatus::Canceled,
+    ];
+    let machines = vec![AnsweredBy::Human, AnsweredBy::Unknown, AnsweredBy::MachineStart];
+    let streams = || select(vec![stream("MZ1"), stream("MZ2")]);
+    prop_oneof![
+        Just(requested(Direction::Inbound)),
+        Just(CallFact::DialAnswered),
+        Just(CallFact::Lost),
+        (
+            select(statuses.clone()),
+            prop::option::of(0_u32..5),
+            prop::option::of(0_u32..99)
+        )
+            .prop_map(|(status, sequence, duration_s)| {
+                CallFact::StatusReported {
+                    status,
+                    sequence,
+                    duration_s,
+                    sip_code: None,
+                    parties: None,
+                }
+            }),
+        (select(statuses), prop::option::of(0_u32..99))
+            .prop_map(|(status, duration_s)| CallFact::DialEnded { status, duration_s }),
+        select(machines).prop_map(|answered_by| CallFact::MachineDetected { answered_by }),
+        ("[a-c]", any::<bool>()).prop_map(|(url, voicemail)| CallFact::RecordingReady {
+            url,
+            duration_s: None,
+            voicemail
+        }),
+        streams().prop_map(|stream| CallFact::StreamStarted { stream }),
+        (streams(), any::<bool>()).prop_map(|(stream, clean)| CallFact::StreamStopped { stream, clean }),
+    ]
+}
+
+fn once_each(changes: &[CallChange]) -> Result<BTreeSet<CallChange>, TestCaseError> {
+    let told: Vec<_> = changes
+        .iter()
+        .copied()
+        .filter(|change| *change != CallChange::Updated)
+        .collect();
+    let set: BTreeSet<_> = told.iter().copied().collect();
+    prop_assert_eq!(told.len(), set.len(), "told twice: {:?}", told);
+    prop_assert!(
+        told.iter().filter(|change| change.is_miss()).count() <= 1,
+        "missed twice: {:?}",
+        told
+    );
+    Ok(set)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn order_and_repeats_change_neither_record_nor_what_is_told(
+        (calm, storm) in plot().prop_flat_map(|plot| storm(history(&plot)))
+    ) {
+        let (expected, calm_changes) = fold(&calm);
+        let (call, changes) = fold(&storm);
+        prop_assert_eq!(&call, &expected);
+        prop_assert_eq!(once_each(&changes)?, once_each(&calm_changes)?);
+        prop_assert!(call.ended_at.is_some() && call.stream.is_none());
+    }
+
+    #[test]
+    fn even_contradictory_facts_give_one_record_and_at_most_one_miss(
+        (calm, storm) in prop::collection::vec(any_fact(), 1..12).prop_flat_map(storm)
+    ) {
+        let (mut expected, calm_changes) = fold(&calm);
+        let (mut call, changes) = fold(&storm);
+        let kinds = |changes: &[CallChange]| -> Result<BTreeSet<Option<CallChange>>, TestCaseError> {
+            // Which kind of miss is told may depend on the order, whether one is told may not.
+            Ok(once_each(changes)?.into_iter().map(|change| (!change.is_miss()).then_some(change)).collect())
+        };
+        prop_assert_eq!(kinds(&changes)?, kinds(&calm_changes)?);
+        expected.fold.told.clear();
+        call.fold.told.clear();
+        prop_assert_eq!(call, expected);
+    }
+}
