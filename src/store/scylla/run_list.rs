@@ -68,20 +68,7 @@ pub(super) async fn list(
         }
         filter.lead_id = Some(lead.id);
     }
-    let walk = match &filter {
-        RunFilter {
-            retry_of: Some(retried),
-            ..
-        } => Walk::Retry(*retried),
-        RunFilter {
-            lead_id: Some(lead), ..
-        } => Walk::Lead(*lead),
-        RunFilter {
-            workflow_id: Some(workflow),
-            ..
-        } => Walk::Workflow(*workflow),
-        _ => Walk::Account(account),
-    };
+    let walk = walk_of(account, &filter);
     let mut place = first_place(window.after, filter.until);
     let wanted = usize::try_from(window.fetch).unwrap_or(usize::MAX);
     let mut known_leads = BTreeMap::new();
@@ -123,6 +110,24 @@ pub(super) async fn list(
         if looked_at >= ENTRIES_MAX {
             return Ok(window.page_up_to(found, place));
         }
+    }
+}
+
+/// The index that leaves the fewest.
+const fn walk_of(account: AccountId, filter: &RunFilter) -> Walk {
+    match filter {
+        RunFilter {
+            retry_of: Some(retried),
+            ..
+        } => Walk::Retry(*retried),
+        RunFilter {
+            lead_id: Some(lead), ..
+        } => Walk::Lead(*lead),
+        RunFilter {
+            workflow_id: Some(workflow),
+            ..
+        } => Walk::Workflow(*workflow),
+        _ => Walk::Account(account),
     }
 }
 
