@@ -115,7 +115,8 @@ impl Db {
             .known_nodes(&address.nodes)
             .connection_timeout(CONNECT_TIMEOUT)
             .schema_agreement_timeout(AGREEMENT_TIMEOUT)
-            .fetch_schema_metadata(false)
+            // Keyspaces alone, for the way to the replicas: tables and types are known here.
+            .fetch_full_schema_metadata(false)
             // Two writes of one node to one cell are then in the order in which it made them.
             .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
             .default_execution_profile_handle(profile.into_handle());
