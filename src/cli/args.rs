@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    dev, model, script_runner, serve, simulate, transcribe,
+    dev, model, script_runner, serve, simulate, store, transcribe,
 };
 use crate::{config::ConfigError, http};
 
@@ -43,6 +43,8 @@ enum Command {
     Model(model::Args),
     /// Score what customers said, with the code that scores live calls: JSON lines.
     Analyze(analyze::AnalyzeArgs),
+    /// Copy the store, while no server runs on it.
+    Store(store::Args),
     /// Print the OpenAPI 3.1 document.
     Openapi,
     /// Run scripts for the server; not for people.
@@ -83,6 +85,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Transcribe(arguments) => transcribe::run(arguments),
         Command::Model(arguments) => model::run(arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Store(arguments) => store::run(arguments),
         Command::Openapi => {
             println!("{}", http::openapi::document().to_pretty_json()?);
             Ok(())

@@ -8,6 +8,7 @@ pub mod model;
 pub mod script_runner;
 pub mod serve;
 pub mod simulate;
+pub mod store;
 pub mod transcribe;
 mod transcribe_live;
 

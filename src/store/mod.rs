@@ -8,6 +8,7 @@ mod aggregates;
 pub mod alerts;
 pub mod calls;
 pub mod contacts;
+pub mod copy;
 mod cursor;
 mod journal_rows;
 pub mod leads;

@@ -19,6 +19,7 @@ mod values;
 mod claims;
 mod expiries;
 mod fields;
+mod import;
 mod positions;
 mod revised;
 mod rows;
@@ -51,4 +52,5 @@ mod workflows;
 mod tests;
 
 pub use address::Address;
-pub use open::open;
+pub use import::Importer;
+pub use open::{open, open_to_copy};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    address::Address, database::Scylla, leases::Leases, migrate::migrate, observations::Observations,
-    runs::Runs, session::Db,
+    address::Address, database::Scylla, import::Importer, leases::Leases, migrate::migrate,
+    observations::Observations, runs::Runs, session::Db,
 };
 use crate::store::{Aggregates, LeadStore, Store, StoreResult};
 
@@ -24,9 +24,23 @@ pub async fn open(address: &Address) -> StoreResult<Store> {
     Ok(whole(&open_core(address).await?))
 }
 
+/// As [`open`], for a copy of another store.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_to_copy(address: &Address) -> StoreResult<(Store, Importer)> {
+    let core = open_core(address).await?;
+    let rest = Arc::new(Scylla::new(Arc::clone(&core.db), core.observations.clone()));
+    Ok((whole_with(&core, Arc::clone(&rest)), Importer(rest)))
+}
+
 /// Puts every aggregate together.
 pub(super) fn whole(core: &Core) -> Store {
     let rest = Arc::new(Scylla::new(Arc::clone(&core.db), core.observations.clone()));
+    whole_with(core, rest)
+}
+
+pub(super) fn whole_with(core: &Core, rest: Arc<Scylla>) -> Store {
     let leads: Arc<dyn LeadStore> = rest.clone();
     core.runs.meet(&leads);
     Store::from(Aggregates {

@@ -4,6 +4,8 @@
 //! They need a CQL server: `PATCHCORD_TEST_CQL=127.0.0.1:9042`, which `scripts/test` starts and sets. Without one they say so and
 //! pass; with one that does not answer they fail. Facts share one keyspace and take turns; each finds its tables empty.
 
+mod copying;
+
 use std::{
     sync::{
         Arc,
@@ -108,7 +110,9 @@ async fn empty(core: &Core, keyspace: &str) {
             .expect("a table is read")
             .into_rows_result()
             .expect("rows");
-        if some.rows_num() > 0 {
+        // Where write times are our own, a row that was deleted before would hide its like.
+        let keeps_deletions = ["live_workflows", "lead_index"].contains(&table.as_str());
+        if some.rows_num() > 0 || keeps_deletions {
             session
                 .query_unpaged(format!("TRUNCATE {table}"), ())
                 .await

@@ -10,6 +10,7 @@ mod backup;
 mod checkpoint;
 mod columns;
 mod database;
+mod export;
 #[cfg(test)]
 pub(crate) mod inline;
 mod queue;
@@ -39,5 +40,6 @@ mod workflows;
 mod tests;
 
 pub use backup::{copy_to, restore};
+pub use export::{Export, NotedEdit};
 pub use database::{SqliteGuard, open, open_beside, open_with_readers};
 pub use writer::CommitCounts;

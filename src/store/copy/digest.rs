@@ -1,0 +1,254 @@
+//! What a store holds, in a count and a hash by kind: two stores that hold the same give the same.
+//!
+//! Rows are read through the traits, in the order of the file's keys, and hashed as they print: every field counts.
+
+use std::fmt;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest as _, Sha256};
+
+use super::{Copying, listed};
+use crate::store::{Store, StoreError, StoreResult, runs::RunFilter};
+
+const READS_AT_ONCE: usize = 16;
+
+/// The rows of one kind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digest {
+    pub kind: &'static str,
+    pub rows: u64,
+    pub hash: [u8; 32],
+    /// How many of them lists show, where there is a list.
+    pub listed: Option<u64>,
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}, ", self.rows, self.kind)?;
+        for byte in &self.hash[..8] {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which end of a copy is read.
+#[derive(Clone, Copy)]
+pub(super) enum Side<'copying> {
+    From(&'copying Copying),
+    To(&'copying Copying),
+}
+
+impl<'copying> Side<'copying> {
+    const fn copying(self) -> &'copying Copying {
+        match self {
+            Self::From(copying) | Self::To(copying) => copying,
+        }
+    }
+
+    fn store(self) -> &'copying Store {
+        match self {
+            Self::From(copying) => &copying.from,
+            Self::To(copying) => &copying.to,
+        }
+    }
+
+    /// Every kind's digest, always in the same order.
+    pub(super) async fn digests(self) -> StoreResult<Vec<Digest>> {
+        let mut digests = self.of_people().await?;
+        digests.extend(self.of_work().await?);
+        digests.extend(self.of_records().await?);
+        Ok(digests)
+    }
+
+    async fn of_people(self) -> StoreResult<Vec<Digest>> {
+        let (store, export) = (self.store(), &self.copying().export);
+        let accounts = digest("accounts", export.accounts.iter(), async |id| {
+            let account = store.accounts.account(*id).await?;
+            let (users, keys) = (store.accounts.users(*id).await?, store.accounts.keys(*id).await?);
+            let webhooks = store.webhooks.list(*id).await?;
+            Ok(format!("{account:?} {users:?} {keys:?} {webhooks:?}"))
+        })
+        .await?;
+        let answers = digest("answers", export.answers.iter(), async |(account, key)| {
+            let answer = store.accounts.remembered_answer(*account, key).await?;
+            Ok(format!("{answer:?}"))
+        })
+        .await?;
+        let mut leads = digest("leads", export.leads.iter(), async |(account, id)| {
+            let lead = store.leads.get(*account, *id).await?;
+            let by_phone = match &lead.phone {
+                Some(phone) => store
+                    .leads
+                    .by_phone(*account, phone)
+                    .await?
+                    .map(|holder| holder.id),
+                None => None,
+            };
+            Ok(format!("{lead:?} {by_phone:?}"))
+        })
+        .await?;
+        leads.listed = Some(
+            self.listed(async |account| listed(|page| store.leads.list(account, page)).await)
+                .await?,
+        );
+        let edits = digest("edits of leads", export.edits.iter(), async |edit| match self {
+            Side::From(_) => Ok(edit.result.clone()),
+            Side::To(copying) => {
+                let noted = copying
+                    .importer
+                    .noted_edit((edit.account_id, edit.lead_id), &edit.key);
+                Ok(noted.await?.unwrap_or_default())
+            }
+        })
+        .await?;
+        Ok(vec![accounts, answers, leads, edits])
+    }
+
+    async fn of_work(self) -> StoreResult<Vec<Digest>> {
+        let (store, export) = (self.store(), &self.copying().export);
+        let versions = digest("versions", export.versions.iter(), async |(id, version)| {
+            Ok(format!("{:?}", store.workflows.version(*id, *version).await?))
+        })
+        .await?;
+        let mut workflows = digest("workflows", export.workflows.iter(), async |(account, id)| {
+            let row = store.workflows.get(*account, *id).await?;
+            let live = store.workflows.triggered_by(*account, &row.trigger).await?;
+            let is_live = live.iter().any(|live| live.id == row.id);
+            Ok(format!("{row:?} {is_live}"))
+        })
+        .await?;
+        workflows.listed = Some(
+            self.listed(async |account| listed(|page| store.workflows.list(account, page)).await)
+                .await?,
+        );
+        let considered = store.schedules.considered().await?;
+        let schedules = digest("schedules", considered.iter(), async |row| Ok(format!("{row:?}"))).await?;
+        let timers = self.copying().timers(store).await?;
+        let mut runs = digest("runs", export.runs.iter(), async |id| {
+            let (head, snapshot) = store.runs.load(*id).await?;
+            let account = head.account_id;
+            let journal = store.runs.journal(account, *id).await?;
+            let effects = store.runs.effects(account, *id).await?;
+            let parts = store.runs.parts(*id).await?;
+            // A timer that was overdue when it was set wakes its run at that moment.
+            let timers = timers.get(id).cloned().unwrap_or_default();
+            let timers: Vec<_> = timers
+                .iter()
+                .map(|(timer, due)| (timer, due.max(&head.updated_at)))
+                .collect();
+            Ok(format!(
+                "{head:?} {snapshot:?} {journal:?} {effects:?} {parts:?} {timers:?}"
+            ))
+        })
+        .await?;
+        runs.listed = Some(
+            self.listed(async |account| {
+                listed(|page| store.runs.list(account, RunFilter::default(), page)).await
+            })
+            .await?,
+        );
+        Ok(vec![versions, workflows, schedules, runs])
+    }
+
+    async fn of_records(self) -> StoreResult<Vec<Digest>> {
+        let (store, export) = (self.store(), &self.copying().export);
+        let mut calls = digest("calls", export.calls.iter(), async |(account, id, _)| {
+            let call = match store.calls.get(*account, *id).await {
+                Ok(call) => Some(call),
+                Err(StoreError::Missing { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let sid = store.calls.sid(*account, *id).await?;
+            let (facts, said) = (
+                store.calls.facts(*id).await?,
+                store.calls.transcript(*account, *id).await?,
+            );
+            Ok(format!("{call:?} {sid:?} {facts:?} {said:?}"))
+        })
+        .await?;
+        calls.listed = Some(
+            self.listed(async |account| listed(|page| store.calls.list(account, page)).await)
+                .await?,
+        );
+        let unsettled = store.calls.unsettled(None).await?;
+        let open = digest("open calls", unsettled.iter(), async |call| {
+            Ok(format!("{call:?}"))
+        })
+        .await?;
+        let facts = digest("facts", export.observations.iter(), async |(account, id, _)| {
+            Ok(format!("{:?}", store.observations.get(*account, *id).await?))
+        })
+        .await?;
+        let mut on_their_way: Vec<_> = store.observations.unrouted(None).await?;
+        on_their_way.sort_by_key(|fact| fact.id);
+        let waiting = digest("facts on their way", on_their_way.iter(), async |fact| {
+            Ok(fact.id.to_string())
+        })
+        .await?;
+        let mut alerts = digest("alerts", export.alerts.iter(), async |(account, id)| {
+            Ok(format!("{:?}", store.alerts.get(*account, *id).await?))
+        })
+        .await?;
+        alerts.listed = Some(
+            self.listed(async |account| listed(|page| store.alerts.list(account, page)).await)
+                .await?,
+        );
+        let mut tasks = digest("tasks", export.tasks.iter(), async |(account, id)| {
+            Ok(format!("{:?}", store.tasks.get(*account, *id).await?))
+        })
+        .await?;
+        tasks.listed = Some(
+            self.listed(async |account| listed(|page| store.tasks.list(account, page)).await)
+                .await?,
+        );
+        let mut messages = digest("messages", export.messages.iter(), async |(account, id)| {
+            Ok(format!("{:?}", store.messages.get(*account, *id).await?))
+        })
+        .await?;
+        messages.listed = Some(
+            self.listed(async |account| listed(|page| store.messages.list(account, page)).await)
+                .await?,
+        );
+        Ok(vec![calls, open, facts, waiting, alerts, tasks, messages])
+    }
+
+    /// Adds up what the accounts' lists show.
+    async fn listed(
+        self,
+        of_account: impl AsyncFn(crate::domain::ids::AccountId) -> StoreResult<u64>,
+    ) -> StoreResult<u64> {
+        let mut rows = 0;
+        for account in &self.copying().export.accounts {
+            rows += of_account(*account).await?;
+        }
+        Ok(rows)
+    }
+}
+
+async fn digest<T>(
+    kind: &'static str,
+    keys: impl Iterator<Item = T>,
+    read: impl AsyncFn(T) -> StoreResult<String>,
+) -> StoreResult<Digest> {
+    let (mut rows, mut hash) = (0, Sha256::new());
+    let read = &read;
+    let mut texts = stream::iter(keys.map(|key| read(key))).buffered(READS_AT_ONCE);
+    while let Some(text) = texts.try_next().await? {
+        rows += 1;
+        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(text);
+    }
+    Ok(Digest {
+        kind,
+        rows,
+        hash: hash.finalize().into(),
+        listed: None,
+    })
+}

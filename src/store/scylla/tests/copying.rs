@@ -1,0 +1,234 @@
+//! A store file copied into a CQL server: whole, the same, more than once, and not when it is not.
+
+use std::path::Path;
+
+use super::opened;
+use crate::{
+    domain::{
+        audio::Speaker,
+        call::CallStatus,
+        consent::ContactChannel,
+        lead::{KeyedEdit, LeadEdit, ScoreChange},
+        task::TaskStatus,
+        transcript::Utterance,
+    },
+    store::{
+        Store,
+        accounts::RememberedAnswer,
+        conformance::samples::{
+            account, account_id, alert, at, call, call_id, effect, fact, hash, key, lead, lead_id, line,
+            message, next, observation, observation_id, run, run_id, task, user, version, webhook, workflow,
+            workflow_id,
+        },
+        contacts::{Contact, ContactCaps},
+        copy::{CopyError, Copying},
+        runs::{EffectState, RunStatus},
+        schedules::Considered,
+        scylla::{database::Scylla, import::Importer, open::whole_with},
+        sqlite,
+    },
+};
+
+/// Puts at least one row of everything into a store.
+async fn fill(store: &Store) {
+    let owner = account_id(1);
+    fill_people(store).await;
+    let mut row = workflow(owner, 1);
+    store
+        .workflows
+        .create(row.clone(), Some(version(row.id, 1)))
+        .await
+        .expect("written");
+    (row.revision, row.published) = (2, 2);
+    store
+        .workflows
+        .update(row.clone(), Some(version(row.id, 2)))
+        .await
+        .expect("written");
+    let gone = workflow(owner, 2);
+    let only = version(gone.id, 1);
+    store.workflows.create(gone, Some(only)).await.expect("written");
+    store
+        .workflows
+        .delete(owner, workflow_id(2))
+        .await
+        .expect("deleted");
+    let considered = Considered {
+        version: 2,
+        until: at(77),
+    };
+    store
+        .schedules
+        .consider(row.id, considered)
+        .await
+        .expect("written");
+    fill_runs(store).await;
+    for sequence in 0..3 {
+        store
+            .calls
+            .record_fact(fact(owner, 1, sequence))
+            .await
+            .expect("written");
+        store
+            .calls
+            .record_fact(fact(owner, 2, sequence))
+            .await
+            .expect("written");
+    }
+    let ended = call(owner, 1, CallStatus::Completed);
+    store.calls.save(ended, 3).await.expect("written");
+    let said = Utterance {
+        ordinal: 0,
+        speaker: Speaker::Customer,
+        text: "hello".to_owned(),
+        start_ms: 100,
+        end_ms: 900,
+        sentiment: None,
+    };
+    store
+        .calls
+        .append_utterance(call_id(1), said)
+        .await
+        .expect("written");
+    for number in 1..=2 {
+        let fact = observation(owner, Some(lead_id(1)), number);
+        store.observations.record(fact).await.expect("written");
+    }
+    store
+        .observations
+        .mark_routed(observation_id(1))
+        .await
+        .expect("written");
+    store.alerts.raise(alert(owner, 1)).await.expect("written");
+    store.tasks.create(task(owner, 1)).await.expect("written");
+    let mut sent = message(owner, 1);
+    sent.provider_id = Some("SM1".to_owned());
+    store.messages.record(sent).await.expect("written");
+}
+
+async fn fill_people(store: &Store) {
+    let owner = account_id(1);
+    let ann = user(owner, 1);
+    store
+        .accounts
+        .create_account(account(1), ann.clone())
+        .await
+        .expect("written");
+    store.accounts.create_user(user(owner, 2)).await.expect("written");
+    store.accounts.create_key(key(&ann, 1)).await.expect("written");
+    store.webhooks.create(webhook(&ann, 1)).await.expect("written");
+    let answer = RememberedAnswer {
+        account_id: owner,
+        key: "k".to_owned(),
+        request_hash: hash(1),
+        status: 202,
+        body: "{}".to_owned(),
+        at: at(1),
+    };
+    store.accounts.remember_answer(answer).await.expect("written");
+    for number in 1..=3 {
+        store.leads.create(lead(owner, number)).await.expect("written");
+    }
+    let edit = KeyedEdit {
+        account_id: owner,
+        lead_id: lead_id(1),
+        key: "edit".to_owned(),
+        planned_at: at(1),
+        at: at(9),
+        run_id: run_id(1),
+        edit: LeadEdit::Score(ScoreChange { set: None, add: 7 }),
+    };
+    store.leads.edit(edit).await.expect("written").expect("it holds");
+    let contact = Contact {
+        account_id: owner,
+        subject: lead_id(1).to_string(),
+        channel: ContactChannel::Sms,
+        key: "sms".to_owned(),
+        at: at(5),
+    };
+    store
+        .contacts
+        .book(contact, ContactCaps::default())
+        .await
+        .expect("written");
+}
+
+/// One run that is parked with a timer, and one whose history is too long for one append.
+async fn fill_runs(store: &Store) {
+    let owner = account_id(1);
+    let mut parked = run(owner, workflow_id(1), 1);
+    parked.head.lead_id = Some(lead_id(1));
+    parked.effects = vec![effect(&parked, "k", EffectState::Claimed)];
+    parked.parts = vec![(1, b"a long list".to_vec())];
+    parked.timers_set = vec![(1, at(100)), (2, at(4_000))];
+    store.runs.create(parked.clone()).await.expect("written");
+    store
+        .runs
+        .append(next(&parked, RunStatus::Waiting))
+        .await
+        .expect("written");
+    let mut long = run(owner, workflow_id(1), 2);
+    store.runs.create(long.clone()).await.expect("written");
+    for _ in 0..4 {
+        long = next(&long, RunStatus::Running);
+        let seq = long.head.revision - 1;
+        let mut told = line(seq);
+        told.entry = format!("{{\"text\": \"{}\"}}", "x".repeat(150_000));
+        long.journal = vec![told];
+        store.runs.append(long.clone()).await.expect("written");
+    }
+}
+
+async fn copying(path: &Path, from: Store, opened: &super::Opened) -> Copying {
+    let core = &opened.core;
+    let rest = std::sync::Arc::new(Scylla::new(core.db.clone(), core.observations.clone()));
+    let target = (whole_with(core, rest.clone()), Importer(rest));
+    Copying::new(path, from, target).expect("the file is read")
+}
+
+#[tokio::test]
+async fn a_copy_is_the_same_however_often_it_is_made_and_a_difference_is_found() {
+    let Some(opened) = opened().await else { return };
+    let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
+    let path = folder.path().join("store.db");
+    let (store, _guard) = sqlite::open(&path).expect("an empty folder takes a store");
+    fill(&store).await;
+    for _ in 0..2 {
+        let copying = copying(&path, store.clone(), &opened).await;
+        let same = copying.run().await.expect("both hold the same");
+        let rows: Vec<_> = same.iter().map(|digest| (digest.kind, digest.rows)).collect();
+        for kind in [
+            "accounts",
+            "leads",
+            "edits of leads",
+            "versions",
+            "runs",
+            "calls",
+            "facts",
+            "messages",
+        ] {
+            assert!(
+                rows.iter().any(|(known, rows)| *known == kind && *rows > 0),
+                "{kind}: {rows:?}"
+            );
+        }
+    }
+    let mut done = task(account_id(1), 1);
+    done.status = TaskStatus::Done;
+    store.tasks.update(done).await.expect("written");
+    let again = copying(&path, store.clone(), &opened).await.run().await;
+    assert!(
+        matches!(again, Err(CopyError::Differs { kind: "tasks", .. })),
+        "{again:?}"
+    );
+    // Nothing that is there is written over by somebody else's copy.
+    let other = folder.path().join("other.db");
+    let (stranger, _guard) = sqlite::open(&other).expect("an empty folder takes a store");
+    stranger
+        .accounts
+        .create_account(account(7), user(account_id(7), 7))
+        .await
+        .expect("written");
+    let refused = copying(&other, stranger, &opened).await.run().await;
+    assert!(matches!(refused, Err(CopyError::NotOurs)), "{refused:?}");
+}
