@@ -28,12 +28,9 @@ impl Gate {
         token: &str,
         origin: Option<IpAddr>,
     ) -> Result<IncomingWebhook, ApiError> {
-        let webhook = match self.find_webhook(user_id, token).await? {
-            Some(webhook) => webhook,
-            None => {
-                self.throttle().take_address(origin).await?;
-                return Err(ApiError::Missing { what: "webhook" });
-            }
+        let Some(webhook) = self.find_webhook(user_id, token).await? else {
+            self.throttle().take_address(origin).await?;
+            return Err(ApiError::Missing { what: "webhook" });
         };
         self.throttle().take_webhook(webhook.id)?;
         Ok(webhook)
