@@ -83,9 +83,11 @@ fn close_inherited() {
         return;
     };
     let number = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-    let open: Vec<i32> = listed.filter_map(number).collect();
-    for descriptor in open.into_iter().filter(|number| *number > STDERR) {
-        // SAFETY: no value in this process refers to it: the list's own is closed already.
+    let seen: Vec<i32> = listed.filter_map(number).collect();
+    // The list's own is closed by now.
+    let is_open = |number: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+    for descriptor in seen.into_iter().filter(|number| *number > STDERR).filter(is_open) {
+        // SAFETY: it is open, and no value in this process refers to it.
         unsafe { rustix::io::close(descriptor) };
     }
 }
