@@ -13,7 +13,7 @@ use patchcord::{
     },
     workflows::{
         AccountFacts, Command, Input, Plan, Run, RunSeed, Transition, World, automations,
-        dry_run::{INPUTS_MAX, Script, Trial, dry_run},
+        dry_run::{Contacts, INPUTS_MAX, Script, Trial, dry_run},
         transition,
     },
 };
@@ -118,13 +118,14 @@ fn bench_dry_run(criterion: &mut Criterion, world: &World) -> anyhow::Result<()>
         trigger: trigger(),
         world: world.clone(),
         script: Script::default(),
+        past: Vec::new(),
         rules: None,
         inputs_max: INPUTS_MAX,
     };
-    let run = dry_run(&plan, &trial);
+    let run = dry_run(&plan, &trial, &mut Contacts::default());
     anyhow::ensure!(run.effects.len() == 4, "every effect is played: {run:?}");
     criterion.bench_function("dry-run/thirty-days", |bench| {
-        bench.iter(|| black_box(dry_run(&plan, black_box(&trial))))
+        bench.iter(|| black_box(dry_run(&plan, black_box(&trial), &mut Contacts::default())))
     });
     Ok(())
 }
@@ -204,6 +205,7 @@ fn world() -> anyhow::Result<World> {
     let account = AccountFacts {
         id: account_id,
         name: "Acme".to_owned(),
+        require_consent: false,
     };
     Ok(World {
         now: START,

@@ -243,6 +243,15 @@ impl World {
     }
 }
 
+const NO_LIMITS: Limits = Limits {
+    concurrency: 16,
+    messages_per_s: 0,
+    account_messages_per_s: 0,
+    calls_per_s: 0,
+    breaker_after: 0,
+    breaker_pause: Duration::from_secs(1),
+};
+
 async fn start(
     store: Store,
     port: Arc<Counting>,
@@ -259,14 +268,7 @@ async fn start(
         bus: bus.clone(),
         port,
         gate: Gate::new(store.clone(), &settings.gate).expect("a gate"),
-        limits: Limits {
-            concurrency: 16,
-            messages_per_s: 0,
-            account_messages_per_s: 0,
-            calls_per_s: 0,
-            breaker_after: 0,
-            breaker_pause: Duration::from_secs(1),
-        },
+        limits: NO_LIMITS,
         allowances: None,
         sender: String::new(),
         neighbours: neighbours.clone(),

@@ -8,6 +8,7 @@ pub mod call;
 pub mod consent;
 pub mod contact_caps;
 pub mod email;
+pub mod hex;
 pub mod ids;
 pub mod lead;
 pub mod message;

@@ -3,14 +3,12 @@
 //! In: a name or a path. Out: a path, and where the file can be had from. Fetching is `cli/model.rs`'s business: nothing here
 //! reaches the network.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::ggml::{ModelError, Weights};
+use crate::domain::hex::hex;
 
 /// A file as whisper.cpp's authors publish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,11 +180,7 @@ pub fn sha256(path: &Path) -> Result<String, ModelError> {
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Checks a file's SHA-256.

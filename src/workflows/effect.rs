@@ -476,7 +476,9 @@ impl Effect {
     /// The id of the run it starts: the same for every attempt.
     #[must_use]
     pub fn child_id(&self) -> RunId {
-        let shard = self.lead_id.map_or(self.run_id.shard(), |lead_id| lead_id.shard());
+        let shard = self
+            .lead_id
+            .map_or(self.run_id.shard(), |lead_id| lead_id.shard());
         RunId::derived(self.planned_at, &[self.key.as_bytes()]).in_shard(shard)
     }
 

@@ -30,7 +30,11 @@ pub fn judge_together(people: &[GateFacts<'_>], rules: &GateRules) -> Result<Tog
             (Some(later), _) => held = Some(later),
             (None, Some((until, reason))) => return Err(Objection::Hold { until, reason }),
             (None, None) if together.goes_to.is_empty() => {
-                let first = together.left_out.into_values().next().unwrap_or_else(no_common_time);
+                let first = together
+                    .left_out
+                    .into_values()
+                    .next()
+                    .unwrap_or_else(no_common_time);
                 return Err(Objection::Refuse(first));
             }
             (None, None) => return Ok(together),
@@ -129,13 +133,19 @@ mod tests {
         let mut leads = [in_zone("UTC"), in_zone("UTC"), in_zone("UTC")];
         leads[1].opted_out = true;
         let together = judged(&leads, "2026-11-23T12:00:00Z", &quiet).expect("it goes");
-        assert_eq!((places(&together.goes_to), places(&together.left_out)), (vec![0, 2], vec![1]));
+        assert_eq!(
+            (places(&together.goes_to), places(&together.left_out)),
+            (vec![0, 2], vec![1])
+        );
         assert_eq!(together.left_out[&1].code, "opted_out");
         for lead in &mut leads {
             lead.opted_out = true;
         }
         let refused = judged(&leads, "2026-11-23T12:00:00Z", &quiet);
-        assert!(matches!(&refused, Err(Objection::Refuse(refusal)) if refusal.code == "opted_out"), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Objection::Refuse(refusal)) if refusal.code == "opted_out"),
+            "{refused:?}"
+        );
     }
 
     #[test]
@@ -144,13 +154,22 @@ mod tests {
         // 07:00 in New York, 17:30 in Kolkata: New York opens at 08:00, when it is 18:30 in Kolkata.
         let held = judged(&leads, "2026-11-23T12:00:00Z", &rules("21:00", "08:00"));
         let expected: Timestamp = "2026-11-23T13:00:00Z".parse().expect("a moment");
-        assert!(matches!(&held, Err(Objection::Hold { until, .. }) if *until == expected), "{held:?}");
+        assert!(
+            matches!(&held, Err(Objection::Hold { until, .. }) if *until == expected),
+            "{held:?}"
+        );
         // 20:00 in New York: Kolkata opens at 08:00, when New York has closed, and so on until 08:00 in New York.
         let held = judged(&leads, "2026-11-24T01:00:00Z", &rules("21:00", "08:00"));
         let expected: Timestamp = "2026-11-24T13:00:00Z".parse().expect("a moment");
-        assert!(matches!(&held, Err(Objection::Hold { until, .. }) if *until == expected), "{held:?}");
+        assert!(
+            matches!(&held, Err(Objection::Hold { until, .. }) if *until == expected),
+            "{held:?}"
+        );
         let never = judged(&leads, "2026-11-24T01:00:00Z", &rules("16:00", "08:00"));
-        assert!(matches!(&never, Err(Objection::Refuse(refusal)) if refusal.code == "never_allowed"), "{never:?}");
+        assert!(
+            matches!(&never, Err(Objection::Refuse(refusal)) if refusal.code == "never_allowed"),
+            "{never:?}"
+        );
         let alone = judged(&leads[..1], "2026-11-24T01:00:00Z", &rules("16:00", "08:00"));
         assert!(matches!(alone, Err(Objection::Hold { .. })), "{alone:?}");
     }

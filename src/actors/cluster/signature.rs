@@ -8,7 +8,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::domain::{secret::Secret, time::Timestamp};
+use crate::domain::{hex::hex, secret::Secret, time::Timestamp};
 
 /// The header with the time and the signature: `t=<milliseconds>,v1=<64 hex digits>`.
 pub const HEADER: &str = "patchcord-signature";
@@ -48,11 +48,7 @@ impl Signed<'_> {
     pub fn sign(&self, secret: &Secret, now: Timestamp) -> String {
         let at = now.as_unix_millis();
         let digest = self.mac(secret, at).finalize().into_bytes();
-        let mut text = format!("t={at},v1=");
-        for byte in digest {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
+        format!("t={at},v1={}", hex(&digest))
     }
 
     /// Whether `header` was made with the same secret, a moment ago.
@@ -94,7 +90,7 @@ pub fn secret_of(master_key: &Secret) -> Secret {
         body: b"",
     };
     let digest = signed.mac(master_key, 0).finalize().into_bytes();
-    Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Secret::new(hex(&digest))
 }
 
 #[cfg(test)]

@@ -21,13 +21,22 @@ pub(super) struct Person {
 impl Gate {
     /// The people that an effect would reach, at least one. The first receiver counts as the run's lead where nobody else is known
     /// behind the address. Of further receivers those are judged who are leads: of others nothing is known that forbids it.
-    pub(super) async fn people(&self, effect: &Effect, account: &Account, now: Timestamp) -> StoreResult<Vec<Person>> {
+    pub(super) async fn people(
+        &self,
+        effect: &Effect,
+        account: &Account,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Person>> {
         let own = self.own_lead(effect).await?;
         let receivers = effect.request.errand().recipients();
         let mut people: Vec<Person> = Vec::new();
         for (place, receiver) in receivers.iter().enumerate() {
             let owner = self.owner(account.id, *receiver, own.as_ref()).await?;
-            let lead = if place == 0 { owner.or_else(|| own.clone()) } else { owner };
+            let lead = if place == 0 {
+                owner.or_else(|| own.clone())
+            } else {
+                owner
+            };
             if place > 0 && lead.is_none() {
                 continue;
             }

@@ -15,7 +15,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use url::{Position, Url, form_urlencoded};
 
-use crate::domain::secret::Secret;
+use crate::domain::{hex::hex, secret::Secret};
 
 /// Header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-twilio-signature";
@@ -88,13 +88,7 @@ fn body_is_intact(address: &Url, payload: Payload<'_>) -> bool {
 }
 
 fn hash_hex(body: &[u8]) -> String {
-    Sha256::digest(body)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(&Sha256::digest(body))
 }
 
 /// The ways in which Twilio's signers write one address: with and without port, query as it stands and encoded anew.

@@ -28,13 +28,13 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        Recorded, Store, StoreError,
+        PageRequest, Recorded, Store, StoreError,
         conformance::{
             self,
             samples::{account_id, at, effect, lead_id, next, observation, run, run_id, workflow_id},
         },
         leases::{Heartbeat, NodeRow},
-        runs::{EffectState, RunAppend, TimerRow},
+        runs::{EffectState, RunAppend, RunFilter, TimerRow},
     },
 };
 
@@ -406,13 +406,13 @@ async fn a_run_that_nobody_made_is_in_no_list() {
     let Some(opened) = opened().await else { return };
     // What a crash between the entries and the run leaves behind.
     let ghost = run(account_id(1), workflow_id(1), 1);
-    super::run_index::enter(&opened.core.db, &ghost.head)
+    Box::pin(super::run_index::enter(&opened.core.db, &ghost.head))
         .await
         .expect("written");
     let page = opened
         .store
         .runs
-        .list(account_id(1), Default::default(), Default::default())
+        .list(account_id(1), RunFilter::default(), PageRequest::default())
         .await
         .expect("read");
     assert!(page.items.is_empty());

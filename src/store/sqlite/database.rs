@@ -21,8 +21,8 @@ use super::{
 use crate::{
     domain::ids::AccountId,
     store::{
-        Aggregates, Store, StoreError, StoreResult, accounts::Account, leases::NodeRow, remembered::Remembered,
-        workflows::WorkflowRow,
+        Aggregates, Store, StoreError, StoreResult, accounts::Account, leases::NodeRow,
+        remembered::Remembered, workflows::WorkflowRow,
     },
 };
 

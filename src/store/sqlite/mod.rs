@@ -40,6 +40,6 @@ mod workflows;
 mod tests;
 
 pub use backup::{copy_to, restore};
-pub use export::{Export, NotedEdit};
 pub use database::{SqliteGuard, open, open_beside, open_with_readers};
+pub use export::{Export, NotedEdit};
 pub use writer::CommitCounts;

@@ -80,7 +80,7 @@ async fn a_watcher_sees_every_nodes_facts_and_goes_on_elsewhere_where_it_stopped
     let mut other_node = two.subscribe(mine, Some(&cursor)).await;
     assert!(!other_node.gap);
     let mut seen = replayed(&other_node);
-    while seen.len() < 1 {
+    while seen.is_empty() {
         seen.extend(numbers(&mut other_node, 1).await);
     }
     assert_eq!(seen, [3]);
