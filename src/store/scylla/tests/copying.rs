@@ -63,6 +63,25 @@ async fn fill(store: &Store) {
         .await
         .expect("written");
     fill_runs(store).await;
+    fill_calls(store).await;
+    for number in 1..=2 {
+        let fact = observation(owner, Some(lead_id(1)), number);
+        store.observations.record(fact).await.expect("written");
+    }
+    store
+        .observations
+        .mark_routed(observation_id(1))
+        .await
+        .expect("written");
+    store.alerts.raise(alert(owner, 1)).await.expect("written");
+    store.tasks.create(task(owner, 1)).await.expect("written");
+    let mut sent = message(owner, 1);
+    sent.provider_id = Some("SM1".to_owned());
+    store.messages.record(sent).await.expect("written");
+}
+
+async fn fill_calls(store: &Store) {
+    let owner = account_id(1);
     for sequence in 0..3 {
         store
             .calls
@@ -90,20 +109,6 @@ async fn fill(store: &Store) {
         .append_utterance(call_id(1), said)
         .await
         .expect("written");
-    for number in 1..=2 {
-        let fact = observation(owner, Some(lead_id(1)), number);
-        store.observations.record(fact).await.expect("written");
-    }
-    store
-        .observations
-        .mark_routed(observation_id(1))
-        .await
-        .expect("written");
-    store.alerts.raise(alert(owner, 1)).await.expect("written");
-    store.tasks.create(task(owner, 1)).await.expect("written");
-    let mut sent = message(owner, 1);
-    sent.provider_id = Some("SM1".to_owned());
-    store.messages.record(sent).await.expect("written");
 }
 
 async fn fill_people(store: &Store) {
