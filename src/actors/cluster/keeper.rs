@@ -42,7 +42,14 @@ pub struct Keeper {
     node: NodeRow,
     ttl: Duration,
     /// Leases that were taken since this node last lapsed. Others that bear its name do not count: somebody may be taking them.
-    taken: Arc<Mutex<BTreeMap<Shard, u64>>>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// What was taken, and how often the node has lapsed: a round that began before a lapse must not end as if there had been none.
+#[derive(Default)]
+struct Taken {
+    epochs: BTreeMap<Shard, u64>,
+    lapses: u64,
 }
 
 /// A keeper at work.
@@ -80,6 +87,8 @@ impl Keeper {
         let task = tokio::spawn(async move {
             let mut rounds = tokio::time::interval(keeper.ttl / 4);
             rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            // Giving back waits for actors and taking for the database: heartbeats must not wait for either.
+            let _beating = keeper.keep_beating();
             loop {
                 tokio::select! {
                     _ = rounds.tick() => {}
@@ -106,19 +115,29 @@ impl Keeper {
     /// One round.
     async fn round(&self) -> StoreResult<()> {
         self.let_go_if_over().await;
-        if self.beat().await? == Heartbeat::Lapsed {
-            // Others may be taking everything at this moment: only what is taken from here on counts.
-            self.taken().clear();
-            self.let_go(self.ownership.held().into_keys().collect()).await;
-        }
         let nodes = self.leases.nodes().await?;
-        let living: BTreeSet<NodeId> = nodes.iter().map(|node| node.id).collect();
+        let lapses = self.taken().lapses;
         let leases = self.leases.owners().await?;
-        self.act(&nodes, &living, leases).await
+        self.act(&nodes, leases, lapses).await
+    }
+
+    /// Says again and again that the node lives, until what this returns is dropped.
+    fn keep_beating(&self) -> Beating {
+        let keeper = self.clone();
+        Beating(tokio::spawn(async move {
+            let mut beats = tokio::time::interval(keeper.ttl / 4);
+            beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                beats.tick().await;
+                if let Err(error) = keeper.beat().await {
+                    tracing::warn!(%error, "a heartbeat failed: what is held runs out unless the next does not");
+                }
+            }
+        }))
     }
 
     /// Says that the node lives. The time counts from before it was said.
-    async fn beat(&self) -> StoreResult<Heartbeat> {
+    async fn beat(&self) -> StoreResult<()> {
         let sent = Instant::now();
         let patience = self.ttl / 4;
         let beat = tokio::time::timeout(patience, self.leases.heartbeat(self.node.clone(), self.ttl)).await;
@@ -127,11 +146,29 @@ impl Keeper {
                 format!("no answer to the heartbeat within {patience:?}").into(),
             ))
         })?;
+        if beat == Heartbeat::Lapsed {
+            // Others may be taking everything at this moment: only what is taken from here on counts.
+            self.lapse();
+            let (keeper, shards) = (
+                self.clone(),
+                self.ownership.held().into_keys().collect::<Vec<Shard>>(),
+            );
+            // From here on nothing is this node's; its actors' end is not waited for, because the next heartbeat is due.
+            self.ownership.drop_held(&shards);
+            tokio::spawn(async move { keeper.wind_up(shards).await });
+        }
         self.ownership.extend(sent + self.ttl * 2 / 3);
-        Ok(beat)
+        Ok(())
     }
 
-    async fn act(&self, nodes: &[NodeRow], living: &BTreeSet<NodeId>, leases: Vec<Lease>) -> StoreResult<()> {
+    fn lapse(&self) {
+        let mut taken = self.taken();
+        taken.epochs.clear();
+        taken.lapses += 1;
+    }
+
+    async fn act(&self, nodes: &[NodeRow], leases: Vec<Lease>, lapses: u64) -> StoreResult<()> {
+        let living: BTreeSet<NodeId> = nodes.iter().map(|node| node.id).collect();
         let before = self.ownership.held();
         let mut epochs: BTreeMap<Shard, u64> =
             leases.iter().map(|lease| (lease.shard, lease.epoch)).collect();
@@ -139,18 +176,19 @@ impl Keeper {
             .iter()
             .filter_map(|lease| {
                 let owner = lease.owner.filter(|owner| living.contains(owner))?;
-                let counts = owner != self.node.id || self.taken().get(&lease.shard) == Some(&lease.epoch);
+                let counts =
+                    owner != self.node.id || self.taken().epochs.get(&lease.shard) == Some(&lease.epoch);
                 counts.then_some((lease.shard, owner))
             })
             .collect();
-        let plan = spread::plan(self.node.id, living, &holdings);
+        let plan = spread::plan(self.node.id, &living, &holdings);
         for shard in &plan.give_back {
             holdings.remove(shard);
         }
         if !plan.give_back.is_empty() {
             self.give_back(&plan.give_back, &epochs).await;
         }
-        for taken in self.take(&plan.take, &epochs).await {
+        for taken in self.take(&plan.take, &epochs, lapses).await {
             epochs.insert(taken.shard, taken.epoch);
             holdings.insert(taken.shard, self.node.id);
         }
@@ -182,7 +220,9 @@ impl Keeper {
             let gone: Vec<Shard> = lost.into_iter().chain(moved_on).collect();
             self.let_go(gone).await;
         }
-        self.ownership.learn(Table::new(held, others, addresses));
+        if !self.learn(Table::new(held, others, addresses), lapses) {
+            return Ok(());
+        }
         if !gained.is_empty() {
             tracing::info!(shards = gained.len(), nodes = nodes.len(), "took shards over");
             metrics::counter!("patchcord_shards_taken_total")
@@ -194,8 +234,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// Acts on what was found out, unless the node has lapsed since: then the next round looks anew.
+    fn learn(&self, table: Table, lapses: u64) -> bool {
+        let taken = self.taken();
+        let is_fresh = taken.lapses == lapses;
+        if is_fresh {
+            self.ownership.learn(table);
+        }
+        is_fresh
+    }
+
     /// Takes shards that nobody holds. One whose taking fails is left for the next round.
-    async fn take(&self, shards: &[Shard], epochs: &BTreeMap<Shard, u64>) -> Vec<Lease> {
+    async fn take(&self, shards: &[Shard], epochs: &BTreeMap<Shard, u64>, lapses: u64) -> Vec<Lease> {
         let mut taken = Vec::new();
         for some in shards.chunks(AT_ONCE) {
             let asked = some.iter().map(|shard| {
@@ -205,8 +255,11 @@ impl Keeper {
             for answer in futures_util::future::join_all(asked).await {
                 match answer {
                     Ok(Some(lease)) => {
-                        self.taken().insert(lease.shard, lease.epoch);
-                        taken.push(lease);
+                        let mut known = self.taken();
+                        if known.lapses == lapses {
+                            known.epochs.insert(lease.shard, lease.epoch);
+                            taken.push(lease);
+                        }
                     }
                     Ok(None) => {}
                     Err(error) => tracing::warn!(%error, "a shard could not be taken: it is tried again"),
@@ -219,7 +272,7 @@ impl Keeper {
     /// Lets whatever acts for the shards stop, then gives them back.
     async fn give_back(&self, shards: &[Shard], epochs: &BTreeMap<Shard, u64>) {
         self.let_go(shards.to_vec()).await;
-        self.taken().retain(|shard, _| !shards.contains(shard));
+        self.taken().epochs.retain(|shard, _| !shards.contains(shard));
         for some in shards.chunks(AT_ONCE) {
             let asked = some.iter().map(|shard| {
                 let epoch = epochs.get(shard).copied().unwrap_or(0);
@@ -241,7 +294,7 @@ impl Keeper {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, BTreeMap<Shard, u64>> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -251,6 +304,11 @@ impl Keeper {
             return;
         }
         self.ownership.drop_held(&shards);
+        self.wind_up(shards).await;
+    }
+
+    /// Waits for whatever still acts for shards that are not this node's.
+    async fn wind_up(&self, shards: Vec<Shard>) {
         if tokio::time::timeout(DRAIN_MAX, self.household.lost(shards))
             .await
             .is_err()
@@ -259,6 +317,15 @@ impl Keeper {
                 "something still acts for a shard that is given up: the store refuses it from the next owner on"
             );
         }
+    }
+}
+
+/// The task that beats; dropped, it stops.
+struct Beating(JoinHandle<()>);
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

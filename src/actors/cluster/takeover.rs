@@ -25,6 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long actors of a shard that goes may take to finish what they were sent.
 const FINISH_MAX: Duration = Duration::from_secs(3);
+/// Before the timers of a shard are read once more: a former owner that was frozen may have written until its own time was over, behind
+/// the first reading.
+const SECOND_READING: Duration = Duration::from_secs(15);
 /// Shards that are scanned at once.
 const AT_ONCE: usize = 8;
 /// Timers that a scan reads at once.
@@ -60,6 +63,10 @@ impl Household for Estate {
             let seconds = began.elapsed().as_secs_f64();
             metrics::histogram!("patchcord_takeover_seconds").record(seconds);
             tracing::info!(shards = count, seconds, "took up what the shards hold");
+            tokio::time::sleep(SECOND_READING).await;
+            for shard in shards {
+                estate.take_up(shard).await;
+            }
         });
     }
 
