@@ -1,5 +1,10 @@
-//! Compiles again when the pages in the browser were built anew: release builds take them in.
+//! A release build takes the pages in and compiles again when they were built anew; a debug build reads them from disk.
 
 fn main() {
-    println!("cargo:rerun-if-changed=web/dist");
+    let pages = if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        "web/dist"
+    } else {
+        "build.rs"
+    };
+    println!("cargo:rerun-if-changed={pages}");
 }
