@@ -8,7 +8,7 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::{
-    dispatch::Place,
+    dispatch::{Place, RateOf},
     effects::{Ask, EffectsKind, EffectsMsg},
     gate::Decision,
 };
@@ -37,8 +37,8 @@ pub enum Ended {
     Stopped(Failure),
     /// At the gate: not before a moment.
     Held { until: Timestamp, reason: String },
-    /// Nowhere: other nodes use the sender's rate until this moment.
-    Paced(Instant),
+    /// Nowhere: other nodes use the same rate until this moment.
+    Paced(RateOf, Instant),
     /// Nowhere: another node acts for the run, and settles what this one has claimed.
     Elsewhere,
 }
@@ -65,8 +65,8 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
             });
         }
     };
-    if let Some(wait) = shared_wait(kind, effect).await {
-        return Ended::Paced(Instant::now() + wait);
+    if let Some((whose, wait)) = shared_wait(kind, effect).await {
+        return Ended::Paced(whose, Instant::now() + wait);
     }
     // Asked at the last moment: a process that was stopped in the middle must not send what the next owner sends again.
     if kind.ownership.owns(effect.run_id.shard()).is_none() {
@@ -91,24 +91,30 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
     Ended::Tried(outcome)
 }
 
-/// How long the sender's rate is used up by all nodes together; `None` when its turn was taken. Without Redis each node keeps the rate
-/// by itself.
-async fn shared_wait(kind: &EffectsKind, effect: &Effect) -> Option<Duration> {
+/// Whose rate is used up by all nodes together, and for how long; `None` when its turn was taken. Without Redis each node keeps to its
+/// part of the rate.
+async fn shared_wait(kind: &EffectsKind, effect: &Effect) -> Option<(RateOf, Duration)> {
     let allowances = kind.allowances.as_ref()?;
     let place = Place::of(effect, Ask::Act, &kind.sender);
-    let (name, per_second) = place.shared_rate(&kind.limits)?;
-    let rate = Rate {
-        interval: Duration::from_secs(1) / per_second,
-        // A twentieth of a second's turns may come at once, as within one node.
-        burst: 1 + per_second / 20,
-    };
-    match allowances.take(&name, rate).await {
-        Ok(wait) => wait,
-        Err(fault) => {
-            tracing::warn!(%fault, "a sender's rate is kept by this node alone");
-            None
-        }
+    let (whose, wanted): (Vec<RateOf>, Vec<(String, Rate)>) = place
+        .shared_rates(&kind.limits)
+        .into_iter()
+        .map(|(whose, name, per_second)| {
+            let rate = Rate {
+                interval: Duration::from_secs(1) / per_second,
+                // A twentieth of a second's turns may come at once, as within one node.
+                burst: 1 + per_second / 20,
+            };
+            (whose, (name, rate))
+        })
+        .unzip();
+    if wanted.is_empty() {
+        return None;
     }
+    let used_up = allowances
+        .take_all_or_part(&wanted, kind.ownership.nodes())
+        .await?;
+    Some((*whose.get(used_up.at)?, used_up.wait))
 }
 
 /// Brings an opt-out that only the provider knew of to the lead and its runs.

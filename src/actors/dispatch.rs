@@ -38,6 +38,15 @@ pub struct Limits {
 /// The places of one provider; looking up has its own, so that it holds up nobody who wants to send.
 pub type Line = (Provider, Ask);
 
+/// Whose rate is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateOf {
+    /// The number's.
+    Sender,
+    /// The account's, over all its numbers.
+    Account,
+}
+
 /// Where something waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -72,17 +81,28 @@ impl Place {
         }
     }
 
-    /// The rate that all nodes keep together for this sender: its name, and how many a second.
+    /// The rates that all nodes keep together for what is sent from here: whose, by what name, how many a second.
     #[must_use]
-    pub fn shared_rate(&self, limits: &Limits) -> Option<(String, u32)> {
-        let (word, per_second) = match (self.line.1, self.lane.kind) {
-            (Ask::Act, LaneKind::Messages) => ("messages", limits.messages_per_s),
-            (Ask::Act, LaneKind::Calls) => ("calls", limits.calls_per_s),
+    pub fn shared_rates(&self, limits: &Limits) -> Vec<(RateOf, String, u32)> {
+        let by = &self.lane.by;
+        let rates = match (self.line.1, self.lane.kind) {
+            (Ask::Act, LaneKind::Messages) => vec![
+                (RateOf::Sender, format!("messages:{by}"), limits.messages_per_s),
+                (
+                    RateOf::Account,
+                    format!("messages:{}", self.lane.account_id),
+                    limits.account_messages_per_s,
+                ),
+            ],
+            (Ask::Act, LaneKind::Calls) => vec![(RateOf::Sender, format!("calls:{by}"), limits.calls_per_s)],
             (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {
-                return None;
+                Vec::new()
             }
         };
-        (per_second > 0).then(|| (format!("{word}:{}", self.lane.by), per_second))
+        rates
+            .into_iter()
+            .filter(|(_, _, per_second)| *per_second > 0)
+            .collect()
     }
 
     /// What failures are counted by; `None` for what stays in the house, and for looking up.
@@ -155,14 +175,15 @@ impl Rates {
         }
     }
 
-    fn not_before(&mut self, place: &Place, at: Instant) {
+    fn not_before(&mut self, place: &Place, whose: RateOf, at: Instant) {
         let lane = &place.lane;
-        match (place.line.1, lane.kind) {
-            (Ask::Act, LaneKind::Messages) => {
-                self.numbers.not_before(&lane.by, at);
+        match (place.line.1, lane.kind, whose) {
+            (Ask::Act, LaneKind::Messages, RateOf::Sender) => self.numbers.not_before(&lane.by, at),
+            (Ask::Act, LaneKind::Messages, RateOf::Account) => {
+                self.accounts.not_before(&name_of(lane.account_id), at);
             }
-            (Ask::Act, LaneKind::Calls) => self.callers.not_before(&lane.by, at),
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {}
+            (Ask::Act, LaneKind::Calls, _) => self.callers.not_before(&lane.by, at),
+            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House, _) | (Ask::LookUp, _, _) => {}
         }
     }
 
@@ -213,9 +234,9 @@ impl<T> Dispatch<T> {
         Ok(())
     }
 
-    /// Puts something back that was taken out: its sender's rate is used by other nodes until `at`.
-    pub fn put_back(&mut self, place: Place, item: T, at: Instant) {
-        self.rates.not_before(&place, at);
+    /// Puts something back that was taken out: other nodes use the same rate until `at`.
+    pub fn put_back(&mut self, place: Place, item: T, whose: RateOf, at: Instant) {
+        self.rates.not_before(&place, whose, at);
         let counter = self.lines.entry(place.line).or_insert_with(Counter::new);
         counter.lanes.push_back_first(place.lane, item);
     }
@@ -436,11 +457,43 @@ mod tests {
         }
         assert!(matches!(dispatch.next(one.line, now), Next::Go(_, 0)));
         let later = now + Duration::from_millis(700);
-        dispatch.put_back(one.clone(), 0, later);
+        dispatch.put_back(one.clone(), 0, RateOf::Sender, later);
         dispatch.free(one.line);
         assert_eq!(dispatch.next(one.line, now), Next::NotBefore(later));
         assert!(matches!(dispatch.next(one.line, later), Next::Go(_, 0)));
-        assert_eq!(one.shared_rate(&LIMITS), Some(("messages:+1".to_owned(), 1)));
+        let per_number = (RateOf::Sender, "messages:+1".to_owned(), 1);
+        assert_eq!(one.shared_rates(&LIMITS), [per_number.clone()]);
+        let limits = Limits {
+            account_messages_per_s: 3,
+            ..LIMITS
+        };
+        let per_account = (RateOf::Account, format!("messages:{account}"), 3);
+        assert_eq!(one.shared_rates(&limits), [per_number, per_account]);
+    }
+
+    #[test]
+    fn an_account_whose_rate_other_nodes_used_up_waits_with_all_its_numbers_and_alone() {
+        let limits = Limits {
+            messages_per_s: 0,
+            account_messages_per_s: 100,
+            ..LIMITS
+        };
+        let (account, now) = (AccountId::fresh(), Instant::now());
+        let (one, two) = (
+            place(Provider::Sms, account, "+1"),
+            place(Provider::Sms, account, "+2"),
+        );
+        let mut dispatch = Dispatch::new(limits);
+        dispatch.push(one.clone(), 0).expect("room");
+        dispatch.push(two.clone(), 1).expect("room");
+        assert!(matches!(dispatch.next(one.line, now), Next::Go(_, 0)));
+        let later = now + Duration::from_secs(2);
+        dispatch.put_back(one.clone(), 0, RateOf::Account, later);
+        dispatch.free(one.line);
+        assert_eq!(dispatch.next(one.line, now), Next::NotBefore(later));
+        let other = place(Provider::Sms, AccountId::fresh(), "+1");
+        dispatch.push(other.clone(), 2).expect("room");
+        assert!(matches!(dispatch.next(other.line, now), Next::Go(_, 2)));
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl EffectsActor {
         let turned = match ended {
             Ended::Tried(outcome) if is_providers_failure(outcome) => state.dispatch.failed(&place, now),
             Ended::Tried(_) => state.dispatch.worked(&place),
-            Ended::Stopped(_) | Ended::Held { .. } | Ended::Paced(_) | Ended::Elsewhere => {
+            Ended::Stopped(_) | Ended::Held { .. } | Ended::Paced(..) | Ended::Elsewhere => {
                 state.dispatch.give_back(&place, now);
                 Turned::Nothing
             }
@@ -233,13 +233,13 @@ impl EffectsActor {
     fn settle(&self, myself: &ActorRef<EffectsMsg>, state: &mut State, effect: &Effect, ended: &Ended) {
         self.learn(state, effect, ended);
         match ended {
-            Ended::Paced(until) => {
+            Ended::Paced(whose, until) => {
                 let job = Job {
                     effect: Box::new(effect.clone()),
                     ask: Ask::Act,
                 };
                 let place = Place::of(effect, Ask::Act, &self.kind.sender);
-                state.dispatch.put_back(place, job, *until);
+                state.dispatch.put_back(place, job, *whose, *until);
             }
             Ended::Elsewhere => {
                 tracing::warn!(run_id = %effect.run_id, "an effect was left to the run's next owner");

@@ -37,6 +37,8 @@ pub enum RedisFault {
     NoAnswer(#[source] RedisError),
     #[error("Redis did not answer within {} ms", .0.as_millis())]
     TooSlow(Duration),
+    #[error("Redis did not answer a moment ago and is left alone")]
+    LeftAlone,
 }
 
 /// The connection. Cheap to clone.

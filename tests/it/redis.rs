@@ -6,7 +6,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    redis::Redis,
+    redis::Server as RedisServer,
     server::{Options, Server},
 };
 
@@ -34,7 +34,7 @@ async fn workflow(server: &Server) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_and_watchers_go_on_while_redis_is_gone_and_are_told_after() {
-    let mut redis = Redis::start().await;
+    let mut redis = RedisServer::start().await;
     let options = Options::serve().with("PATCHCORD_REDIS__URL", &redis.url());
     let server = Server::start(options).await;
     assert_eq!(health_of(&server).await, "ok");

@@ -120,6 +120,14 @@ impl Ownership {
         address.map_or(Owner::Nobody, |address| Owner::There(address.clone()))
     }
 
+    /// How many nodes live, this one among them, as far as is known.
+    #[must_use]
+    pub fn nodes(&self) -> u32 {
+        let Some(shared) = &self.0 else { return 1 };
+        let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(table.addresses.len()).unwrap_or(u32::MAX).max(1)
+    }
+
     /// A shard that this node owns, for what may live anywhere: `drawn` chooses among them. `None` when it owns none.
     #[must_use]
     pub fn any(&self, drawn: Shard) -> Option<Shard> {

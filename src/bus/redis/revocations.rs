@@ -75,6 +75,7 @@ mod tests {
         let one = || Revoked::One("ses_1".to_owned());
         assert_eq!(told, [(1, one()), (2, one())]);
         server.kill().await;
+        assert!(tell(&teller, "ses_2").await.is_err(), "nobody may have heard");
         server.start_again().await;
         for _ in 0..2 {
             assert_eq!(heard.recv().await.expect("a listener").1, Revoked::Anything);

@@ -49,4 +49,21 @@ mod tests {
         );
         assert_eq!(take(&one, "hash").await.expect("known"), None);
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_ticket_that_redis_has_lost_opens_nothing_and_a_redis_that_is_gone_is_a_fault() {
+        let mut server = TestRedis::start().await;
+        let redis = server.redis();
+        let life = Duration::from_secs(30);
+        keep(&redis, "hash", "holder", life).await.expect("kept");
+        server.flush().await;
+        assert_eq!(take(&redis, "hash").await.expect("known"), None);
+        keep(&redis, "hash", "holder", life).await.expect("kept");
+        server.kill().await;
+        assert!(take(&redis, "hash").await.is_err());
+        assert!(keep(&redis, "other", "holder", life).await.is_err());
+        server.start_again().await;
+        server.until_it_answers(&redis).await;
+        assert_eq!(take(&redis, "hash").await.expect("known"), None, "it was lost");
+    }
 }

@@ -1,21 +1,30 @@
-//! A real redis-server of a test's own, killed and started again at will.
+//! A real redis-server for tests: its own process, its own socket, killed and started again at will.
+//!
+//! Included by the library's own tests too (`bus/redis/test_server`), so it knows nothing of either side.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::{
     net::UnixStream,
     process::{Child, Command},
+    time::Instant,
 };
 
-use super::eventually::eventually;
+/// How long a start may take on a busy machine.
+const START_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The server. Dropped, its process is killed.
-pub struct Redis {
+pub struct Server {
     folder: tempfile::TempDir,
     process: Child,
 }
 
-impl Redis {
+impl Server {
     /// Starts an empty server and waits until it takes connections.
     ///
     /// # Panics
@@ -53,15 +62,16 @@ impl Redis {
     }
 
     async fn until_it_listens(&self) {
-        let socket = self.socket();
-        eventually("redis-server listens", || async {
-            UnixStream::connect(&socket).await.ok()
-        })
-        .await;
+        let began = Instant::now();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        while UnixStream::connect(self.socket()).await.is_err() {
+            assert!(began.elapsed() < START_MAX, "redis-server does not listen");
+            looks.tick().await;
+        }
     }
 }
 
-fn spawn(socket: &std::path::Path) -> Child {
+fn spawn(socket: &Path) -> Child {
     Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
         .arg(socket)
