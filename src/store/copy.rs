@@ -157,6 +157,12 @@ impl Copying {
             let lead = (edit.account_id, edit.lead_id);
             self.importer.note_edit(lead, &edit.key, &edit.result).await
         })
+        .await?;
+        each(self.export.turns.iter(), async |turn| {
+            self.importer
+                .set_turn(turn.account_id, &turn.pool, turn.last)
+                .await
+        })
         .await
     }
 
@@ -284,7 +290,8 @@ impl Copying {
         .await
     }
 
-    async fn compare(&self) -> Result<Vec<Digest>, CopyError> {
+    /// Reads both stores and compares them, kind by kind.
+    pub(in crate::store) async fn compare(&self) -> Result<Vec<Digest>, CopyError> {
         let (from, to) = (digest::Side::From(self), digest::Side::To(self));
         let mut same = Vec::new();
         for (here, there) in from.digests().await?.into_iter().zip(to.digests().await?) {

@@ -2,7 +2,7 @@
 //!
 //! Rows are read through the traits, in the order of the file's keys, and hashed as they print: every field counts.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
@@ -108,7 +108,25 @@ impl<'copying> Side<'copying> {
             }
         })
         .await?;
-        Ok(vec![accounts, answers, leads, edits])
+        let turns = digest("turns", export.turns.iter(), async |turn| {
+            let last = match self {
+                Side::From(_) => Some(turn.last),
+                Side::To(copying) => copying.importer.turn(turn.account_id, &turn.pool).await?,
+            };
+            Ok(format!("{last:?}"))
+        })
+        .await?;
+        let contacts = digest("contacts", export.contacts.iter(), async |contact| {
+            let before = contact.at.minus(Duration::from_millis(1));
+            let booked = store
+                .contacts
+                .booked_since(contact.account_id, &contact.subject, contact.channel, before)
+                .await?;
+            let found = booked.into_iter().find(|booked| booked.key == contact.key);
+            Ok(format!("{found:?}"))
+        })
+        .await?;
+        Ok(vec![accounts, answers, leads, edits, turns, contacts])
     }
 
     async fn of_work(self) -> StoreResult<Vec<Digest>> {

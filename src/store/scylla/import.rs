@@ -1,15 +1,17 @@
-//! What a copy of another store writes that no trait does: versions by themselves, and edits that were made elsewhere.
+//! What a copy of another store writes that no trait does: versions by themselves, edits that were made elsewhere, whose turn it is.
 
 use std::sync::Arc;
 
 use super::{
     database::Scylla,
     fields::{Int, values},
+    lead_edits::{TURNS, turn_key},
+    revised::{Change, Made},
     rows::Conditional,
 };
 use crate::{
-    domain::ids::{AccountId, LeadId},
-    store::{StoreResult, workflows::WorkflowVersion},
+    domain::ids::{AccountId, LeadId, UserId},
+    store::{StoreError, StoreResult, workflows::WorkflowVersion},
 };
 
 const VERSION: &str =
@@ -63,6 +65,33 @@ impl Importer {
     ) -> StoreResult<Option<String>> {
         let row = self.0.select_one(NOTED, values![account, lead, key]).await?;
         row.map(|mut row| row.take(0)).transpose()
+    }
+
+    /// Sets who of a pool was given a lead last.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn set_turn(&self, account: AccountId, pool: &[UserId], last: UserId) -> StoreResult<()> {
+        let key = turn_key(account, pool);
+        let moved = self.0.revise(&TURNS, &key, |before: UserId| {
+            Ok(if before == last {
+                Change::Keep(())
+            } else {
+                Change::Write(last, ())
+            })
+        });
+        if moved.await?.is_none() && self.0.make(&TURNS, &key, &last).await? == Made::Exists {
+            return Err(StoreError::Busy);
+        }
+        Ok(())
+    }
+
+    /// Who of a pool was given a lead last.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn turn(&self, account: AccountId, pool: &[UserId]) -> StoreResult<Option<UserId>> {
+        self.0.find(&TURNS, &turn_key(account, pool)).await
     }
 
     async fn once(&self, text: &'static str, row: super::fields::Values) -> StoreResult<()> {

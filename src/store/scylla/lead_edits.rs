@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    fields::{Int, values},
+    fields::{Int, Values, values},
     lead_index::fold_email,
     revised::{Change, Made, Revised, TRIES_MAX},
     rows::Scylla,
@@ -25,7 +25,7 @@ use crate::{
 const NOTED_FOR: Int = Int(180 * 24 * 3_600);
 const NOTED: &str = "SELECT result, facts FROM leads WHERE account = ? AND id = ? AND key = ?";
 const NOTE: &str = "INSERT INTO leads (account, id, key, result, facts) VALUES (?, ?, ?, ?, ?) USING TTL ?";
-const TURNS: Revised = Revised {
+pub(super) const TURNS: Revised = Revised {
     read: "SELECT revision, body FROM assignment_turns WHERE account = ? AND pool = ?",
     write: "UPDATE assignment_turns SET revision = ?, body = ? WHERE account = ? AND pool = ? IF revision = ?",
 };
@@ -186,9 +186,7 @@ impl Scylla {
 
     /// Moves the turn of a pool on to the next of it, and returns whose it is then.
     async fn next_turn(&self, account: AccountId, pool: &[UserId], first: UserId) -> StoreResult<UserId> {
-        let members: Vec<u8> = pool.iter().flat_map(|user| *user.as_bytes()).collect();
-        let name: [u8; 32] = Sha256::digest(members).into();
-        let key = values![account, name];
+        let key = turn_key(account, pool);
         for _ in 0..TRIES_MAX {
             let moved = self
                 .revise(&TURNS, &key, |last: UserId| {
@@ -205,4 +203,11 @@ impl Scylla {
         }
         Err(StoreError::Busy)
     }
+}
+
+/// Whose turn it is lies under the members of the pool, sorted by id.
+pub(super) fn turn_key(account: AccountId, pool: &[UserId]) -> Values {
+    let members: Vec<u8> = pool.iter().flat_map(|user| *user.as_bytes()).collect();
+    let name: [u8; 32] = Sha256::digest(members).into();
+    values![account, name]
 }

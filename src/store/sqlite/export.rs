@@ -11,7 +11,9 @@ use rusqlite::{Connection, Row};
 
 use super::database::connect;
 use crate::{
-    domain::ids::{AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, WorkflowId},
+    domain::ids::{
+        AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
+    },
     store::{StoreError, StoreResult, contacts::Contact},
 };
 
@@ -25,6 +27,15 @@ pub struct NotedEdit {
     pub result: String,
 }
 
+/// Who of a group was given a lead last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub account_id: AccountId,
+    /// By id.
+    pub pool: Vec<UserId>,
+    pub last: UserId,
+}
+
 /// The keys of every row.
 #[derive(Clone)]
 pub struct Export {
@@ -34,6 +45,7 @@ pub struct Export {
     pub versions: Vec<(WorkflowId, u32)>,
     pub leads: Vec<(AccountId, LeadId)>,
     pub edits: Vec<NotedEdit>,
+    pub turns: Vec<Turn>,
     pub runs: Vec<RunId>,
     /// With the number of facts that the record holds.
     pub calls: Vec<(AccountId, CallId, u64)>,
@@ -87,6 +99,11 @@ impl Export {
                         result: row.get(3)?,
                     })
                 },
+            )?,
+            turns: all(
+                &db,
+                "SELECT account, pool, last FROM assignment_turns ORDER BY account, pool",
+                turn,
             )?,
             runs: all(&db, &format!("SELECT id FROM runs {pair}"), |row| row.get(0))?,
             calls: all(
@@ -157,4 +174,16 @@ where
     B: rusqlite::types::FromSql,
 {
     Ok((row.get(0)?, row.get(1)?))
+}
+
+fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    let pool: String = row.get(1)?;
+    let users: Result<Vec<UserId>, _> = pool.split(' ').map(str::parse).collect();
+    Ok(Turn {
+        account_id: row.get(0)?,
+        pool: users.map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+        })?,
+        last: row.get(2)?,
+    })
 }

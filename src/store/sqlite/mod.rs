@@ -41,5 +41,5 @@ mod tests;
 
 pub use backup::{copy_to, restore};
 pub use database::{SqliteGuard, open, open_beside, open_with_readers};
-pub use export::{Export, NotedEdit};
+pub use export::{Export, NotedEdit, Turn};
 pub use writer::CommitCounts;

@@ -8,7 +8,7 @@ use crate::{
         audio::Speaker,
         call::CallStatus,
         consent::ContactChannel,
-        lead::{KeyedEdit, LeadEdit, ScoreChange},
+        lead::{AssignRule, Assignee, KeyedEdit, LeadEdit, ScoreChange},
         task::TaskStatus,
         transcript::Utterance,
     },
@@ -143,7 +143,20 @@ async fn fill_people(store: &Store) {
         run_id: run_id(1),
         edit: LeadEdit::Score(ScoreChange { set: None, add: 7 }),
     };
-    store.leads.edit(edit).await.expect("written").expect("it holds");
+    let given = KeyedEdit {
+        key: "given".to_owned(),
+        edit: LeadEdit::Assign {
+            to: Assignee::ByRule {
+                rule: AssignRule::RoundRobin,
+                among: Vec::new(),
+            },
+            unless_assigned: false,
+        },
+        ..edit.clone()
+    };
+    for edit in [edit, given] {
+        store.leads.edit(edit).await.expect("written").expect("it holds");
+    }
     let contact = Contact {
         account_id: owner,
         subject: lead_id(1).to_string(),
@@ -236,4 +249,61 @@ async fn a_copy_is_the_same_however_often_it_is_made_and_a_difference_is_found()
         .expect("written");
     let refused = copying(&other, stranger, &opened).await.run().await;
     assert!(matches!(refused, Err(CopyError::NotOurs)), "{refused:?}");
+}
+
+/// What a copy leaves behind.
+const LEFT_BEHIND: [(&str, &str); 3] = [
+    ("sessions", "people sign in again"),
+    ("used_refresh_hashes", "they belong to sessions"),
+    ("run_counts", "they are counted from the runs"),
+];
+/// Tables whose rows no trait reads: what they say is taken from the file itself, so it is changed there.
+const READ_FROM_THE_FILE: [(&str, &str); 2] = [
+    ("lead_edits", "UPDATE lead_edits SET result = '{}'"),
+    (
+        "assignment_turns",
+        "UPDATE assignment_turns SET last = zeroblob(16)",
+    ),
+];
+
+#[tokio::test]
+async fn what_is_missing_is_found_whatever_table_it_was_in() {
+    let Some(opened) = opened().await else { return };
+    let folder = tempfile::tempdir().expect("the test machine has a temporary folder");
+    let path = folder.path().join("store.db");
+    let (store, guard) = sqlite::open(&path).expect("an empty folder takes a store");
+    fill(&store).await;
+    let whole = copying(&path, store.clone(), &opened).await;
+    whole.run().await.expect("both hold the same");
+    let file = rusqlite::Connection::open(&path).expect("it is a database");
+    let tables: Vec<String> = file
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .and_then(|mut tables| tables.query_map([], |row| row.get(0))?.collect())
+        .expect("tables are listed");
+    for table in tables {
+        if LEFT_BEHIND.iter().any(|(left, _)| *left == table) {
+            continue;
+        }
+        let rows: i64 = file
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+            .expect("rows are counted");
+        assert!(rows > 0, "{table}: `fill` puts no row there");
+        let less = folder.path().join(format!("{table}.db"));
+        guard.backup(&less).expect("a copy of the file");
+        let change = READ_FROM_THE_FILE.iter().find(|(name, _)| *name == table);
+        let change = change.map_or_else(
+            || format!("DELETE FROM {table}"),
+            |(_, change)| (*change).to_owned(),
+        );
+        rusqlite::Connection::open(&less)
+            .and_then(|file| file.execute(&change, []))
+            .expect("the copy is changed");
+        let (poorer, _guard) = sqlite::open(&less).expect("it is opened");
+        let mut other = copying(&less, poorer, &opened).await;
+        if !READ_FROM_THE_FILE.iter().any(|(name, _)| *name == table) {
+            other.export = whole.export.clone();
+        }
+        let compared = other.compare().await;
+        assert!(compared.is_err(), "{table} is not compared: {compared:?}");
+    }
 }
