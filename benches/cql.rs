@@ -4,6 +4,9 @@
 //! The server is named by `PATCHCORD_TEST_CQL`; `scripts/bench-cql` starts one. A run is two transitions: created with an effect
 //! claimed, and completed. The bare batch writes the same bytes without anything that a run is found by.
 
+#[path = "support/append.rs"]
+mod append;
+
 use std::{
     sync::{
         Arc,
@@ -13,13 +16,10 @@ use std::{
 };
 
 use patchcord::{
-    domain::{
-        ids::{AccountId, RunId, WorkflowId},
-        time::Timestamp,
-    },
+    domain::ids::RunId,
     store::{
         RunStore,
-        runs::{EffectRow, EffectState, JournalLine, RunAppend, RunHead, RunStatus},
+        runs::{EffectState, RunAppend, RunStatus},
         scylla::{Address, open},
     },
 };
@@ -31,13 +31,11 @@ use scylla::{
     },
 };
 
-const SNAPSHOT_BYTES: usize = 600;
+use append::{ENTRY, REQUEST, SNAPSHOT_BYTES, advance, created, effect_key};
+
 const IN_FLIGHT: usize = 64;
 const MEASURE: Duration = Duration::from_secs(6);
 const ROUNDS: usize = 5;
-const ENTRY: &str =
-    "{\"node\":\"tell\",\"input\":{\"to\":\"+14155550100\"},\"output\":{\"sid\":\"SM0123456789\"}}";
-const REQUEST: &str = "{\"type\":\"send_sms\",\"to\":\"+14155550100\",\"body\":\"We tried to call you.\"}";
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
@@ -121,68 +119,12 @@ async fn durable_rate(runs: &Arc<dyn RunStore>, run_for: Duration) -> anyhow::Re
     .await
 }
 
-fn created(id: RunId, number: u64) -> RunAppend {
-    let at = Timestamp::from_unix_millis(1_795_000_000_000 + number);
-    let account_id = AccountId::from_bytes([1; 16]);
-    RunAppend {
-        head: RunHead {
-            id,
-            account_id,
-            workflow_id: WorkflowId::from_bytes([2; 16]),
-            version: 1,
-            lead_id: None,
-            call_id: None,
-            retry_of: None,
-            trigger: "webhook".to_owned(),
-            status: RunStatus::Running,
-            revision: 1,
-            started_at: at,
-            updated_at: at,
-            ended_at: None,
-            error: None,
-        },
-        epoch: 1,
-        snapshot: vec![b'x'; SNAPSHOT_BYTES],
-        journal: lines(0, at),
-        parts: Vec::new(),
-        drops_parts: false,
-        timers_set: Vec::new(),
-        timers_cleared: Vec::new(),
-        effects: vec![effect(id, account_id, at)],
-    }
-}
-
 fn complete(append: &mut RunAppend) {
-    append.head.revision = 2;
+    advance(append);
     append.head.status = RunStatus::Completed;
     append.head.ended_at = Some(append.head.updated_at);
-    append.journal = lines(2, append.head.updated_at);
     append.effects[0].state = EffectState::Confirmed;
     append.effects[0].provider_id = Some("SM0123456789".to_owned());
-}
-
-fn lines(from: u64, at: Timestamp) -> Vec<JournalLine> {
-    [from, from + 1]
-        .map(|seq| JournalLine {
-            seq,
-            at,
-            entry: ENTRY.to_owned(),
-        })
-        .into()
-}
-
-fn effect(id: RunId, account_id: AccountId, at: Timestamp) -> EffectRow {
-    EffectRow {
-        key: format!("{id}/tell/0/0"),
-        run_id: id,
-        account_id,
-        state: EffectState::Claimed,
-        attempt: 1,
-        request: REQUEST.to_owned(),
-        provider_id: None,
-        error: None,
-        at,
-    }
 }
 
 /// The conditional batch alone.
@@ -236,7 +178,7 @@ impl Bare {
     async fn send(&self, batch: &Batch, id: RunId, revision: i64) -> anyhow::Result<()> {
         let run = id.as_bytes().as_slice();
         let two_lines = format!("\n{ENTRY}\n{ENTRY}");
-        let key = format!("{id}/tell/0/0");
+        let key = effect_key(id);
         let values = (
             (revision, 1_i64, vec![b'x'; SNAPSHOT_BYTES], run),
             (run, 0_i8, revision * 2, "", two_lines.as_str()),

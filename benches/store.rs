@@ -1,7 +1,10 @@
 //! Measures the embedded store: durable appends a second with 1, 16 and 256 in flight, and the reads of a hot path.
 //!
-//! One append is a run's transition as the runs actor writes it: head, snapshot of 600 bytes, two journal lines, one effect.
-//! The disk's own speed for flushed writes is printed beside it: every figure here is a multiple of that.
+//! What one append is, `support/append.rs` says. The disk's own speed for flushed writes is printed beside it: every figure here is
+//! a multiple of that.
+
+#[path = "support/append.rs"]
+mod append;
 
 use std::{
     fs::File,
@@ -16,18 +19,16 @@ use std::{
 
 use criterion::Criterion;
 use patchcord::{
-    domain::{
-        ids::{AccountId, RunId, WorkflowId},
-        time::Timestamp,
-    },
+    domain::ids::RunId,
     store::{
         PageRequest, Store,
-        runs::{EffectRow, EffectState, JournalLine, RunAppend, RunFilter, RunHead, RunStatus},
+        runs::{RunFilter, RunStatus},
         sqlite::{self, SqliteGuard},
     },
 };
 
-const SNAPSHOT_BYTES: usize = 600;
+use append::{ACCOUNT, advance, created};
+
 const MEASURE: Duration = Duration::from_secs(3);
 
 fn main() -> anyhow::Result<()> {
@@ -74,7 +75,7 @@ async fn print_appends(store: &Store, guard: &SqliteGuard, in_flight: usize) -> 
                 let mut worst = Duration::ZERO;
                 while began.elapsed() < MEASURE {
                     let number = counter.fetch_add(1, Ordering::Relaxed);
-                    let mut append = transition(RunId::fresh(), number);
+                    let mut append = created(RunId::fresh(), number);
                     for status in [RunStatus::Running, RunStatus::Waiting, RunStatus::Completed] {
                         let asked = Instant::now();
                         append.head.status = status;
@@ -126,73 +127,13 @@ fn cpu_seconds() -> anyhow::Result<f64> {
     Ok(f64::from(ticks) / 100.0)
 }
 
-fn transition(id: RunId, number: u64) -> RunAppend {
-    let at = Timestamp::from_unix_millis(1_795_000_000_000 + number);
-    let account_id = AccountId::from_bytes([1; 16]);
-    RunAppend {
-        head: RunHead {
-            id,
-            account_id,
-            workflow_id: WorkflowId::from_bytes([2; 16]),
-            version: 1,
-            lead_id: None,
-            call_id: None,
-            retry_of: None,
-            trigger: "call.no_answer".to_owned(),
-            status: RunStatus::Running,
-            revision: 1,
-            started_at: at,
-            updated_at: at,
-            ended_at: None,
-            error: None,
-        },
-        epoch: 1,
-        snapshot: vec![b'x'; SNAPSHOT_BYTES],
-        journal: lines(0, at),
-        parts: Vec::new(),
-        drops_parts: false,
-        timers_set: Vec::new(),
-        timers_cleared: Vec::new(),
-        effects: vec![EffectRow {
-            key: format!("{id}/tell/0/0"),
-            run_id: id,
-            account_id,
-            state: EffectState::Claimed,
-            attempt: 1,
-            request: "{\"type\":\"send_sms\",\"to\":\"+14155550100\",\"body\":\"We tried to call you.\"}"
-                .to_owned(),
-            provider_id: None,
-            error: None,
-            at,
-        }],
-    }
-}
-
-/// Moves to the run's next transition.
-fn advance(append: &mut RunAppend) {
-    append.journal = lines(append.head.revision * 2, append.head.updated_at);
-    append.head.revision += 1;
-}
-
-fn lines(from: u64, at: Timestamp) -> Vec<JournalLine> {
-    let entry =
-        "{\"node\":\"tell\",\"input\":{\"to\":\"+14155550100\"},\"output\":{\"sid\":\"SM0123456789\"}}";
-    [from, from + 1]
-        .map(|seq| JournalLine {
-            seq,
-            at,
-            entry: entry.to_owned(),
-        })
-        .into()
-}
-
 fn bench_reads(
     criterion: &mut Criterion,
     runtime: &tokio::runtime::Runtime,
     store: &Store,
 ) -> anyhow::Result<()> {
     let id = RunId::fresh();
-    runtime.block_on(store.runs.create(transition(id, 0)))?;
+    runtime.block_on(store.runs.create(created(id, 0)))?;
     criterion.bench_function("load one run", |bencher| {
         bencher.iter(|| {
             runtime
@@ -201,11 +142,10 @@ fn bench_reads(
                 .unwrap_or_default()
         });
     });
-    let account = AccountId::from_bytes([1; 16]);
     criterion.bench_function("list a page of 50 runs", |bencher| {
         bencher.iter(|| {
             let page = runtime.block_on(store.runs.list(
-                account,
+                ACCOUNT,
                 RunFilter::default(),
                 PageRequest::default(),
             ));

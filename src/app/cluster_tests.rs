@@ -35,7 +35,7 @@ use crate::{
     bus::local::LocalBus,
     clock, config,
     domain::{
-        ids::{AccountId, LeadId, NodeId, ObservationId, RunId, UserId, WorkflowId},
+        ids::{AccountId, LeadId, NodeId, ObservationId, RunId, WorkflowId},
         lead::Lead,
         observation::{EventType, Observation},
         secret::Secret,
@@ -48,7 +48,7 @@ use crate::{
     },
     store::{
         PageRequest, Store,
-        accounts::{Account, Role, Signing, User},
+        conformance::samples,
         leases::NodeRow,
         runs::{RunFilter, RunStatus},
         sqlite::{self, SqliteGuard},
@@ -109,26 +109,10 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, guard) = sqlite::open(&folder.path().join("test.db")).expect("it opens");
-        let account = Account {
-            id: AccountId::fresh(),
-            name: "Acme".to_owned(),
-            created_at: clock::now(),
-            signing: Signing::default(),
-            require_consent: false,
-        };
-        let account_id = account.id;
-        let owner = User {
-            id: UserId::fresh(),
-            account_id,
-            email: "owner@example.com".to_owned(),
-            name: "Owner".to_owned(),
-            role: Role::Owner,
-            password_hash: String::new(),
-            created_at: clock::now(),
-        };
+        let account_id = samples::account_id(1);
         store
             .accounts
-            .create_account(account, owner)
+            .create_account(samples::account(1), samples::user(account_id, 1))
             .await
             .expect("written");
         Self {
@@ -160,7 +144,6 @@ impl World {
     }
 
     async fn workflow(&self, trigger: &str) -> WorkflowId {
-        let now = clock::now();
         let definition = json!({"name": "w", "trigger": {"type": trigger},
             "nodes": [
                 {"id": "first", "type": "slack_message", "params": {"channel": "#a", "text": "hello"}},
@@ -169,21 +152,13 @@ impl World {
             "edges": [{"from": "trigger", "to": "first"}, {"from": "first", "to": "wait"}, {"from": "wait", "to": "second"}]});
         let row = WorkflowRow {
             id: WorkflowId::fresh(),
-            account_id: self.account_id,
-            name: "w".to_owned(),
-            enabled: true,
             draft: definition.to_string(),
-            published: 1,
             trigger: trigger.to_owned(),
-            created_at: now,
-            updated_at: now,
-            revision: 1,
+            ..samples::workflow(self.account_id, 1)
         };
         let version = WorkflowVersion {
-            workflow_id: row.id,
-            version: 1,
             definition: definition.to_string(),
-            published_at: now,
+            ..samples::version(row.id, 1)
         };
         let id = row.id;
         self.store

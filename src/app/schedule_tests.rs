@@ -9,14 +9,14 @@ use crate::{
     app::App,
     clock,
     domain::{
-        ids::{AccountId, LeadId, ObservationId, UserId, WorkflowId},
+        ids::{AccountId, LeadId, ObservationId, WorkflowId},
         lead::Lead,
         observation::{EventType, Observation},
         time::{Timestamp, millis_of},
     },
     store::{
         PageRequest,
-        accounts::{Account, Role, Signing, User},
+        conformance::samples,
         runs::{RunFilter, RunHead},
         workflows::{WorkflowRow, WorkflowVersion},
     },
@@ -46,26 +46,10 @@ impl Bench {
             .build_recorder()
             .handle();
         let app = App::build(settings, metrics).await.expect("it builds");
-        let account = Account {
-            id: AccountId::fresh(),
-            name: "Acme".to_owned(),
-            created_at: clock::now(),
-            signing: Signing::default(),
-            require_consent: false,
-        };
-        let account_id = account.id;
-        let owner = User {
-            id: UserId::fresh(),
-            account_id,
-            email: "owner@example.com".to_owned(),
-            name: "Owner".to_owned(),
-            role: Role::Owner,
-            password_hash: String::new(),
-            created_at: clock::now(),
-        };
+        let account_id = samples::account_id(1);
         app.store
             .accounts
-            .create_account(account, owner)
+            .create_account(samples::account(1), samples::user(account_id, 1))
             .await
             .expect("written");
         let rounds = Rounds {
@@ -89,21 +73,16 @@ impl Bench {
             "edges": [{"from": "trigger", "to": "task"}]});
         let row = WorkflowRow {
             id: WorkflowId::fresh(),
-            account_id: self.account_id,
-            name: "w".to_owned(),
-            enabled: true,
             draft: definition.to_string(),
-            published: 1,
             trigger: trigger["type"].as_str().unwrap_or_default().to_owned(),
             created_at: at,
             updated_at: at,
-            revision: 1,
+            ..samples::workflow(self.account_id, 1)
         };
         let version = WorkflowVersion {
-            workflow_id: row.id,
-            version: 1,
             definition: definition.to_string(),
             published_at: at,
+            ..samples::version(row.id, 1)
         };
         let workflows = &self.rounds.store.workflows;
         workflows
