@@ -6,7 +6,7 @@
 mod moves;
 mod relatives;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ractor::RpcReplyPort;
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,10 @@ impl RunsHandle {
         neighbours: Neighbours,
         runs: Residents<RunKind>,
     ) -> Self {
+        let ownership = neighbours.ownership().clone();
+        store
+            .runs
+            .ask_before_writing(Arc::new(move |shard| ownership.owns(shard)));
         Self {
             store,
             plans,
@@ -343,12 +347,12 @@ impl RunsHandle {
     }
 
     /// Lets runs move that may be in the store although nobody was told: their first append was asked for and its outcome is
-    /// not known. What is not there, or has ended or parked, is left alone.
+    /// not known, or their shard was just moving. One that waits has its timers armed. What is not there, or has ended, is left alone.
     pub fn look_after(&self, run_ids: Vec<RunId>) {
         let (store, runs) = (self.store.clone(), self.runs.clone());
         tokio::spawn(async move {
             for run_id in run_ids {
-                wake_if_moving(&store, &runs, run_id).await;
+                wake_if_there(&store, &runs, run_id).await;
             }
         });
     }
@@ -445,11 +449,13 @@ impl RunsHandle {
     }
 }
 
-/// Wakes a run that stands in the store as moving. A store that does not answer is asked again for a while.
-async fn wake_if_moving(store: &Store, runs: &Residents<RunKind>, run_id: RunId) {
+/// Wakes a run that stands in the store and goes on. A store that does not answer is asked again for a while.
+async fn wake_if_there(store: &Store, runs: &Residents<RunKind>, run_id: RunId) {
     for _ in 0..LOOKS_MAX {
         match store.runs.load(run_id).await {
-            Ok((head, _)) if head.status == RunStatus::Running => return runs.wake(run_id),
+            Ok((head, _)) if matches!(head.status, RunStatus::Running | RunStatus::Waiting) => {
+                return runs.wake(run_id);
+            }
             Ok(_) | Err(StoreError::Missing { .. }) => return,
             Err(error) => tracing::warn!(%run_id, %error, "whether a run was made is not known yet"),
         }

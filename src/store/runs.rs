@@ -1,5 +1,7 @@
 //! Runs: one durable append per transition carries head, snapshot, journal, timers and effect intents together.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +76,8 @@ pub struct EffectRow {
 pub struct RunAppend {
     /// The head after the transition; `head.revision` is the revision after it.
     pub head: RunHead,
-    /// The epoch of the writer's lease on the run's shard; 1 where one process owns everything.
+    /// The epoch of the writer's lease on the run's shard; 1 where one process owns everything, 0 where the writer leaves the run to its
+    /// owner.
     pub epoch: u64,
     /// The run's state after the transition.
     pub snapshot: Vec<u8>,
@@ -107,12 +110,19 @@ pub struct RunFilter {
     pub retry_of: Option<RunId>,
 }
 
+/// The epoch under which this process acts for a shard at this moment, without I/O; `None` when it does not.
+pub type Owns = Arc<dyn Fn(Shard) -> Option<u64> + Send + Sync>;
+
 #[async_trait]
 pub trait RunStore: Send + Sync {
-    /// Creates the run with its first transition (`head.revision` is 1). The same id again changes nothing.
+    /// Tells the store whom to ask right before a write, if several nodes use it: a process may have been stopped since it began. The
+    /// first one told stays.
+    fn ask_before_writing(&self, _owns: Owns) {}
+    /// Creates the run with its first transition (`head.revision` is 1). The same id again changes nothing. `Fenced` when a newer
+    /// epoch owns its shard, unless it is made under none.
     async fn create(&self, append: RunAppend) -> StoreResult<Recorded>;
     /// Appends a transition. `Moved` when the stored revision is not `head.revision − 1`: somebody else moved the run.
-    /// `Fenced` when a newer epoch has moved it.
+    /// `Fenced` when a newer epoch has moved it, or this process does not act for its shard any more.
     async fn append(&self, append: RunAppend) -> StoreResult<()>;
     /// Head and snapshot, for activation. Knows no account: only the runs actors call it.
     async fn load(&self, id: RunId) -> StoreResult<(RunHead, Vec<u8>)>;

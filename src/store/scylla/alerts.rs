@@ -6,7 +6,7 @@ use super::{
     errors::missing,
     fields::values,
     positions::place,
-    revised::{Change, Made, Revised},
+    revised::{Change, Revised},
     rows::Scylla,
 };
 use crate::{
@@ -29,16 +29,10 @@ const TABLE: Revised = Revised {
 #[async_trait]
 impl AlertStore for Scylla {
     async fn raise(&self, alert: Alert) -> StoreResult<Recorded> {
-        let position = place(alert.raised_at, alert.id.as_bytes());
-        self.put_position(alert.account_id, List::Alerts, position)
+        self.put_position(alert.account_id, List::Alerts, position_of(&alert))
             .await?;
-        let made = self
-            .make(&TABLE, &values![alert.account_id, alert.id], &alert)
-            .await?;
-        Ok(match made {
-            Made::Fresh => Recorded::Fresh,
-            Made::Exists => Recorded::Duplicate,
-        })
+        let key = values![alert.account_id, alert.id];
+        Ok(self.make(&TABLE, &key, &alert).await?.into())
     }
 
     async fn acknowledge(
@@ -68,15 +62,11 @@ impl AlertStore for Scylla {
 
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Alert>> {
         let window = Window::of(List::Alerts, &page)?;
-        self.page_of(
-            account_id,
-            List::Alerts,
-            &window,
-            |position: Position| async move {
-                let alert: Option<Alert> = self.find(&TABLE, &values![account_id, position.id]).await?;
-                Ok(alert.filter(|alert| place(alert.raised_at, alert.id.as_bytes()) == position))
-            },
-        )
-        .await
+        self.page_of_revised(&TABLE, account_id, List::Alerts, &window, position_of)
+            .await
     }
+}
+
+fn position_of(alert: &Alert) -> Position {
+    place(alert.raised_at, alert.id.as_bytes())
 }

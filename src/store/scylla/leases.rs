@@ -32,6 +32,8 @@ const TAKE: Statement =
 const RELEASE: Statement =
     Statement::conditional("UPDATE leases SET owner = null WHERE shard = ? IF epoch = ? AND owner = ?");
 const ONE: Statement = Statement::serial_read("SELECT epoch, owner FROM leases WHERE shard = ?");
+/// A taking is in a majority of copies before whoever took the shard looks at what it holds.
+const EPOCH: Statement = Statement::read("SELECT epoch FROM leases WHERE shard = ?");
 /// 256 rows: a scan is one request, where asking for each would be as many.
 const ALL: Statement = Statement::read("SELECT shard, epoch, owner FROM leases");
 
@@ -54,6 +56,16 @@ impl Leases {
             owner,
         })
     }
+
+    async fn is_standing(&self, lease: Lease) -> StoreResult<bool> {
+        Ok(self.lease(lease.shard).await? == lease)
+    }
+}
+
+/// The epoch of the shard's last taking; 0 when it was never taken.
+pub(super) async fn epoch_of(db: &Db, shard: Shard) -> StoreResult<u64> {
+    let row: Option<(Option<Count>,)> = db.first(EPOCH, (shard,)).await?;
+    Ok(row.and_then(|(epoch,)| epoch).map_or(0, |epoch| epoch.0))
 }
 
 #[async_trait]
@@ -116,8 +128,7 @@ impl LeaseStore for Leases {
             0 => self.db.conditional(TAKE_FIRST, (next, node, shard)).await,
             _ => self.db.conditional(TAKE, (next, node, shard, Count(epoch))).await,
         };
-        let took_place = async { Ok(self.lease(shard).await? == taken) };
-        match self.db.settled(outcome, took_place).await? {
+        match self.db.settled(outcome, || self.is_standing(taken)).await? {
             Verdict::Applied => Ok(Some(taken)),
             Verdict::Refused => Ok(None),
         }
@@ -125,10 +136,12 @@ impl LeaseStore for Leases {
 
     async fn release(&self, shard: Shard, node: NodeId, epoch: u64) -> StoreResult<bool> {
         let outcome = self.db.conditional(RELEASE, (shard, Count(epoch), node)).await;
-        let took_place = async {
-            let lease = self.lease(shard).await?;
-            Ok(lease.epoch == epoch && lease.owner.is_none())
+        let released = Lease {
+            shard,
+            epoch,
+            owner: None,
         };
-        Ok(self.db.settled(outcome, took_place).await? == Verdict::Applied)
+        let outcome = self.db.settled(outcome, || self.is_standing(released)).await?;
+        Ok(outcome == Verdict::Applied)
     }
 }

@@ -2,24 +2,31 @@
 //!
 //! Servers answer differently (Cassandra sends the old row only when it refuses, ScyllaDB always, and one per condition of a
 //! batch), so nothing but `[applied]` is read, by its name. An error means that the outcome is *unknown*: the write may have taken
-//! place or may still. Whoever made it reads at SERIAL and compares, and passes the error on when it is not there.
+//! place or may still. Whoever made it reads at SERIAL and compares, and passes the error on when it is not there. What never left
+//! this process is not unknown: it did not take place.
 
-use std::{future::Future, sync::atomic::Ordering};
+use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use scylla::{
+    errors::{ExecutionError, PrepareError},
     response::query_result::QueryResult,
     serialize::row::SerializeRow,
     statement::batch::{Batch, BatchType},
     value::{CqlValue, Row},
 };
 
+use tokio::time::Instant;
+
 use super::{
     errors::Unexpected,
-    session::{Db, Statement},
+    session::{Db, Statement, sent_once},
 };
-use crate::store::StoreResult;
+use crate::store::{StoreError, StoreResult};
 
 const APPLIED: &str = "[applied]";
+/// How long an outcome is looked up when the database does not answer at once: the connection that lost it is made anew meanwhile.
+const LOOK_UP_MAX: Duration = Duration::from_secs(5);
+const LOOK_UP_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the database decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +68,7 @@ impl Db {
     /// The outcome is then unknown.
     pub(super) async fn conditional_batch(&self, changes: Changes) -> StoreResult<Verdict> {
         let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_retry_policy(Some(sent_once()));
         for statement in &changes.statements {
             batch.append_statement(self.prepared(*statement).await?);
         }
@@ -72,18 +80,72 @@ impl Db {
     ///
     /// # Errors
     /// The lost outcome's own error, when the write is not there.
-    pub(super) async fn settled(
+    pub(super) async fn settled<R>(
         &self,
         outcome: StoreResult<Verdict>,
-        took_place: impl Future<Output = StoreResult<bool>>,
-    ) -> StoreResult<Verdict> {
-        let Err(error) = outcome else { return outcome };
-        tracing::warn!(%error, "the outcome of a conditional write is unknown: it is looked up");
-        match took_place.await {
+        took_place: impl Fn() -> R + Send,
+    ) -> StoreResult<Verdict>
+    where
+        R: Future<Output = StoreResult<bool>> + Send,
+    {
+        let error = match outcome {
+            Err(error) if !was_never_sent(&error) => error,
+            known => return known,
+        };
+        warn(
+            &error,
+            "the outcome of a conditional write is unknown: it is looked up",
+        );
+        match looked_up(took_place).await {
             Ok(true) => Ok(Verdict::Applied),
-            Ok(false) | Err(_) => Err(error),
+            Ok(false) => Err(error),
+            Err(unread) => {
+                warn(&unread, "the outcome of a conditional write stays unknown");
+                Err(error)
+            }
         }
     }
+}
+
+/// With every cause: the store's own error says little.
+fn warn(error: &(dyn std::error::Error + 'static), message: &'static str) {
+    tracing::warn!(error, message);
+}
+
+/// Reads until the database answers, or [`LOOK_UP_MAX`] is over.
+///
+/// # Errors
+/// The last reading's.
+pub(super) async fn looked_up<T, R>(read: impl Fn() -> R + Send) -> StoreResult<T>
+where
+    R: Future<Output = StoreResult<T>> + Send,
+{
+    let since = Instant::now();
+    loop {
+        match read().await {
+            Err(StoreError::Unavailable(_) | StoreError::Busy) if since.elapsed() < LOOK_UP_MAX => {
+                tokio::time::sleep(LOOK_UP_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether a request failed before anything of it left this process.
+pub(super) fn was_never_sent(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else {
+        return false;
+    };
+    cause.is::<PrepareError>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(
+                ExecutionError::BadQuery(_)
+                    | ExecutionError::EmptyPlan
+                    | ExecutionError::PrepareError(_)
+                    | ExecutionError::ConnectionPoolError(_)
+            )
+        )
 }
 
 /// Reads `[applied]` of the first row.

@@ -17,11 +17,11 @@ use crate::{
     store::StoreResult,
 };
 
-/// A run that moves again in the hour in which it parked is to be looked at again.
 const SET: Statement =
-    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, false)");
-const DONE: Statement =
-    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, true)");
+    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, ?)");
+const SET_IN_TURN: Statement = Statement::write(
+    "INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+);
 const OF_HOUR: Statement =
     Statement::read("SELECT id, done FROM marks WHERE shard = ? AND kind = ? AND hour = ?");
 const DROP: Statement = Statement::write("DELETE FROM marks WHERE shard = ? AND kind = ? AND hour = ?");
@@ -58,20 +58,34 @@ pub(super) struct Mark {
     pub(super) shard: Shard,
     pub(super) hour: i64,
     pub(super) id: [u8; 16],
+    /// The revision that it is about, for what may be set again after it was done: the last one has the last word, whatever the clocks
+    /// of the nodes say.
+    pub(super) turn: Option<u64>,
 }
 
 impl Db {
     /// Sets a mark. Before the write that it is for.
     pub(super) async fn mark(&self, mark: Mark) -> StoreResult<()> {
         self.note(mark.kind.scope(mark.shard), mark.hour).await?;
-        self.write(SET, (mark.shard, mark.kind.number(), mark.hour, mark.id))
-            .await
+        self.put(mark, false).await
     }
 
     /// Says that there is nothing left to look at.
     pub(super) async fn mark_done(&self, mark: Mark) -> StoreResult<()> {
-        self.write(DONE, (mark.shard, mark.kind.number(), mark.hour, mark.id))
-            .await
+        self.put(mark, true).await
+    }
+
+    async fn put(&self, mark: Mark, is_done: bool) -> StoreResult<()> {
+        let Mark { shard, hour, id, .. } = mark;
+        let kind = mark.kind.number();
+        match mark.turn {
+            Some(turn) => {
+                let turn = i64::try_from(turn).unwrap_or(i64::MAX);
+                self.write(SET_IN_TURN, (shard, kind, hour, id, is_done, turn))
+                    .await
+            }
+            None => self.write(SET, (shard, kind, hour, id, is_done)).await,
+        }
     }
 
     /// The marks of a shard that are not done.
@@ -121,6 +135,7 @@ impl Db {
                     shard,
                     hour,
                     id,
+                    turn: None,
                 })
             })
             .collect()

@@ -6,7 +6,7 @@ use super::{
     errors::missing,
     fields::values,
     positions::place,
-    revised::{Change, Made, Revised},
+    revised::{Change, Revised},
     rows::Scylla,
 };
 use crate::{
@@ -35,10 +35,7 @@ impl MessageStore for Scylla {
         self.put_position(message.account_id, List::Messages, position)
             .await?;
         self.name(&message, message.provider_id.as_deref()).await?;
-        Ok(match self.make(&TABLE, &values![message.id], &message).await? {
-            Made::Fresh => Recorded::Fresh,
-            Made::Exists => Recorded::Duplicate,
-        })
+        Ok(self.make(&TABLE, &values![message.id], &message).await?.into())
     }
 
     async fn progress(

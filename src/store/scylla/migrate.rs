@@ -44,6 +44,7 @@ const LOCK: Statement =
     Statement::conditional("INSERT INTO schema_lock (part, holder) VALUES (0, ?) IF NOT EXISTS USING TTL 60");
 const KEEP_LOCK: Statement =
     Statement::conditional("UPDATE schema_lock USING TTL 60 SET holder = ? WHERE part = 0 IF holder = ?");
+const HOLDER: Statement = Statement::serial_read("SELECT holder FROM schema_lock WHERE part = 0");
 const UNLOCK: Statement = Statement::conditional("DELETE FROM schema_lock WHERE part = 0 IF holder = ?");
 
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -83,7 +84,8 @@ pub(super) async fn migrate(db: &Db, product: Product, address: &Address) -> Sto
     let holder = NodeId::fresh();
     let since = Instant::now();
     while !missing(db).await?.is_empty() {
-        if db.conditional(LOCK, (holder,)).await? == Verdict::Applied {
+        let outcome = db.conditional(LOCK, (holder,)).await;
+        if db.settled(outcome, || is_held(db, holder)).await? == Verdict::Applied {
             let outcome = take_all(db, holder).await;
             // Nobody holds it for longer than its time to live in any case.
             if let Err(error) = db.conditional(UNLOCK, (holder,)).await {
@@ -158,7 +160,8 @@ async fn missing(db: &Db) -> StoreResult<Vec<&'static (u32, &'static str)>> {
 async fn take_all(db: &Db, holder: NodeId) -> StoreResult<()> {
     for (number, text) in missing(db).await? {
         for statement in statements(text) {
-            if db.conditional(KEEP_LOCK, (holder, holder)).await? == Verdict::Refused {
+            let outcome = db.conditional(KEEP_LOCK, (holder, holder)).await;
+            if db.settled(outcome, || is_held(db, holder)).await? == Verdict::Refused {
                 return Err(MigrationError::LostLock.into());
             }
             // The driver waits until every node knows of it.
@@ -169,6 +172,11 @@ async fn take_all(db: &Db, holder: NodeId) -> StoreResult<()> {
         tracing::info!(number, "a step of the schema was taken");
     }
     Ok(())
+}
+
+async fn is_held(db: &Db, holder: NodeId) -> StoreResult<bool> {
+    let row: Option<(Option<NodeId>,)> = db.first(HOLDER, ()).await?;
+    Ok(row == Some((Some(holder),)))
 }
 
 /// The statements of a file: they end with `;` at the end of a line, and `--` begins a comment.

@@ -267,6 +267,7 @@ fn mark_of(shard: Shard, id: ObservationId, hour: i64) -> Mark {
         shard,
         hour,
         id: *id.as_bytes(),
+        turn: None,
     }
 }
 
@@ -291,7 +292,12 @@ impl ObservationStore for Observations {
         }
         self.keep(&observation, Way::Straight).await?;
         let made = join_all(runs.into_iter().map(|append| self.runs.create(append))).await;
-        let made = made.into_iter().collect::<StoreResult<Vec<_>>>()?;
+        let made = match made.into_iter().collect::<StoreResult<Vec<_>>>() {
+            Ok(made) => made,
+            // The fact is kept and on its way: the shard's new owner finds it and makes the runs.
+            Err(StoreError::Fenced { .. }) => return Ok(Recorded::Duplicate),
+            Err(error) => return Err(error),
+        };
         if let Err(error) = self.mark_routed(id).await {
             tracing::warn!(observation = %id, %error, "a fact's runs exist, and it is not marked as routed");
         }

@@ -4,6 +4,8 @@
 //! settles an outcome that is not known: read back at SERIAL, the row is as it was (the write did not happen), or at the next
 //! revision with this body (it did) or another (it did not). Beyond the next revision it cannot be told, and the error stands.
 
+use std::future::Future;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -11,7 +13,13 @@ use super::{
     rows::{Conditional, Scylla},
     values::body,
 };
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    domain::ids::AccountId,
+    store::{
+        Page, Recorded, StoreError, StoreResult,
+        cursor::{List, Position, Window},
+    },
+};
 
 /// How often a change is tried against others, before the store counts as busy.
 pub(super) const TRIES_MAX: u32 = 40;
@@ -38,12 +46,34 @@ pub(super) enum Change<T, R> {
     Write(T, R),
 }
 
+/// How a row stands after a write of it whose outcome was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// As before: it may be tried again.
+    Before,
+    /// As the write made it.
+    Ours,
+    /// As another's write made it in place of this one.
+    Theirs,
+    /// Others have moved it on since: it cannot be told.
+    Beyond,
+}
+
 /// Whether a row was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
     Fresh,
     /// A row has this key, or had it before it was deleted.
     Exists,
+}
+
+impl From<Made> for Recorded {
+    fn from(made: Made) -> Self {
+        match made {
+            Made::Fresh => Self::Fresh,
+            Made::Exists => Self::Duplicate,
+        }
+    }
 }
 
 impl Scylla {
@@ -66,6 +96,24 @@ impl Scylla {
         key: &Values,
     ) -> StoreResult<Option<T>> {
         Ok(self.stored(table, key).await?.and_then(|stored| stored.value))
+    }
+
+    /// One page of a list of rows by account and id, newest first. `place` says where a row belongs: an entry elsewhere is a hint
+    /// that is out of date.
+    pub(super) async fn page_of_revised<T: DeserializeOwned + Send>(
+        &self,
+        table: &Revised,
+        account: AccountId,
+        list: List,
+        window: &Window,
+        place: impl Fn(&T) -> Position + Send + Sync,
+    ) -> StoreResult<Page<T>> {
+        let place = &place;
+        self.page_of(account, list, window, |position| async move {
+            let row: Option<T> = self.find(table, &values![account, position.id]).await?;
+            Ok(row.filter(|row| place(row) == position))
+        })
+        .await
     }
 
     /// Makes a row at revision 1, unless its key was used before.
@@ -97,24 +145,50 @@ impl Scylla {
         write.extend(values![from]);
         let mut statements = vec![(table.write, write)];
         statements.extend(more);
-        for _ in 0..TRIES_MAX {
-            let error = match self.conditional(statements.clone()).await? {
-                Conditional::Applied => return Ok(true),
-                Conditional::Refused => return Ok(false),
-                Conditional::Unknown(error) => error,
-            };
-            let found = match self.select_serial(table.read, key.clone()).await? {
+        self.decided(statements, || async {
+            let (revision, found) = match self.select_serial(table.read, key.clone()).await? {
                 Some(row) => revision_of(row)?,
                 None => (None, None),
             };
-            if found.0 == Some(next) {
-                return Ok(found.1.as_deref() == body);
+            Ok::<_, StoreError>(match revision {
+                revision if revision == Some(next) && found.as_deref() == body => Stands::Ours,
+                revision if revision == Some(next) => Stands::Theirs,
+                revision if revision == from => Stands::Before,
+                _ => Stands::Beyond,
+            })
+        })
+        .await
+    }
+
+    /// Sends a conditional write until its outcome is known: false when it was refused. `stands` reads at SERIAL.
+    ///
+    /// # Errors
+    /// The lost outcome's own error, when it stays unknown.
+    pub(super) async fn decided<R>(
+        &self,
+        statements: Vec<(&'static str, Values)>,
+        stands: impl Fn() -> R + Send,
+    ) -> StoreResult<bool>
+    where
+        R: Future<Output = StoreResult<Stands>> + Send,
+    {
+        let mut lost = None;
+        for _ in 0..TRIES_MAX {
+            match self.conditional(statements.clone()).await? {
+                Conditional::Applied => return Ok(true),
+                Conditional::Refused if lost.is_none() => return Ok(false),
+                // What refuses it may be the earlier try, which took place late.
+                Conditional::Refused => (),
+                Conditional::Unknown(error) => lost = Some(error),
             }
-            if found.0 != from {
-                return Err(error);
+            match stands().await? {
+                Stands::Ours => return Ok(true),
+                Stands::Theirs => return Ok(false),
+                Stands::Before => (),
+                Stands::Beyond => break,
             }
         }
-        Err(StoreError::Busy)
+        Err(lost.unwrap_or(StoreError::Busy))
     }
 
     /// Reads a row, lets `change` decide, and writes what it made of it; again when somebody else was faster. `None` when there

@@ -5,7 +5,7 @@ use scylla::value;
 pub(super) use super::database::Scylla;
 use super::{
     fields::{Row, Values},
-    lwt::{Changes, Verdict},
+    lwt::{Changes, Verdict, looked_up, was_never_sent},
     session::Statement,
 };
 use crate::store::{StoreError, StoreResult};
@@ -29,9 +29,9 @@ impl Scylla {
         Ok(self.select(text, values).await?.into_iter().next())
     }
 
-    /// Reads every row, with every conditional write that was decided.
+    /// Reads every row, with every conditional write that was decided. Does not give up at once: it settles what is unknown.
     pub(super) async fn select_serially(&self, text: &'static str, values: Values) -> StoreResult<Vec<Row>> {
-        self.rows(Statement::serial_read(text), values).await
+        looked_up(|| self.rows(Statement::serial_read(text), values.clone())).await
     }
 
     /// Reads the first row, with every conditional write that was decided.
@@ -47,7 +47,7 @@ impl Scylla {
     /// Carries out statements on one partition as one lightweight transaction.
     ///
     /// # Errors
-    /// Never for an outcome that is unknown: that is an answer of its own.
+    /// When it did not take place for certain. An outcome that is unknown is an answer of its own.
     pub(super) async fn conditional(
         &self,
         mut statements: Vec<(&'static str, Values)>,
@@ -70,6 +70,7 @@ impl Scylla {
         Ok(match verdict {
             Ok(Verdict::Applied) => Conditional::Applied,
             Ok(Verdict::Refused) => Conditional::Refused,
+            Err(error) if was_never_sent(&error) => return Err(error),
             Err(error) => Conditional::Unknown(error),
         })
     }

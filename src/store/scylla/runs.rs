@@ -13,6 +13,7 @@ use super::{
     buckets::hour_of,
     contact_tally::contact_tally,
     errors::{Unexpected, missing},
+    leases::epoch_of,
     lwt::Verdict,
     marks::{Mark, MarkKind, Recent},
     run_index::{self, Tallies},
@@ -23,7 +24,7 @@ use super::{
     },
     session::{Db, Statement},
     timers,
-    values::{Count, Small, millis},
+    values::{Count, Small, millis, moment},
 };
 use crate::{
     domain::{
@@ -35,7 +36,7 @@ use crate::{
         LeadStore, Page, PageRequest, Recorded, RunStore, StoreError, StoreResult,
         cursor::{List, Window},
         runs::{
-            ContactTally, EffectRow, JournalLine, RunAppend, RunCounts, RunFilter, RunHead, RunStatus,
+            ContactTally, EffectRow, JournalLine, Owns, RunAppend, RunCounts, RunFilter, RunHead, RunStatus,
             TimerRow,
         },
     },
@@ -48,22 +49,33 @@ const PARTS: Statement =
 const PART: Statement =
     Statement::read("SELECT bytes FROM run_parts WHERE run = ? AND part = ? AND write_id = ?");
 const DROP_PARTS: Statement = Statement::write("DELETE FROM run_parts WHERE run = ?");
-const OF_LEAD: Statement =
-    Statement::read("SELECT started_at, run, workflow FROM runs_by_lead WHERE lead = ? LIMIT 1000");
+const OF_LEAD: Statement = Statement::read(
+    "SELECT started_at, run, workflow FROM runs_by_lead WHERE lead = ? AND (started_at, run) < (?, ?) LIMIT 1000",
+);
 
 const READS_AT_ONCE: usize = 16;
 /// Runs whose mark, or end, this process remembers, twice over.
 const REMEMBERED_MAX: usize = 50_000;
 const TALLIES_MAX: usize = 10_000;
+/// Pages of a lead's runs that enrolment looks through: of a lead with more than 20,000 runs it sees the newest.
+const PAGES_OF_LEAD_MAX: usize = 20;
 
 /// The runs of a cluster, as one node sees them.
 pub(super) struct Runs {
     db: Arc<Db>,
     /// Set once, when the store is put together: leads keep facts, facts start runs, and lists of runs ask for leads.
     leads: OnceLock<Weak<dyn LeadStore>>,
-    /// The hour in which a moving run is marked.
-    marked: Recent<RunId, i64>,
+    owns: OnceLock<Owns>,
+    /// Where a moving run is marked by this node.
+    marked: Recent<RunId, Marked>,
     tallies: Tallies,
+}
+
+/// The hour of a run's mark, and the epoch of the node that set it: another owner in between may have said that it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Marked {
+    hour: i64,
+    epoch: u64,
 }
 
 impl Runs {
@@ -71,6 +83,7 @@ impl Runs {
         Self {
             db,
             leads: OnceLock::new(),
+            owns: OnceLock::new(),
             marked: Recent::new(REMEMBERED_MAX),
             tallies: Recent::new(TALLIES_MAX),
         }
@@ -89,21 +102,25 @@ impl Runs {
             .fetch_max(millis(head.updated_at), Ordering::Relaxed);
         tokio::try_join!(
             timers::set(&self.db, head.id, &append.timers_set, head.updated_at),
-            self.mark(head),
+            self.mark(append),
             self.keep_parts(append, commit),
         )?;
         Ok(())
     }
 
     /// Marks a run that stands as running, once in an hour: recovery has to look at it.
-    async fn mark(&self, head: &RunHead) -> StoreResult<()> {
-        let hour = hour_of(head.updated_at);
+    async fn mark(&self, append: &RunAppend) -> StoreResult<()> {
+        let head = &append.head;
+        let marked = Marked {
+            hour: hour_of(head.updated_at),
+            epoch: append.epoch,
+        };
         // A mark of an earlier hour may have been dropped by whoever owned the run meanwhile.
-        if head.status != RunStatus::Running || self.marked.get(&head.id) == Some(hour) {
+        if head.status != RunStatus::Running || self.marked.get(&head.id) == Some(marked) {
             return Ok(());
         }
-        self.db.mark(mark_of(head.id, hour)).await?;
-        self.marked.put(head.id, hour);
+        self.db.mark(mark_of(head, marked.hour)).await?;
+        self.marked.put(head.id, marked);
         Ok(())
     }
 
@@ -126,7 +143,7 @@ impl Runs {
         let tidied = tokio::try_join!(
             async {
                 match marked {
-                    Some(hour) => self.db.mark_done(mark_of(head.id, hour)).await,
+                    Some(Marked { hour, .. }) => self.db.mark_done(mark_of(head, hour)).await,
                     None => Ok(()),
                 }
             },
@@ -158,6 +175,34 @@ impl Runs {
         Ok(self.stand(id).await?.is_some_and(|stand| stand.is_of(id, commit)))
     }
 
+    /// Refuses what this process has no part in any more, by its own clock.
+    fn may_move(&self, append: &RunAppend) -> StoreResult<()> {
+        match self.owns.get() {
+            Some(owns) if append.epoch > 0 && owns(append.head.id.shard()) != Some(append.epoch) => {
+                Err(fenced(append))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses to make a run in a shard that a newer epoch owns: its partition is empty, so nothing there can. One that is made under
+    /// no epoch is left to the owner.
+    async fn may_create(&self, append: &RunAppend) -> StoreResult<()> {
+        if append.epoch > 0 && epoch_of(&self.db, append.head.id.shard()).await? > append.epoch {
+            return Err(fenced(append));
+        }
+        self.may_move(append)
+    }
+
+    /// Takes back the entry of a run that was not made under it, unless it was made by another at the same moment.
+    async fn take_entry_back(&self, head: &RunHead) -> StoreResult<()> {
+        let stand = self.stand(head.id).await?;
+        if stand.and_then(|stand| stand.started_at) == Some(head.started_at) {
+            return Ok(());
+        }
+        run_index::take_back(&self.db, head).await
+    }
+
     /// Why the database refused to move a run.
     async fn refusal(&self, append: &RunAppend, commit: CommitId) -> StoreResult<()> {
         let head = &append.head;
@@ -175,11 +220,7 @@ impl Runs {
             return Err(missing("run", head.id));
         }
         if epoch.0 > append.epoch {
-            return Err(StoreError::Fenced {
-                what: "run",
-                id: head.id.to_string(),
-                epoch: append.epoch,
-            });
+            return Err(fenced(append));
         }
         Err(StoreError::Moved {
             what: "run",
@@ -196,14 +237,21 @@ impl Runs {
             .ok_or_else(|| missing("run", id))
     }
 
-    /// The lead's runs of a workflow, oldest first, the newest thousand of all the lead's.
+    /// The lead's runs of a workflow, oldest first.
     async fn of_lead(&self, workflow_id: WorkflowId, lead_id: LeadId) -> StoreResult<Vec<RunHead>> {
-        let entries: Vec<(Timestamp, RunId, Option<WorkflowId>)> = self.db.rows(OF_LEAD, (lead_id,)).await?;
-        let ids = entries
-            .into_iter()
-            .filter(|(_, _, workflow)| *workflow == Some(workflow_id))
-            .map(|(_, run, _)| run)
-            .collect();
+        type Entry = (Timestamp, RunId, Option<WorkflowId>);
+        let (mut ids, mut place) = (Vec::new(), (moment(i64::MAX), RunId::from_bytes([u8::MAX; 16])));
+        for _ in 0..PAGES_OF_LEAD_MAX {
+            let entries: Vec<Entry> = self.db.rows(OF_LEAD, (lead_id, place.0, place.1)).await?;
+            let Some((at, run, _)) = entries.last().copied() else {
+                break;
+            };
+            place = (moment(millis(at)), run);
+            let of_workflow = entries
+                .into_iter()
+                .filter(|(_, _, workflow)| *workflow == Some(workflow_id));
+            ids.extend(of_workflow.map(|(_, run, _)| run));
+        }
         let mut heads: Vec<RunHead> = run_index::heads(&self.db, ids).await?.into_values().collect();
         heads.sort_by_key(|head| (head.started_at, head.id));
         Ok(heads)
@@ -216,7 +264,7 @@ impl Runs {
             let ids = open.iter().map(|mark| RunId::from_bytes(mark.id)).collect();
             for head in run_index::heads(&self.db, ids).await?.into_values() {
                 if head.status == RunStatus::Running {
-                    self.db.mark(mark_of(head.id, hour_of(now))).await?;
+                    self.db.mark(mark_of(&head, hour_of(now))).await?;
                 } else if head.status.is_terminal() {
                     run_index::enter_end(&self.db, &head).await?;
                 }
@@ -227,12 +275,21 @@ impl Runs {
     }
 }
 
-fn mark_of(run: RunId, hour: i64) -> Mark {
+fn fenced(append: &RunAppend) -> StoreError {
+    StoreError::Fenced {
+        what: "run",
+        id: append.head.id.to_string(),
+        epoch: append.epoch,
+    }
+}
+
+fn mark_of(head: &RunHead, hour: i64) -> Mark {
     Mark {
         kind: MarkKind::MovingRun,
-        shard: run.shard(),
+        shard: head.id.shard(),
         hour,
-        id: *run.as_bytes(),
+        id: *head.id.as_bytes(),
+        turn: Some(head.revision),
     }
 }
 
@@ -243,23 +300,31 @@ pub(super) fn shards(wanted: Option<Shard>) -> Vec<Shard> {
 
 #[async_trait]
 impl RunStore for Runs {
+    fn ask_before_writing(&self, owns: Owns) {
+        self.owns.get_or_init(|| owns);
+    }
+
     async fn create(&self, append: RunAppend) -> StoreResult<Recorded> {
         let (commit, id) = (CommitId::fresh(), append.head.id);
         tokio::try_join!(
             self.prepare(&append, commit),
             run_index::enter(&self.db, &append.head)
         )?;
+        // Last, so that nothing that takes long lies between the answer and the batch.
+        if let Err(refusal) = self.may_create(&append).await {
+            if matches!(refusal, StoreError::Fenced { .. }) {
+                self.take_entry_back(&append.head).await?;
+            }
+            return Err(refusal);
+        }
         let outcome = self.db.conditional_batch(creation(&append, commit)).await;
-        match self.db.settled(outcome, self.is_standing(id, commit)).await? {
+        match self.db.settled(outcome, || self.is_standing(id, commit)).await? {
             Verdict::Applied => {
                 self.follow(&append).await;
                 Ok(Recorded::Fresh)
             }
             Verdict::Refused => {
-                let stand = self.stand(id).await?;
-                if stand.and_then(|stand| stand.started_at) != Some(append.head.started_at) {
-                    run_index::take_back(&self.db, &append.head).await?;
-                }
+                self.take_entry_back(&append.head).await?;
                 Ok(Recorded::Duplicate)
             }
         }
@@ -268,8 +333,9 @@ impl RunStore for Runs {
     async fn append(&self, append: RunAppend) -> StoreResult<()> {
         let (commit, id) = (CommitId::fresh(), append.head.id);
         self.prepare(&append, commit).await?;
+        self.may_move(&append)?;
         let outcome = self.db.conditional_batch(transition(&append, commit)).await;
-        match self.db.settled(outcome, self.is_standing(id, commit)).await? {
+        match self.db.settled(outcome, || self.is_standing(id, commit)).await? {
             Verdict::Applied => (),
             Verdict::Refused => self.refusal(&append, commit).await?,
         }

@@ -1,7 +1,7 @@
 //! The connection to the database: one session, every statement prepared once, with the consistency and time-out of its kind.
 //!
 //! Reads and plain writes go at LOCAL_QUORUM and are repeated by the driver when a connection breaks, since every one of ours may
-//! be repeated. A conditional write is sent once: see [`super::lwt`].
+//! be repeated. A conditional write is sent once, whatever the answer: see [`super::lwt`].
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,10 @@ use std::{
 use scylla::{
     client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
     deserialize::row::DeserializeRow,
-    policies::timestamp_generator::MonotonicTimestampGenerator,
+    policies::{
+        retry::{FallthroughRetryPolicy, RetryPolicy},
+        timestamp_generator::MonotonicTimestampGenerator,
+    },
     response::{PagingState, query_result::QueryResult},
     serialize::row::SerializeRow,
     statement::{Consistency, SerialConsistency, prepared::PreparedStatement},
@@ -204,8 +207,10 @@ impl Db {
         let mut prepared = self.session.prepare(statement.text).await?;
         prepared.set_page_size(ROWS_PER_PAGE);
         prepared.set_is_idempotent(statement.kind != Kind::Conditional);
-        if statement.kind == Kind::SerialRead {
-            prepared.set_consistency(Consistency::LocalSerial);
+        match statement.kind {
+            Kind::Read | Kind::Write => (),
+            Kind::SerialRead => prepared.set_consistency(Consistency::LocalSerial),
+            Kind::Conditional => prepared.set_retry_policy(Some(sent_once())),
         }
         self.prepared
             .write()
@@ -213,6 +218,11 @@ impl Db {
             .insert((statement.text, statement.kind), prepared.clone());
         Ok(prepared)
     }
+}
+
+/// The driver's own policy sends a conditional write to another node when the first one lacks replicas, though it may have decided.
+pub(super) fn sent_once() -> Arc<dyn RetryPolicy> {
+    Arc::new(FallthroughRetryPolicy)
 }
 
 /// Only ScyllaDB has a table of its own versions.

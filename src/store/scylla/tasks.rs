@@ -6,7 +6,7 @@ use super::{
     errors::missing,
     fields::values,
     positions::place,
-    revised::{Change, Made, Revised},
+    revised::{Change, Revised},
     rows::Scylla,
 };
 use crate::{
@@ -28,15 +28,10 @@ const TABLE: Revised = Revised {
 #[async_trait]
 impl TaskStore for Scylla {
     async fn create(&self, task: Task) -> StoreResult<Recorded> {
-        let position = place(task.created_at, task.id.as_bytes());
-        self.put_position(task.account_id, List::Tasks, position).await?;
-        let made = self
-            .make(&TABLE, &values![task.account_id, task.id], &task)
+        self.put_position(task.account_id, List::Tasks, position_of(&task))
             .await?;
-        Ok(match made {
-            Made::Fresh => Recorded::Fresh,
-            Made::Exists => Recorded::Duplicate,
-        })
+        let key = values![task.account_id, task.id];
+        Ok(self.make(&TABLE, &key, &task).await?.into())
     }
 
     async fn update(&self, task: Task) -> StoreResult<()> {
@@ -60,15 +55,11 @@ impl TaskStore for Scylla {
 
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Task>> {
         let window = Window::of(List::Tasks, &page)?;
-        self.page_of(
-            account_id,
-            List::Tasks,
-            &window,
-            |position: Position| async move {
-                let task: Option<Task> = self.find(&TABLE, &values![account_id, position.id]).await?;
-                Ok(task.filter(|task| place(task.created_at, task.id.as_bytes()) == position))
-            },
-        )
-        .await
+        self.page_of_revised(&TABLE, account_id, List::Tasks, &window, position_of)
+            .await
     }
+}
+
+fn position_of(task: &Task) -> Position {
+    place(task.created_at, task.id.as_bytes())
 }

@@ -181,68 +181,48 @@ impl<'frame, 'metadata> DeserializeValue<'frame, 'metadata> for Shard {
     }
 }
 
-/// A count in a `bigint` column: CQL's integers are signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Count(pub(super) u64);
+/// Numbers that are never negative: CQL's integers are signed.
+macro_rules! unsigned_columns {
+    ($($(#[$doc:meta])+ $name:ident($number:ty) as $column:ty;)+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(super) struct $name(pub(super) $number);
 
-impl SerializeValue for Count {
-    fn serialize<'b>(
-        &self,
-        typ: &ColumnType<'_>,
-        writer: CellWriter<'b>,
-    ) -> Result<WrittenCellProof<'b>, SerializationError> {
-        i64::try_from(self.0)
-            .map_err(SerializationError::new)?
-            .serialize(typ, writer)
-    }
+        impl SerializeValue for $name {
+            fn serialize<'b>(
+                &self,
+                typ: &ColumnType<'_>,
+                writer: CellWriter<'b>,
+            ) -> Result<WrittenCellProof<'b>, SerializationError> {
+                <$column>::try_from(self.0)
+                    .map_err(SerializationError::new)?
+                    .serialize(typ, writer)
+            }
+        }
+
+        impl<'frame, 'metadata> DeserializeValue<'frame, 'metadata> for $name {
+            fn type_check(typ: &ColumnType<'_>) -> Result<(), TypeCheckError> {
+                <$column>::type_check(typ)
+            }
+
+            fn deserialize(
+                typ: &'metadata ColumnType<'metadata>,
+                value: Option<FrameSlice<'frame>>,
+            ) -> Result<Self, DeserializationError> {
+                let number = <$column>::deserialize(typ, value)?;
+                <$number>::try_from(number)
+                    .map(Self)
+                    .map_err(|_negative| foreign(number))
+            }
+        }
+    )+};
 }
 
-impl<'frame, 'metadata> DeserializeValue<'frame, 'metadata> for Count {
-    fn type_check(typ: &ColumnType<'_>) -> Result<(), TypeCheckError> {
-        i64::type_check(typ)
-    }
-
-    fn deserialize(
-        typ: &'metadata ColumnType<'metadata>,
-        value: Option<FrameSlice<'frame>>,
-    ) -> Result<Self, DeserializationError> {
-        let number = i64::deserialize(typ, value)?;
-        u64::try_from(number)
-            .map(Self)
-            .map_err(|_negative| foreign(number))
-    }
-}
-
-/// A small count in an `int` column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Small(pub(super) u32);
-
-impl SerializeValue for Small {
-    fn serialize<'b>(
-        &self,
-        typ: &ColumnType<'_>,
-        writer: CellWriter<'b>,
-    ) -> Result<WrittenCellProof<'b>, SerializationError> {
-        i32::try_from(self.0)
-            .map_err(SerializationError::new)?
-            .serialize(typ, writer)
-    }
-}
-
-impl<'frame, 'metadata> DeserializeValue<'frame, 'metadata> for Small {
-    fn type_check(typ: &ColumnType<'_>) -> Result<(), TypeCheckError> {
-        i32::type_check(typ)
-    }
-
-    fn deserialize(
-        typ: &'metadata ColumnType<'metadata>,
-        value: Option<FrameSlice<'frame>>,
-    ) -> Result<Self, DeserializationError> {
-        let number = i32::deserialize(typ, value)?;
-        u32::try_from(number)
-            .map(Self)
-            .map_err(|_negative| foreign(number))
-    }
+unsigned_columns! {
+    /// A count in a `bigint` column.
+    Count(u64) as i64;
+    /// A small count in an `int` column.
+    Small(u32) as i32;
 }
 
 /// Milliseconds of a moment as a column keeps them; later than the year 292 million is kept as that.

@@ -10,7 +10,8 @@ use super::{
     errors::missing,
     fields::{Row, values},
     positions::{READS_AT_ONCE, place},
-    rows::{Conditional, Scylla},
+    revised::{Stands, TRIES_MAX},
+    rows::Scylla,
     values::body,
 };
 use crate::{
@@ -88,22 +89,22 @@ impl WorkflowStore for Scylla {
     }
 
     async fn delete(&self, account_id: AccountId, id: WorkflowId) -> StoreResult<()> {
-        for _ in 0..super::revised::TRIES_MAX {
+        for _ in 0..TRIES_MAX {
             let (revision, row) = self.workflow_of(account_id, id).await?;
             let none: Option<String> = None;
             let next = revision.saturating_add(1);
             let gone = values![next, account_id, none, id, revision];
-            let is_gone = match self.conditional(vec![(WRITE, gone)]).await? {
-                Conditional::Applied => true,
-                Conditional::Refused => false,
-                Conditional::Unknown(error) => match self.workflow_serially(id).await? {
-                    Some(Stored { row: None, .. }) => true,
-                    Some(stored) if stored.revision == revision => false,
-                    Some(_) | None => return Err(error),
-                },
-            };
+            let is_gone = self.decided(vec![(WRITE, gone)], || async {
+                Ok::<_, StoreError>(match self.workflow_serially(id).await? {
+                    Some(Stored { row: None, .. }) => Stands::Ours,
+                    Some(stored) if stored.revision == revision => Stands::Before,
+                    Some(_) => Stands::Theirs,
+                    None => Stands::Beyond,
+                })
+            });
+            let is_gone = is_gone.await;
             self.triggered_read.forget();
-            if is_gone {
+            if is_gone? {
                 self.strike(&row, next).await?;
                 let position = place(row.created_at, id.as_bytes());
                 return self.take_position(account_id, List::Workflows, position).await;
@@ -241,15 +242,16 @@ impl Scylla {
             ];
             (ADD_VERSION, added)
         }));
-        let is_written = match self.conditional(statements).await? {
-            Conditional::Applied => true,
-            Conditional::Refused => false,
-            Conditional::Unknown(error) => match self.workflow_serially(row.id).await? {
-                Some(stored) if stored.row.as_ref() == Some(row) => true,
-                Some(stored) if stored.revision == row.revision => false,
-                Some(_) | None => return Err(error),
-            },
-        };
+        let is_written = self
+            .decided(statements, || async {
+                Ok::<_, StoreError>(match self.workflow_serially(row.id).await? {
+                    Some(stored) if stored.row.as_ref() == Some(row) => Stands::Ours,
+                    Some(stored) if stored.revision == row.revision => Stands::Theirs,
+                    stored if stored.as_ref().map(|stored| stored.revision) == from => Stands::Before,
+                    _ => Stands::Beyond,
+                })
+            })
+            .await?;
         if let Some((_, before)) = before.filter(|_| is_written)
             && is_live(before)
             && !(is_live(row) && before.trigger == row.trigger)

@@ -1,3 +1,5 @@
+import { Switch as Radix } from "radix-ui";
+
 interface SwitchProps {
   id?: string;
   label?: string;
@@ -8,17 +10,15 @@ interface SwitchProps {
 
 export function Switch({ id, label, isOn, isDisabled, onChange }: SwitchProps) {
   return (
-    <button
-      type="button"
-      role="switch"
+    <Radix.Root
       id={id}
       aria-label={label}
-      aria-checked={isOn}
+      checked={isOn}
       disabled={isDisabled}
-      onClick={() => onChange(!isOn)}
-      className={`h-5 w-9 shrink-0 rounded-full border disabled:opacity-60 ${isOn ? "border-primary bg-primary" : "border-control bg-panel"}`}
+      onCheckedChange={onChange}
+      className="relative h-5 w-9 shrink-0 rounded-full border border-control bg-panel data-[state=checked]:border-primary data-[state=checked]:bg-primary disabled:opacity-60"
     >
-      <span className={`block size-4 rounded-full transition-transform ${isOn ? "translate-x-[17px] bg-on-primary" : "translate-x-px bg-control"}`} />
-    </button>
+      <Radix.Thumb className="block size-4 translate-x-px rounded-full bg-control transition-transform data-[state=checked]:translate-x-[17px] data-[state=checked]:bg-on-primary" />
+    </Radix.Root>
   );
 }
