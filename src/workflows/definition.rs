@@ -32,6 +32,19 @@ pub struct Definition {
     /// Where an editor draws the nodes, by id (`trigger` too). Means nothing to a run.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub layout: BTreeMap<String, (i32, i32)>,
+    /// What people wrote beside the steps. Means nothing to a run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// Words for people on an editor's canvas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    pub id: String,
+    pub text: String,
+    /// Where it stands, as in `layout`.
+    pub at: (i32, i32),
 }
 
 /// What starts a run.
@@ -191,7 +204,7 @@ impl Definition {
             "",
             fields,
             &[
-                "name", "enabled", "trigger", "settings", "nodes", "edges", "layout",
+                "name", "enabled", "trigger", "settings", "nodes", "edges", "layout", "notes",
             ],
         );
         let name = reader.required(fields, "name", &[]);
@@ -211,6 +224,7 @@ impl Definition {
         );
         let edges = reader.list(fields, "edges", &["from", "port", "to"]);
         let layout = reader.optional(fields, "layout", &[]).unwrap_or_default();
+        let notes = reader.list(fields, "notes", &["id", "text", "at"]);
         match (name, trigger) {
             (Some(name), Some(trigger)) if reader.problems.is_empty() => Ok(Self {
                 name,
@@ -220,6 +234,7 @@ impl Definition {
                 nodes,
                 edges,
                 layout,
+                notes,
             }),
             _ => Err(reader.problems),
         }
@@ -343,50 +358,6 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         Written::One(kind) => vec![kind],
         Written::Many(kinds) => kinds,
     })
-}
-
-impl Serialize for Enrolment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::EveryTime => serializer.serialize_str("every_time"),
-            Self::OncePerLead => serializer.serialize_str("once_per_lead"),
-            Self::OneActivePerLead(when) => {
-                serializer.collect_map(std::iter::once(("one_active_per_lead", when)))
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Enrolment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "expected `every_time`, `once_per_lead`, `one_active_per_lead` or {\"one_active_per_lead\": \"queue\" | \"ignore\" | \"replace\"}"
-        )]
-        enum Written {
-            Word(Word),
-            Choice(Choice),
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        enum Word {
-            EveryTime,
-            OncePerLead,
-            OneActivePerLead,
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Choice {
-            one_active_per_lead: WhenActive,
-        }
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Word(Word::EveryTime) => Self::EveryTime,
-            Written::Word(Word::OncePerLead) => Self::OncePerLead,
-            Written::Word(Word::OneActivePerLead) => Self::OneActivePerLead(WhenActive::default()),
-            Written::Choice(Choice { one_active_per_lead }) => Self::OneActivePerLead(one_active_per_lead),
-        })
-    }
 }
 
 impl From<(TimeOfDay, TimeOfDay)> for QuietHours {

@@ -1,4 +1,6 @@
-//! Whether a matching fact starts a run for its lead.
+//! Whether a matching fact starts a run for its lead, and how that rule is written in JSON.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::definition::{Enrolment, WhenActive};
 use crate::domain::ids::RunId;
@@ -36,6 +38,50 @@ pub fn admit(enrolment: Enrolment, earlier: Earlier<'_>) -> Admission {
             WhenActive::Replace => Admission::Replace(earlier.active.to_vec()),
         },
         Enrolment::OncePerLead | Enrolment::OneActivePerLead(_) => Admission::Start,
+    }
+}
+
+impl Serialize for Enrolment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::EveryTime => serializer.serialize_str("every_time"),
+            Self::OncePerLead => serializer.serialize_str("once_per_lead"),
+            Self::OneActivePerLead(when) => {
+                serializer.collect_map(std::iter::once(("one_active_per_lead", when)))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Enrolment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected `every_time`, `once_per_lead`, `one_active_per_lead` or {\"one_active_per_lead\": \"queue\" | \"ignore\" | \"replace\"}"
+        )]
+        enum Written {
+            Word(Word),
+            Choice(Choice),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Word {
+            EveryTime,
+            OncePerLead,
+            OneActivePerLead,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Choice {
+            one_active_per_lead: WhenActive,
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Word(Word::EveryTime) => Self::EveryTime,
+            Written::Word(Word::OncePerLead) => Self::OncePerLead,
+            Written::Word(Word::OneActivePerLead) => Self::OneActivePerLead(WhenActive::default()),
+            Written::Choice(Choice { one_active_per_lead }) => Self::OneActivePerLead(one_active_per_lead),
+        })
     }
 }
 

@@ -1,11 +1,13 @@
 // Every browser test. `node all.mjs NAME` runs one.
 
 import { largeGraph, scriptEditor } from "./builder.mjs";
+import { editsSurvive, killedTabs, twoTabs } from "./edits.mjs";
 import { inBrowser } from "./harness.mjs";
 import { firstAdministrator, liveView } from "./live.mjs";
 import { everyPage } from "./pages.mjs";
-import { builderByKeyboard, editsSurvive, fromTemplateToMessage } from "./walk.mjs";
+import { emptyPages, failingPages } from "./states.mjs";
+import { builderByKeyboard, fromTemplateToMessage, walkByKeyboard } from "./walk.mjs";
 
-const tests = [firstAdministrator, liveView, fromTemplateToMessage, builderByKeyboard, editsSurvive, scriptEditor, largeGraph, everyPage];
+const tests = [firstAdministrator, liveView, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
 const wanted = process.argv.slice(2);
 await inBrowser(tests.filter((test) => wanted.length === 0 || wanted.includes(test.name)));

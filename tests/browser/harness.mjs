@@ -61,6 +61,30 @@ export async function stop(child) {
   await ended;
 }
 
+/** Puts a signed-in session into every tab that `context` opens: session storage is a tab's own. */
+export async function signIn(context, server) {
+  const response = await fetch(`${server.url}/api/auth/login`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ email: server.email, password: server.password }),
+  });
+  assert.ok(response.ok, `sign in: ${response.status}`);
+  const pair = await response.json();
+  const kept = { access: pair.access_token, refresh: pair.refresh_token, until: Date.now() + pair.expires_in * 1000 };
+  await context.addInitScript((text) => sessionStorage.setItem("patchcord.session", text), JSON.stringify(kept));
+}
+
+/** Presses Tab until the element has the focus, as somebody without a mouse does. */
+export async function tabTo(page, wanted) {
+  const PRESSES_MAX = 150;
+  await wanted.first().waitFor({ state: "attached" });
+  for (let presses = 0; presses < PRESSES_MAX; presses++) {
+    if (await wanted.first().evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  assert.fail(`Tab does not come to ${wanted}`);
+}
+
 /** A tab of its own. `faults` collects errors of scripts and of the console, and every request that leaves the server. */
 export async function openTab(browser, origin, scheme) {
   const context = await browser.newContext({ colorScheme: scheme, viewport: SIZE });

@@ -75,6 +75,13 @@ export async function liveView(browser) {
   await other.keyboard.press("Enter");
   await other.waitForSelector(LIVE);
   assert.deepEqual(otherFaults, []);
+
+  // Another tab is signed in by the first, and signed out with it.
+  const second = await other.context().newPage();
+  await second.goto(`${server.url}/tasks`);
+  await second.getByRole("heading", { name: "Tasks" }).waitFor();
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await second.getByLabel("E-mail").waitFor();
   await other.context().close();
   await stop(again.child);
 }

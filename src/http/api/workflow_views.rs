@@ -53,6 +53,9 @@ pub struct DefinitionBody {
     /// Where an editor draws the nodes: `[x, y]` by id.
     #[schema(value_type = Option<Object>)]
     layout: Option<Map<String, Value>>,
+    /// Words for people beside the steps: `id`, `text` and `at`, as in `layout`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    notes: Option<Vec<Map<String, Value>>>,
 }
 
 /// What to change about a workflow; what is left out stays.
@@ -74,6 +77,8 @@ pub struct WorkflowChange {
     edges: Option<Value>,
     #[schema(value_type = Option<Object>)]
     layout: Option<Value>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    notes: Option<Value>,
 }
 
 /// A workflow in a list.
@@ -225,6 +230,7 @@ impl WorkflowChange {
             ("nodes", self.nodes.clone()),
             ("edges", self.edges.clone()),
             ("layout", self.layout.clone()),
+            ("notes", self.notes.clone()),
         ];
         for (name, part) in parts {
             if let Some(part) = part {

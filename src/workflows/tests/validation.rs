@@ -486,6 +486,21 @@ fn enrolment_is_written_as_a_word_or_with_its_choice() {
 }
 
 #[test]
+fn notes_are_kept_as_written_and_checked_for_their_shape() {
+    let note = json!({"id": "n1", "text": "Ask Kim first", "at": [320, 0]});
+    let noted = with("/notes", json!([note]));
+    assert_eq!(problems(&noted), []);
+    let definition = Definition::from_value(&noted).expect("fine");
+    let written: Value = serde_json::from_str(&definition.to_json()).expect("JSON");
+    assert_eq!(written["notes"], json!([note]));
+    let wrong = problems(&with("/notes", json!([{"id": "n1", "text": 7, "at": [0, 0]}])));
+    assert_eq!(
+        wrong.first().map(|problem| problem.path.as_str()),
+        Some("notes[0]")
+    );
+}
+
+#[test]
 fn every_kind_has_a_schema_that_compiles_and_refuses_what_it_does_not_know() {
     for kind in nodes::catalogue() {
         let validator = jsonschema::validator_for(&kind.schema).expect(kind.name);

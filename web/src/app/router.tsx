@@ -59,7 +59,12 @@ const leads = createRoute({ getParentRoute: () => shell, path: "/leads", compone
 const lead = createRoute({ getParentRoute: () => shell, path: "/leads/$leadId", component: lazyRouteComponent(() => import("@/features/leads/lead-page"), "LeadPage") });
 const tasks = createRoute({ getParentRoute: () => shell, path: "/tasks", component: lazyRouteComponent(() => import("@/features/tasks/tasks-page"), "TasksPage") });
 const messages = createRoute({ getParentRoute: () => shell, path: "/messages", component: lazyRouteComponent(() => import("@/features/messages/messages-page"), "MessagesPage") });
-const settings = createRoute({ getParentRoute: () => shell, path: "/settings", component: lazyRouteComponent(() => import("@/features/settings/settings-page"), "SettingsPage") });
+const settings = createRoute({
+  getParentRoute: () => shell,
+  path: "/settings",
+  validateSearch: (search): { tab?: string } => ({ tab: typeof search.tab === "string" ? search.tab : undefined }),
+  component: lazyRouteComponent(() => import("@/features/settings/settings-page"), "SettingsPage"),
+});
 
 const routeTree = root.addChildren([login, setup, shell.addChildren([home, live, workflows, builder, templates, runs, run, leads, lead, tasks, messages, settings])]);
 

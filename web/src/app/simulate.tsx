@@ -2,7 +2,6 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { PhoneIncoming } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { Button } from "@/components/button";
 import { Menu } from "@/components/menu";
 import { api, body, type Schemas } from "@/lib/api";
 import { toastError, toastInfo } from "@/lib/toast";
@@ -28,11 +27,12 @@ export function Simulate() {
     <Menu
       label={t("Simulate a call")}
       items={ENDINGS.map(({ ending, label }) => ({ label: t(label), run: () => simulate.mutate(ending) }))}
-      trigger={
-        <Button disabled={simulate.isPending}>
+      disabled={simulate.isPending}
+      face={
+        <>
           <PhoneIncoming size={16} aria-hidden />
           {t("Simulate a call")}
-        </Button>
+        </>
       }
     />
   );

@@ -1,8 +1,46 @@
+// Dialogs are the browser's own: it keeps the focus inside, makes the rest inert, closes on Escape and gives the focus back.
+
 import { X } from "lucide-react";
-import { Dialog as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
+import { cn } from "@/lib/cn";
 import { Button } from "./button";
+
+interface ModalProps {
+  "aria-label"?: string;
+  "aria-labelledby"?: string;
+  "aria-describedby"?: string;
+  className?: string;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/** A box above everything else, for as long as it is drawn. */
+export function Modal({ className, onClose, children, ...names }: ModalProps) {
+  const box = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const dialog = box.current;
+    dialog?.showModal();
+    // Closed before it is taken away: only so does the focus go back to where it was.
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={box}
+      {...names}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClose={(event) => !event.currentTarget.open && onClose()}
+      // The ground behind it belongs to the dialog's element, what is inside to its children.
+      onPointerDown={(event) => event.target === event.currentTarget && onClose()}
+      className={cn("m-auto overflow-hidden rounded-lg border bg-background p-0 text-foreground shadow-xl backdrop:bg-black/50", className)}
+    >
+      {children}
+    </dialog>
+  );
+}
 
 interface DialogProps {
   title: string;
@@ -13,31 +51,35 @@ interface DialogProps {
   footer?: ReactNode;
 }
 
-export function Dialog({ title, text, isOpen, onClose, children, footer }: DialogProps) {
+/** A modal with a title, what it is for, and what one can do. */
+export function Dialog(props: DialogProps) {
+  return props.isOpen ? <Opened {...props} /> : null;
+}
+
+function Opened({ title, text, onClose, children, footer }: DialogProps) {
   const { t } = useTranslation();
+  const id = useId();
   return (
-    <Radix.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className="fixed inset-0 z-40 bg-black/50" />
-        <Radix.Content
-          {...(text ? {} : { "aria-describedby": undefined })}
-          className="fixed top-1/2 left-1/2 z-50 flex max-h-[85vh] w-[min(40rem,calc(100vw-2rem))] -translate-x-1/2 -translate-y-1/2 flex-col gap-3 overflow-hidden rounded-lg border bg-background p-5 shadow-xl"
-        >
-          <div className="flex items-start justify-between gap-4">
-            <div>
-              <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
-              {text && <Radix.Description className="text-muted">{text}</Radix.Description>}
-            </div>
-            <Radix.Close asChild>
-              <Button look="quiet" isIcon aria-label={t("Close")}>
-                <X size={16} aria-hidden />
-              </Button>
-            </Radix.Close>
+    <Modal aria-labelledby={`${id}-title`} aria-describedby={text ? `${id}-text` : undefined} onClose={onClose} className="w-[min(40rem,calc(100vw-2rem))]">
+      <div className="flex max-h-[85vh] flex-col gap-3 p-5">
+        <div className="flex items-start justify-between gap-4">
+          <div>
+            <h2 id={`${id}-title`} className="text-lg font-semibold">
+              {title}
+            </h2>
+            {text && (
+              <p id={`${id}-text`} className="text-muted">
+                {text}
+              </p>
+            )}
           </div>
-          <div className="-mx-1 overflow-y-auto px-1">{children}</div>
-          {footer && <div className="flex justify-end gap-2">{footer}</div>}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+          <Button look="quiet" isIcon aria-label={t("Close")} onClick={onClose}>
+            <X size={16} aria-hidden />
+          </Button>
+        </div>
+        <div className="-mx-1 min-h-0 overflow-y-auto px-1 pb-1">{children}</div>
+        {footer && <div className="flex flex-wrap justify-end gap-2">{footer}</div>}
+      </div>
+    </Modal>
   );
 }

@@ -1,5 +1,3 @@
-import { Switch as Radix } from "radix-ui";
-
 interface SwitchProps {
   id?: string;
   label?: string;
@@ -10,15 +8,17 @@ interface SwitchProps {
 
 export function Switch({ id, label, isOn, isDisabled, onChange }: SwitchProps) {
   return (
-    <Radix.Root
+    <button
+      type="button"
+      role="switch"
       id={id}
       aria-label={label}
-      checked={isOn}
+      aria-checked={isOn}
       disabled={isDisabled}
-      onCheckedChange={onChange}
-      className="relative h-5 w-9 shrink-0 rounded-full border border-control bg-panel data-[state=checked]:border-primary data-[state=checked]:bg-primary disabled:opacity-60"
+      onClick={() => onChange(!isOn)}
+      className={`h-5 w-9 shrink-0 rounded-full border disabled:opacity-60 ${isOn ? "border-primary bg-primary" : "border-control bg-panel"}`}
     >
-      <Radix.Thumb className="block size-4 translate-x-px rounded-full bg-control transition-transform data-[state=checked]:translate-x-[17px] data-[state=checked]:bg-on-primary" />
-    </Radix.Root>
+      <span className={`block size-4 rounded-full transition-transform ${isOn ? "translate-x-[17px] bg-on-primary" : "translate-x-px bg-control"}`} />
+    </button>
   );
 }

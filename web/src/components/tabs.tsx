@@ -1,5 +1,4 @@
-import { Tabs as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type KeyboardEvent, type ReactNode, useId } from "react";
 
 export interface Tab {
   id: string;
@@ -7,26 +6,45 @@ export interface Tab {
   content: ReactNode;
 }
 
-export function Tabs({ tabs, label, value, onChange }: { tabs: Tab[]; label: string; value?: string; onChange?: (id: string) => void }) {
-  const controlled = value === undefined ? { defaultValue: tabs[0]?.id } : { value, onValueChange: onChange };
+/** Several contents in one place. The arrow keys go from tab to tab, Tab into the content. */
+export function Tabs({ tabs, label, value, onChange }: { tabs: Tab[]; label: string; value: string; onChange: (id: string) => void }) {
+  const name = useId();
+  const shown = tabs.find((tab) => tab.id === value) ?? tabs[0];
+  const onKey = (event: KeyboardEvent<HTMLElement>) => {
+    const at = tabs.findIndex((tab) => tab.id === shown?.id);
+    const targets: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 };
+    const to = targets[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = tabs.at(to % tabs.length);
+    if (next === undefined) return;
+    onChange(next.id);
+    document.getElementById(`${name}-${next.id}`)?.focus();
+  };
   return (
-    <Radix.Root {...controlled} className="flex min-h-0 flex-1 flex-col">
-      <Radix.List aria-label={label} className="flex gap-1 border-b px-3">
+    <div className="flex min-h-0 flex-1 flex-col">
+      <div role="tablist" aria-label={label} onKeyDown={onKey} className="flex gap-1 overflow-x-auto border-b px-3">
         {tabs.map((tab) => (
-          <Radix.Trigger
+          <button
             key={tab.id}
-            value={tab.id}
-            className="-mb-px border-b-2 border-transparent px-2.5 py-2 text-sm font-medium text-muted data-[state=active]:border-primary data-[state=active]:text-foreground"
+            type="button"
+            role="tab"
+            id={`${name}-${tab.id}`}
+            aria-selected={tab === shown}
+            aria-controls={`${name}-content`}
+            tabIndex={tab === shown ? 0 : -1}
+            onClick={() => onChange(tab.id)}
+            className="-mb-px border-b-2 border-transparent px-2.5 py-2 text-sm font-medium whitespace-nowrap text-muted aria-selected:border-primary aria-selected:text-foreground"
           >
             {tab.label}
-          </Radix.Trigger>
+          </button>
         ))}
-      </Radix.List>
-      {tabs.map((tab) => (
-        <Radix.Content key={tab.id} value={tab.id} className="min-h-0 flex-1 overflow-y-auto">
-          {tab.content}
-        </Radix.Content>
-      ))}
-    </Radix.Root>
+      </div>
+      {shown && (
+        <div key={shown.id} role="tabpanel" id={`${name}-content`} aria-labelledby={`${name}-${shown.id}`} tabIndex={0} className="min-h-0 flex-1 overflow-y-auto">
+          {shown.content}
+        </div>
+      )}
+    </div>
   );
 }

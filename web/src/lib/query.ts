@@ -35,5 +35,6 @@ export const keys = {
   messages: ["messages"] as const,
   users: ["users"] as const,
   apiKeys: ["keys"] as const,
+  webhooks: ["webhooks"] as const,
   catalogue: ["catalogue"] as const,
 };

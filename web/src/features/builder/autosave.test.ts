@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Definition } from "@/lib/graph/definition";
 import { startAutosave } from "./autosave";
-import { findDrafts } from "./drafts";
+import { findOwnDraft } from "./drafts";
 import { useBuilder } from "./store";
 
 const DEFINITION: Definition = { name: "Start", enabled: false, trigger: { type: "manual" }, settings: {}, nodes: [], edges: [], layout: {} };
@@ -9,18 +9,32 @@ const DEFINITION: Definition = { name: "Start", enabled: false, trigger: { type:
 /** A server that keeps one workflow as the real one does: a change from an old revision is refused. */
 class FakeServer {
   revision = 1;
-  name = "Start";
+  definition = DEFINITION;
   isReachable = true;
+  /** Saves arrive and their answers do not. */
+  isMute = false;
 
   answer = async (request: Request): Promise<Response> => {
     if (!this.isReachable) throw new TypeError("no line");
-    const wanted = (await request.json()) as { name: string };
+    if (request.method === "GET") return json(200, this.workflow());
+    const wanted = (await request.json()) as Partial<Definition>;
     if (request.headers.get("If-Match") !== `"${this.revision}"`) return json(409, { code: "moved", detail: "read it again" });
     if (wanted.name === "") return json(422, { code: "invalid", detail: "a name is missing" });
-    this.name = wanted.name;
+    this.definition = { ...this.definition, ...wanted };
     this.revision += 1;
-    return json(200, { id: "wf_1", revision: this.revision });
+    if (this.isMute) throw new TypeError("no answer");
+    return json(200, this.workflow());
   };
+
+  workflow() {
+    return { id: "wf_1", revision: this.revision, definition: this.definition };
+  }
+
+  /** Somebody else saves. */
+  change(change: Partial<Definition>) {
+    this.definition = { ...this.definition, ...change };
+    this.revision += 1;
+  }
 }
 
 const json = (status: number, value: unknown) => new Response(JSON.stringify(value), { status, headers: { "Content-Type": "application/json" } });
@@ -48,20 +62,45 @@ const soon = () => vi.advanceTimersByTimeAsync(1000);
 it("says saved only once the server has the edit, and keeps it in the browser until then", async () => {
   useBuilder.getState().rename("Edited");
   expect(useBuilder.getState().save).toBe("waiting");
-  expect(findDrafts("wf_1").own?.definition.name).toBe("Edited");
+  expect(findOwnDraft("wf_1")?.definition.name).toBe("Edited");
   await soon();
   expect(useBuilder.getState().save).toBe("saved");
-  expect(server.name).toBe("Edited");
-  expect(findDrafts("wf_1").own).toBeNull();
+  expect(server.definition.name).toBe("Edited");
+  expect(findOwnDraft("wf_1")).toBeNull();
 });
 
-it("never writes over somebody else's change", async () => {
-  server.revision = 2;
+it("never writes over somebody else's change of the same: a person decides", async () => {
+  server.change({ name: "Theirs" });
   useBuilder.getState().rename("Mine");
   await soon();
-  expect(useBuilder.getState().save).toBe("conflict");
-  expect(server.name).toBe("Start");
-  expect(findDrafts("wf_1").own?.definition.name).toBe("Mine");
+  expect(useBuilder.getState()).toMatchObject({ save: "conflict", clashes: ["name"] });
+  expect(server.definition.name).toBe("Theirs");
+  expect(findOwnDraft("wf_1")?.definition.name).toBe("Mine");
+  useBuilder.getState().rebase(server.definition, server.revision, "mine");
+  await soon();
+  expect(server.definition.name).toBe("Mine");
+  expect(findOwnDraft("wf_1")).toBeNull();
+});
+
+it("lays its edits over somebody else's, and undo takes back its own alone", async () => {
+  server.change({ trigger: { type: "lead.created" } });
+  useBuilder.getState().rename("Mine");
+  await soon();
+  await soon();
+  expect(server.definition).toMatchObject({ name: "Mine", trigger: { type: "lead.created" } });
+  expect(useBuilder.getState().save).toBe("saved");
+  useBuilder.getState().undo();
+  await soon();
+  expect(server.definition).toMatchObject({ name: "Start", trigger: { type: "lead.created" } });
+});
+
+it("an edit that somebody else made too needs no saving", async () => {
+  server.change({ name: "Same" });
+  useBuilder.getState().rename("Same");
+  await soon();
+  expect(useBuilder.getState().save).toBe("saved");
+  expect(server.revision).toBe(2);
+  expect(findOwnDraft("wf_1")).toBeNull();
 });
 
 it("tries again when the line comes back", async () => {
@@ -72,7 +111,19 @@ it("tries again when the line comes back", async () => {
   server.isReachable = true;
   await vi.advanceTimersByTimeAsync(30_000);
   expect(useBuilder.getState().save).toBe("saved");
-  expect(server.name).toBe("Offline");
+  expect(server.definition.name).toBe("Offline");
+});
+
+it("its own save that arrived without an answer is no conflict", async () => {
+  server.isMute = true;
+  useBuilder.getState().rename("Mi");
+  await soon();
+  expect(server.definition.name).toBe("Mi");
+  server.isMute = false;
+  useBuilder.getState().rename("Mine");
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(useBuilder.getState()).toMatchObject({ save: "saved", clashes: [] });
+  expect(server.definition.name).toBe("Mine");
 });
 
 it("says why a save was refused, and saves the edit that mends it", async () => {
@@ -81,7 +132,7 @@ it("says why a save was refused, and saves the edit that mends it", async () => 
   expect(useBuilder.getState()).toMatchObject({ save: "refused", refusal: "a name is missing" });
   useBuilder.getState().rename("Mended");
   await soon();
-  expect(server.name).toBe("Mended");
+  expect(server.definition.name).toBe("Mended");
 });
 
 it("an edit made while a save is under way is saved after it", async () => {
@@ -90,6 +141,6 @@ it("an edit made while a save is under way is saved after it", async () => {
   useBuilder.getState().rename("Two");
   await soon();
   await soon();
-  expect(server.name).toBe("Two");
+  expect(server.definition.name).toBe("Two");
   expect(useBuilder.getState().save).toBe("saved");
 });

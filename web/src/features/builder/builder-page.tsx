@@ -1,28 +1,31 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ReactFlowProvider } from "@xyflow/react";
-import { useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useTitle } from "@/components/page";
 import { Failed, Slow } from "@/components/states";
-import { api, body, type Schemas } from "@/lib/api";
+import type { Schemas } from "@/lib/api";
 import { kindsOf, useBlocks } from "@/lib/blocks";
 import { readDefinition } from "@/lib/graph/definition";
+import { beginning } from "@/lib/graph/merge";
 import { keys, queryClient } from "@/lib/query";
-import { startAutosave } from "./autosave";
+import { read, startAutosave } from "./autosave";
 import { Canvas } from "./canvas";
 import { Conflict, Orphans } from "./conflict";
-import { findDrafts, type KeptDraft } from "./drafts";
+import { findOrphans, findOwnDraft, type KeptDraft } from "./drafts";
 import { useBuilderKeys } from "./keyboard";
-import { Outline } from "./outline";
 import { Palette } from "./palette";
 import { Picker } from "./picker";
 import { PropertiesPanel } from "./properties/panel";
-import { Publish } from "./publish";
 import { useBuilder } from "./store";
 import { Toolbar, type View } from "./toolbar";
 import { useValidation } from "./validation";
-import { Versions } from "./versions";
+
+// What comes after a click only.
+const Outline = lazy(() => import("./outline").then((module) => ({ default: module.Outline })));
+const Publish = lazy(() => import("./publish").then((module) => ({ default: module.Publish })));
+const Versions = lazy(() => import("./versions").then((module) => ({ default: module.Versions })));
 
 const route = getRouteApi("/shell/workflows/$workflowId");
 
@@ -30,7 +33,7 @@ export function BuilderPage() {
   const { workflowId } = route.useParams();
   const workflow = useQuery({
     queryKey: keys.workflow(workflowId),
-    queryFn: () => body(api.GET("/api/workflows/{id}", { params: { path: { id: workflowId } } })),
+    queryFn: () => read(workflowId),
     // The editor holds the truth while it is open; a refetch must not disturb it.
     refetchOnWindowFocus: false,
     staleTime: Number.POSITIVE_INFINITY,
@@ -38,7 +41,8 @@ export function BuilderPage() {
   });
   const blocks = useBlocks();
   const error = workflow.error ?? blocks.error;
-  if (error) return <Failed error={error} />;
+  const retry = () => void Promise.all([workflow.refetch(), blocks.refetch()]);
+  if (error) return <Failed error={error} onRetry={retry} />;
   if (workflow.data === undefined || blocks.data === undefined) return <Slow />;
   return <Editor key={workflowId} workflow={workflow.data} blocks={blocks.data} />;
 }
@@ -71,33 +75,44 @@ function Editor({ workflow, blocks }: { workflow: Schemas["Workflow"]; blocks: S
           <div className="w-full shrink-0 border-r bg-panel lg:w-48">
             <Palette kinds={blocks.nodes} />
           </div>
-          <div className="min-h-72 min-w-0 flex-1">{view === "canvas" ? <Canvas definition={definition} kinds={kinds} /> : <Outline definition={definition} kinds={kinds} />}</div>
+          <div className="min-h-72 min-w-0 flex-1">
+            <Suspense fallback={<Slow />}>{view === "canvas" ? <Canvas definition={definition} kinds={kinds} /> : <Outline definition={definition} kinds={kinds} />}</Suspense>
+          </div>
           <PropertiesPanel workflowId={workflow.id} definition={definition} blocks={blocks} kinds={kinds} tab={tab} onTab={setTab} />
         </div>
         <Picker kinds={blocks.nodes} />
-        <Publish workflow={workflow} definition={definition} isOpen={dialog === "publish"} onClose={close} />
-        <Versions workflowId={workflow.id} isOpen={dialog === "versions"} onClose={close} onRestored={restored} />
+        <Suspense>
+          {dialog === "publish" && <Publish workflow={workflow} definition={definition} isOpen onClose={close} />}
+          {dialog === "versions" && <Versions workflowId={workflow.id} isOpen onClose={close} onRestored={restored} />}
+        </Suspense>
       </div>
     </ReactFlowProvider>
   );
 }
 
-/** Fills the store with the server's draft, or with edits this tab had not saved; returns those of other tabs. */
+/** Fills the store with the server's draft, or with edits this tab had not saved; returns those of tabs that are gone. */
 function useLoaded(workflow: Schemas["Workflow"], kinds: ReturnType<typeof kindsOf>): KeptDraft[] {
   const [orphans, setOrphans] = useState<KeptDraft[]>([]);
   useEffect(() => {
     const builder = useBuilder.getState();
-    const { own, others } = findDrafts(workflow.id);
+    const own = findOwnDraft(workflow.id);
+    const theirs = readDefinition(workflow.definition);
     builder.setKinds(kinds);
     builder.load({
       id: workflow.id,
-      // Edits keep the revision they were made from: when the server has moved on, saving says so.
+      // Edits keep the revision they were made from: when the server has moved on, saving meets that.
       revision: own?.revision ?? workflow.revision,
-      definition: own?.definition ?? readDefinition(workflow.definition),
+      base: own === null || own.revision === workflow.revision ? theirs : beginning(own.base ?? null, own.sent, theirs),
+      definition: own?.definition ?? theirs,
       isDirty: own !== null,
     });
-    setOrphans(others);
-    return startAutosave(workflow.id);
+    let isGone = false;
+    void findOrphans(workflow.id).then((found) => isGone || setOrphans(found));
+    const stop = startAutosave(workflow.id);
+    return () => {
+      isGone = true;
+      stop();
+    };
     // Once for each visit: later answers of the server are saves of what the store holds.
   }, [workflow.id, kinds]);
   return orphans;

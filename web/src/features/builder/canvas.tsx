@@ -10,25 +10,33 @@ import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER, wayOf } 
 import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { portsOf } from "@/lib/graph/ports";
 import { problemsByStep } from "@/lib/graph/problems";
+import { type NoteFlowNode, NoteNode } from "./note-node";
 import { DRAG_TYPE } from "./palette";
 import { usePicker } from "./picker-store";
 import { StepEdge, type StepFlowEdge } from "./step-edge";
 import { StepNode, type StepFlowNode } from "./step-node";
 import { useBuilder } from "./store";
+import "./canvas.css";
 
-const NODE_TYPES = { step: StepNode };
+const NODE_TYPES = { step: StepNode, note: NoteNode };
 const EDGE_TYPES = { step: StepEdge };
 /** From this many steps on, what is out of sight is not drawn, and a map helps. */
 const LARGE = 40;
+/** Before the id of a note, so that none is taken for a step. */
+const NOTE = "note:";
+
+type CanvasNode = StepFlowNode | NoteFlowNode;
 
 export function Canvas({ definition, kinds }: { definition: Definition; kinds: ReadonlyMap<string, Kind> }) {
   const { t } = useTranslation();
   const { screenToFlowPosition, fitView } = useReactFlow();
   const [dragged, setDragged] = useState<Record<string, Point>>({});
   const underway = useRef<Record<string, Point>>({});
-  const { move, connect, disconnect, remove, select, insert } = useBuilder.getState();
-  const nodes = useNodes(definition, kinds, dragged);
+  const { move, connect, disconnect, remove, select, insert, changeNote } = useBuilder.getState();
+  const steps = useNodes(definition, kinds, dragged);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const notes = useNotes(definition, dragged, chosen);
+  const nodes = useMemo<CanvasNode[]>(() => [...notes, ...steps], [notes, steps]);
   const edges = useEdges(definition, chosen);
   const isLarge = definition.nodes.length > LARGE;
 
@@ -38,43 +46,43 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
     if (isTidy) void fitView({ maxZoom: 1, padding: 0.15 });
   }, [isTidy, fitView]);
 
+  const choose = useCallback((changes: { id: string; selected: boolean }[]) => {
+    if (changes.length > 0) setChosen((before) => withChanges(before, changes));
+  }, []);
+
   const onNodesChange = useCallback(
-    (changes: NodeChange<StepFlowNode>[]) => {
+    (changes: NodeChange<CanvasNode>[]) => {
       const moved = changes.filter((change) => change.type === "position");
       for (const { id, position } of moved) if (position) underway.current[id] = [position.x, position.y];
       if (moved.some((change) => change.dragging === false)) {
+        const placed = Object.entries(rounded(underway.current));
+        const placedSteps = placed.filter(([id]) => !id.startsWith(NOTE));
         // One by hand fixes all: nobody wants the others to jump.
-        move(rounded({ ...positionsOf(definition), ...underway.current }));
+        if (placedSteps.length > 0) move({ ...rounded(positionsOf(definition)), ...Object.fromEntries(placedSteps) });
+        for (const [id, at] of placed) if (id.startsWith(NOTE)) changeNote(id.slice(NOTE.length), { at });
         underway.current = {};
       }
       if (moved.length > 0) setDragged({ ...underway.current });
-      const chosen = changes.filter((change) => change.type === "select");
-      if (chosen.length > 0) {
-        const before = new Set(useBuilder.getState().selected);
-        for (const change of chosen) change.selected ? before.add(change.id) : before.delete(change.id);
-        select([...before]);
-      }
+      const picked = changes.filter((change) => change.type === "select");
+      choose(picked.filter((change) => change.id.startsWith(NOTE)));
+      const pickedSteps = picked.filter((change) => !change.id.startsWith(NOTE));
+      if (pickedSteps.length > 0) select([...withChanges(new Set(useBuilder.getState().selected), pickedSteps)]);
     },
-    [definition, move, select],
+    [definition, move, select, changeNote, choose],
   );
 
-  const onEdgesChange = useCallback((changes: EdgeChange<StepFlowEdge>[]) => {
-    const picked = changes.filter((change) => change.type === "select");
-    setChosen((before) => {
-      const after = new Set(before);
-      for (const change of picked) change.selected ? after.add(change.id) : after.delete(change.id);
-      return after;
-    });
-  }, []);
+  const onEdgesChange = useCallback((changes: EdgeChange<StepFlowEdge>[]) => choose(changes.filter((change) => change.type === "select")), [choose]);
 
   /** The store takes out what is to go, as one action, and draws the ways that heal the gap. */
   const onBeforeDelete = useCallback(
-    ({ nodes: steps, edges: ways }: { nodes: StepFlowNode[]; edges: StepFlowEdge[] }) => {
-      if (steps.length > 0) remove(steps.map((step) => step.id));
-      else for (const way of ways) if (way.data) disconnect(way.data.edge);
+    ({ nodes: gone, edges: ways }: { nodes: CanvasNode[]; edges: StepFlowEdge[] }) => {
+      const goneSteps = gone.filter((node) => node.type === "step");
+      if (goneSteps.length > 0) remove(goneSteps.map((step) => step.id));
+      for (const node of gone) if (node.type === "note") changeNote(node.id.slice(NOTE.length), { text: "" });
+      if (gone.length === 0) for (const way of ways) if (way.data) disconnect(way.data.edge);
       return Promise.resolve(false);
     },
-    [remove, disconnect],
+    [remove, disconnect, changeNote],
   );
 
   const onConnect = useCallback(({ source, sourceHandle, target }: Connection) => connect(source, sourceHandle ?? PORT_OK, target), [connect]);
@@ -96,7 +104,7 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
     if (type === "") return;
     event.preventDefault();
     const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY });
-    const edge = nearestEdge(definition, nodes, [x, y]);
+    const edge = nearestEdge(definition, steps, [x, y]);
     insert(type, edge ? { kind: "edge", edge } : { kind: "free", at: [Math.round(x - NODE_WIDTH / 2), Math.round(y - NODE_HEIGHT / 2)] });
   };
 
@@ -172,6 +180,24 @@ function useNodes(definition: Definition, kinds: ReadonlyMap<string, Kind>, drag
 interface Drawn {
   from: Omit<StepFlowNode, "position">;
   node: StepFlowNode;
+}
+
+function useNotes(definition: Definition, dragged: Record<string, Point>, chosen: ReadonlySet<string>): NoteFlowNode[] {
+  return useMemo(
+    () =>
+      (definition.notes ?? []).map((note) => {
+        const id = NOTE + note.id;
+        const [x, y] = dragged[id] ?? note.at;
+        return { id, type: "note" as const, position: { x, y }, data: { id: note.id, text: note.text }, selected: chosen.has(id) };
+      }),
+    [definition.notes, dragged, chosen],
+  );
+}
+
+function withChanges(before: ReadonlySet<string>, changes: { id: string; selected: boolean }[]): Set<string> {
+  const after = new Set(before);
+  for (const change of changes) change.selected ? after.add(change.id) : after.delete(change.id);
+  return after;
 }
 
 function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlowEdge[] {

@@ -1,55 +1,51 @@
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
-import { api, body } from "@/lib/api";
 import { readDefinition } from "@/lib/graph/definition";
+import type { Side } from "@/lib/graph/merge";
 import { toastError } from "@/lib/toast";
 import { dateTime } from "@/lib/words";
-import { dropDraft, dropOwnDraft, type KeptDraft } from "./drafts";
+import { read } from "./autosave";
+import { dropDraft, type KeptDraft } from "./drafts";
 import { useBuilder } from "./store";
 
-/** Somebody else saved meanwhile: a person says whose edits stay. Nothing is overwritten before. */
+/** Somebody else changed the same as this tab: a person says whose stays. Nothing is overwritten before. */
 export function Conflict({ workflowId }: { workflowId: string }) {
   const { t } = useTranslation();
-  const save = useBuilder((state) => state.save);
+  const { save, clashes } = useBuilder();
   if (save !== "conflict") return null;
-  const decide = async (whose: "theirs" | "mine") => {
+  const decide = async (prefer: Side) => {
     try {
-      const workflow = await body(api.GET("/api/workflows/{id}", { params: { path: { id: workflowId } } }));
-      const mine = useBuilder.getState().definition;
-      if (whose === "theirs" || mine === null) {
-        dropOwnDraft(workflowId);
-        useBuilder.getState().load({ id: workflowId, revision: workflow.revision, definition: readDefinition(workflow.definition), isDirty: false });
-      } else {
-        // Based on theirs from here on; a copy makes the edits new, so that they are saved again.
-        useBuilder.getState().load({ id: workflowId, revision: workflow.revision, definition: readDefinition(workflow.definition), isDirty: false });
-        useBuilder.getState().commit({ ...mine });
-      }
+      const workflow = await read(workflowId);
+      useBuilder.getState().rebase(readDefinition(workflow.definition), workflow.revision, prefer);
     } catch (error) {
       toastError(error);
     }
   };
   return (
     <div role="alert" className="flex flex-wrap items-center gap-3 border-b bg-danger-soft px-3 py-2 text-danger">
-      <p className="flex-1">{t("This workflow was changed elsewhere while you edited. Your edits are kept here and not saved.")}</p>
-      <Button onClick={() => void decide("mine")}>{t("Save mine over theirs")}</Button>
-      <Button onClick={() => void decide("theirs")}>{t("Take theirs, drop mine")}</Button>
+      <p className="flex-1">
+        {t("Somebody else changed the same as you. Your edits are kept here and not saved until you decide about:")} <strong>{clashes.join(" · ")}</strong>
+      </p>
+      <Button onClick={() => void decide("mine")}>{t("Keep mine there")}</Button>
+      <Button onClick={() => void decide("theirs")}>{t("Take theirs there")}</Button>
     </div>
   );
 }
 
-/** Edits that another tab, perhaps one that died, could not save. */
+/** Edits that a tab which is gone could not save. */
 export function Orphans({ drafts }: { drafts: KeptDraft[] }) {
   const { t } = useTranslation();
-  const [left, setLeft] = useState(drafts);
-  const draft = left[0];
+  const [settled, setSettled] = useState<ReadonlySet<string>>(new Set());
+  const draft = drafts.find((one) => !settled.has(one.key));
   if (draft === undefined) return null;
   const drop = () => {
     dropDraft(draft.key);
-    setLeft(left.slice(1));
+    setSettled(new Set([...settled, draft.key]));
   };
   const take = () => {
-    useBuilder.getState().commit(draft.definition);
+    // In this order: until it is part of this tab's edits it must not be gone.
+    useBuilder.getState().adopt(draft);
     drop();
   };
   return (

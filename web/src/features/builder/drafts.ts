@@ -3,33 +3,38 @@
 // Every tab keeps its own under a name of its own: two tabs never overwrite each other's.
 
 import type { Definition } from "@/lib/graph/definition";
+import { openTabs, tabName } from "@/lib/tab";
 
 export interface KeptDraft {
   key: string;
   /** The revision the edits were made from. */
   revision: number;
+  /** What the server had at that revision; missing when nobody knows. */
+  base?: Definition | null;
   definition: Definition;
+  /** What was on its way to the server without an answer. */
+  sent?: Definition | null;
   at: number;
 }
 
 const PREFIX = "patchcord.draft";
-const TAB_KEY = "patchcord.tab";
 
-function tab(): string {
-  let id = sessionStorage.getItem(TAB_KEY);
-  if (id === null) {
-    id = Math.random().toString(36).slice(2);
-    sessionStorage.setItem(TAB_KEY, id);
-  }
-  return id;
+function prefixOf(workflowId: string): string {
+  return `${PREFIX}.${workflowId}.`;
 }
 
 function keyOf(workflowId: string): string {
-  return `${PREFIX}.${workflowId}.${tab()}`;
+  return prefixOf(workflowId) + tabName();
 }
 
-export function keepDraft(workflowId: string, revision: number, definition: Definition, at: number): void {
-  localStorage.setItem(keyOf(workflowId), JSON.stringify({ revision, definition, at }));
+/** Returns whether the browser had room for it. */
+export function keepDraft(workflowId: string, draft: Omit<KeptDraft, "key">): boolean {
+  try {
+    localStorage.setItem(keyOf(workflowId), JSON.stringify(draft));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function dropDraft(key: string): void {
@@ -40,21 +45,26 @@ export function dropOwnDraft(workflowId: string): void {
   dropDraft(keyOf(workflowId));
 }
 
-/** Edits of this tab from before it was loaded again, and those that other tabs have not saved; the newest first. */
-export function findDrafts(workflowId: string): { own: KeptDraft | null; others: KeptDraft[] } {
-  const prefix = `${PREFIX}.${workflowId}.`;
-  const found = Object.keys(localStorage)
-    .filter((key) => key.startsWith(prefix))
+/** Edits of this tab from before it was loaded again. */
+export function findOwnDraft(workflowId: string): KeptDraft | null {
+  return read(keyOf(workflowId));
+}
+
+/** Edits that tabs which are gone had not saved; the newest first. */
+export async function findOrphans(workflowId: string): Promise<KeptDraft[]> {
+  const open = await openTabs();
+  const prefix = prefixOf(workflowId);
+  return Object.keys(localStorage)
+    .filter((key) => key.startsWith(prefix) && !open.has(key.slice(prefix.length)))
     .map(read)
     .filter((draft) => draft !== null)
     .sort((one, other) => other.at - one.at);
-  const own = keyOf(workflowId);
-  return { own: found.find((draft) => draft.key === own) ?? null, others: found.filter((draft) => draft.key !== own) };
 }
 
 function read(key: string): KeptDraft | null {
   try {
-    return { ...(JSON.parse(localStorage.getItem(key) ?? "null") as Omit<KeptDraft, "key">), key };
+    const kept = JSON.parse(localStorage.getItem(key) ?? "null") as Omit<KeptDraft, "key"> | null;
+    return kept && { ...kept, key };
   } catch {
     return null;
   }

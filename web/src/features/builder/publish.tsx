@@ -1,17 +1,21 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
+import type { TFunction } from "i18next";
 import { CheckCircle2, CircleAlert } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
+import { Failed } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
 import { type Definition, readDefinition } from "@/lib/graph/definition";
 import { type Difference, differenceOf, isEmpty } from "@/lib/graph/difference";
 import { stepIdOf } from "@/lib/graph/problems";
 import { keys, queryClient } from "@/lib/query";
-import { toastError, toastInfo } from "@/lib/toast";
+import { toastInfo } from "@/lib/toast";
+import { type Chosen, groupKey, isDecided, migrate, type Outcome, readWaiting } from "./migration";
 import { useBuilder } from "./store";
+import { WaitingRuns } from "./waiting-runs";
 
 interface PublishProps {
   workflow: Schemas["Workflow"];
@@ -26,29 +30,37 @@ export function Publish({ workflow, definition, isOpen, onClose }: PublishProps)
   const [isOn, setIsOn] = useState(true);
   const { problems, save } = useBuilder();
   const before = usePublished(workflow, isOpen);
+  const waiting = useWaiting(workflow, isOpen && problems.length === 0);
+  const [chosen, setChosen] = useState<Record<string, Chosen>>({});
   const publish = useMutation({
     mutationFn: async () => {
-      const path = { path: { id: workflow.id } };
-      const { revision } = useBuilder.getState();
-      const published = await body(api.POST("/api/workflows/{id}/publish", { params: { ...path, header: { "If-Match": `"${revision}"` } } }));
-      if (published.enabled === isOn) return published;
-      return body(api.PATCH("/api/workflows/{id}", { params: { ...path, header: { "If-Match": `"${published.revision}"` } }, body: { enabled: isOn } }));
+      const params = (revision: number) => ({ path: { id: workflow.id }, header: { "If-Match": `"${revision}"` } });
+      const take = (changed: Schemas["Workflow"]) => {
+        useBuilder.setState({ revision: changed.revision });
+        queryClient.setQueryData(keys.workflow(workflow.id), changed);
+        return changed;
+      };
+      const published = take(await body(api.POST("/api/workflows/{id}/publish", { params: params(useBuilder.getState().revision) })));
+      const isAsWanted = published.enabled === isOn;
+      const switched = isAsWanted ? published : take(await body(api.PATCH("/api/workflows/{id}", { params: params(published.revision), body: { enabled: isOn } })));
+      const outcome = waiting.data && (await migrate(workflow.id, published.published_version ?? 1, waiting.data, chosen));
+      return { published: switched, outcome };
     },
-    onSuccess: (published) => {
-      useBuilder.setState({ revision: published.revision });
-      queryClient.setQueryData(keys.workflow(workflow.id), published);
+    onSuccess: ({ published, outcome }) => {
       void queryClient.invalidateQueries({ queryKey: keys.workflows });
-      toastInfo(published.enabled ? t("Version {{version}} is published and on", { version: published.published_version }) : t("Version {{version}} is published", { version: published.published_version }));
+      const version = published.published_version;
+      toastInfo([published.enabled ? t("Version {{version}} is published and on", { version }) : t("Version {{version}} is published", { version }), ...toldOf(outcome, t)].join("\n"));
+      setChosen({});
       onClose();
     },
-    onError: toastError,
   });
   const isSaved = save === "saved";
-  const canPublish = problems.length === 0 && isSaved && definition.nodes.length > 0;
+  const areRunsDecided = waiting.data === undefined || waiting.data.groups.every((group) => isDecided(group, waiting.data, chosen[groupKey(group)]));
+  const canPublish = problems.length === 0 && isSaved && definition.nodes.length > 0 && areRunsDecided && !waiting.isLoading;
   return (
     <Dialog
       title={t("Publish")}
-      text={t("Runs that are under way finish on their version; the next ones take this one.")}
+      text={t("The next runs take this version. Runs that wait finish on theirs unless you say otherwise.")}
       isOpen={isOpen}
       onClose={onClose}
       footer={
@@ -84,13 +96,36 @@ export function Publish({ workflow, definition, isOpen, onClose }: PublishProps)
           </ul>
         </section>
         <Changes before={before} after={definition} />
+        {waiting.error && <Failed error={waiting.error} onRetry={() => void waiting.refetch()} />}
+        {waiting.data && <WaitingRuns waiting={waiting.data} definition={definition} chosen={chosen} onChange={setChosen} />}
         <label className="flex items-center justify-between gap-3">
           {t("Switch it on")}
           <Switch label={t("Switch it on")} isOn={isOn} onChange={setIsOn} />
         </label>
+        {publish.error && <Failed error={publish.error} />}
       </div>
     </Dialog>
   );
+}
+
+/** Runs that wait on earlier versions. Asked each time: they come and go. */
+function useWaiting(workflow: Schemas["Workflow"], isWanted: boolean) {
+  return useQuery({
+    queryKey: [...keys.versions(workflow.id), "waiting", workflow.revision],
+    enabled: isWanted && Boolean(workflow.published_version),
+    staleTime: 0,
+    gcTime: 0,
+    queryFn: () => readWaiting(workflow.id),
+  });
+}
+
+function toldOf(outcome: Outcome | undefined, t: TFunction): string[] {
+  if (outcome === undefined) return [];
+  return [
+    ...(outcome.moved > 0 ? [t("{{count}} runs moved", { count: outcome.moved })] : []),
+    ...(outcome.restarted > 0 ? [t("{{count}} runs started over", { count: outcome.restarted })] : []),
+    ...(outcome.left.length > 0 ? [t("{{count}} runs stay as they are: {{reason}}", { count: outcome.left.length, reason: outcome.left[0]?.reason })] : []),
+  ];
 }
 
 /** The version that acts, to compare with; null before the first. */

@@ -1,4 +1,4 @@
-import { BaseEdge, EdgeLabelRenderer, type Edge as FlowEdge, type EdgeProps, getBezierPath } from "@xyflow/react";
+import { BaseEdge, EdgeLabelRenderer, type Edge as FlowEdge, type EdgeProps, getBezierPath, useStore } from "@xyflow/react";
 import { Plus } from "lucide-react";
 import { memo } from "react";
 import { useTranslation } from "react-i18next";
@@ -7,12 +7,17 @@ import { usePicker } from "./picker-store";
 
 export type StepFlowEdge = FlowEdge<{ edge: Edge }, "step">;
 
+/** Smaller than this nobody can read a port's name or hit a `+`. */
+const NEAR = 0.35;
+
 /** A way between two steps, with its port's name and a `+` that puts a step in between. */
 export const StepEdge = memo(function StepEdge(props: EdgeProps<StepFlowEdge>) {
   const { t } = useTranslation();
+  const isNear = useStore((state) => state.transform[2] >= NEAR);
   const [path, x, y] = getBezierPath(props);
   const edge = props.data?.edge;
   if (edge === undefined) return null;
+  if (!isNear) return <BaseEdge id={props.id} path={path} interactionWidth={16} />;
   const port = edge.from === TRIGGER || portOf(edge) === PORT_OK ? null : portOf(edge);
   return (
     <>

@@ -3,9 +3,12 @@
 // In: a person's edits and the server's answers. Out: one definition that every view draws. No React, no server.
 
 import { create } from "zustand";
+import type { Schemas } from "@/lib/api";
 import type { Definition } from "@/lib/graph/definition";
-import { changeStep, type Clip, connect, copySteps, disconnect, insertStep, moveSteps, pasteSteps, type Place, removeStep } from "@/lib/graph/edit";
+import { isSame } from "@/lib/graph/difference";
+import { addNote, changeNote, changeStep, type Clip, connect, copySteps, disconnect, insertStep, moveSteps, pasteSteps, type Place, removeStep } from "@/lib/graph/edit";
 import type { Edge, Point, Step, Trigger } from "@/lib/graph/definition";
+import { merge, type Side } from "@/lib/graph/merge";
 import type { PortKind } from "@/lib/graph/ports";
 import type { Problem } from "@/lib/graph/problems";
 import { starterOf } from "./starters";
@@ -23,12 +26,16 @@ interface Loaded {
   definition: Definition;
   /** Edits that the server does not have. */
   isDirty: boolean;
+  /** What the server has at `revision`; the definition itself when nothing is dirty, null when nobody knows. */
+  base?: Definition | null;
 }
 
 export interface BuilderState {
   id: string | null;
   /** The server's revision that the edits are based on. */
   revision: number;
+  /** What the server has at that revision: what the edits are compared with when somebody else saved meanwhile. */
+  base: Definition | null;
   definition: Definition | null;
   past: Definition[];
   future: Definition[];
@@ -36,17 +43,25 @@ export interface BuilderState {
   save: SaveState;
   /** Why a save was refused, in the server's words. */
   refusal: string | null;
+  /** What both this tab and somebody else changed, while a person has to decide. */
+  clashes: string[];
   problems: Problem[];
   kinds: ReadonlyMap<string, PortKind>;
   /** Status by step of the dry run that is played. */
   played: ReadonlyMap<string, string> | null;
   /** The ways it took so far. */
   walked: ReadonlySet<string>;
+  /** How the graph would go with a sample lead: where previews come from. */
+  trial: Schemas["DryRunView"] | null;
   lastEdit: { field: string; at: number } | null;
 
   load: (loaded: Loaded) => void;
   setKinds: (kinds: ReadonlyMap<string, PortKind>) => void;
   commit: (definition: Definition, field?: string) => void;
+  /** Lays the edits over what the server has meanwhile. What both changed waits for a person, unless `prefer` says whose stays. */
+  rebase: (theirs: Definition, revision: number, prefer?: Side) => void;
+  /** Lays edits that another tab kept over the graph. */
+  adopt: (draft: { base?: Definition | null; definition: Definition }) => void;
   undo: () => void;
   redo: () => void;
   select: (ids: string[]) => void;
@@ -56,6 +71,8 @@ export interface BuilderState {
   disconnect: (edge: Edge) => void;
   move: (positions: Record<string, Point>) => void;
   tidy: () => void;
+  addNote: (text: string, at: Point) => void;
+  changeNote: (id: string, change: { text?: string; at?: Point }) => void;
   changeStep: (id: string, change: Partial<Step>, field: string) => void;
   changeTrigger: (trigger: Trigger, field: string) => void;
   changeSettings: (settings: Record<string, unknown>, field: string) => void;
@@ -72,20 +89,38 @@ export const useBuilder = create<BuilderState>((set, get) => {
   return {
     id: null,
     revision: 0,
+    base: null,
     definition: null,
     past: [],
     future: [],
     selected: [],
     save: "saved",
     refusal: null,
+    clashes: [],
     problems: [],
     kinds: new Map(),
     played: null,
     walked: new Set(),
+    trial: null,
     lastEdit: null,
 
-    load: ({ id, revision, definition, isDirty }) =>
-      set({ id, revision, definition, past: [], future: [], selected: [], save: isDirty ? "waiting" : "saved", refusal: null, problems: [], played: null, lastEdit: null }),
+    load: ({ id, revision, definition, isDirty, base = isDirty ? null : definition }) =>
+      set({
+        id,
+        revision,
+        base,
+        definition,
+        past: [],
+        future: [],
+        selected: [],
+        save: isDirty ? "waiting" : "saved",
+        refusal: null,
+        clashes: [],
+        problems: [],
+        played: null,
+        trial: null,
+        lastEdit: null,
+      }),
 
     setKinds: (kinds) => set({ kinds }),
 
@@ -105,6 +140,29 @@ export const useBuilder = create<BuilderState>((set, get) => {
         lastEdit: field === undefined ? null : { field, at: now },
       });
     },
+
+    rebase: (theirs, revision, prefer) => {
+      const { base, definition, past, future, selected } = get();
+      if (definition === null) return;
+      const merged = merge(base, definition, theirs, prefer);
+      if (merged.clashes.length > 0 && prefer === undefined) return set({ save: "conflict", clashes: merged.clashes });
+      const isTheirs = isSame(merged.definition, theirs);
+      set({
+        revision,
+        base: theirs,
+        definition: isTheirs ? theirs : merged.definition,
+        past: carried(base, past, theirs),
+        future: carried(base, future, theirs),
+        selected: selected.filter((id) => isIn(merged.definition, id)),
+        save: isTheirs ? "saved" : "waiting",
+        refusal: null,
+        clashes: [],
+        played: null,
+        lastEdit: null,
+      });
+    },
+
+    adopt: ({ base = null, definition }) => edit((current) => merge(base, definition, current, "mine").definition),
 
     undo: () => travel(set, get, "past", "future"),
     redo: () => travel(set, get, "future", "past"),
@@ -128,6 +186,8 @@ export const useBuilder = create<BuilderState>((set, get) => {
     disconnect: (edge) => edit((definition) => disconnect(definition, edge)),
     move: (positions) => edit((definition) => moveSteps(definition, positions)),
     tidy: () => edit((definition) => ({ ...definition, layout: {} })),
+    addNote: (text, at) => edit((definition) => addNote(definition, text, at).definition),
+    changeNote: (id, change) => edit((definition) => changeNote(definition, id, change), change.at ? undefined : `${id}.text`),
     changeStep: (id, change, field) => edit((definition) => changeStep(definition, id, change), `${id}.${field}`),
     changeTrigger: (trigger, field) => edit((definition) => ({ ...definition, trigger }), `trigger.${field}`),
     changeSettings: (settings, field) => edit((definition) => ({ ...definition, settings }), `settings.${field}`),
@@ -155,15 +215,29 @@ function travel(set: Set, get: () => BuilderState, from: "past" | "future", to: 
   const state = get();
   const next = state[from].at(-1);
   if (next === undefined || state.definition === null) return;
-  const isThere = (id: string) => id === "trigger" || next.nodes.some((node) => node.id === id);
   set({
     definition: next,
     [from]: state[from].slice(0, -1),
     [to]: [...state[to], state.definition].slice(-UNDO_MAX),
-    selected: state.selected.filter(isThere),
+    selected: state.selected.filter((id) => isIn(next, id)),
     save: state.save === "conflict" ? "conflict" : "waiting",
     refusal: null,
     played: null,
     lastEdit: null,
   });
+}
+
+function isIn(definition: Definition, id: string): boolean {
+  return id === "trigger" || definition.nodes.some((node) => node.id === id);
+}
+
+/** The history with somebody else's changes in it: taking back one's own edit must not take back theirs. */
+function carried(base: Definition | null, history: Definition[], theirs: Definition): Definition[] {
+  const kept: Definition[] = [];
+  for (const before of history.toReversed()) {
+    const merged = merge(base, before, theirs);
+    if (merged.clashes.length > 0) break;
+    kept.unshift(merged.definition);
+  }
+  return kept;
 }

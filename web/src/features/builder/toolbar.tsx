@@ -1,15 +1,18 @@
 import { Link } from "@tanstack/react-router";
-import { ArrowLeft, History, LayoutGrid, ListTree, Network, Play, Plus, Redo2, Send, Undo2 } from "lucide-react";
+import { ArrowLeft, History, LayoutGrid, ListTree, Network, Play, Plus, Redo2, Send, StickyNote, Undo2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Input } from "@/components/field";
 import type { Schemas } from "@/lib/api";
-import type { Definition } from "@/lib/graph/definition";
+import { type Definition, TRIGGER } from "@/lib/graph/definition";
+import { NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { usePicker } from "./picker-store";
 import { placeAfterSelection } from "./place";
 import { SaveBadge } from "./save-badge";
 import { useBuilder } from "./store";
+
+const NOTE_GAP = 24;
 
 export type View = "canvas" | "outline";
 
@@ -25,10 +28,16 @@ interface ToolbarProps {
 
 export function Toolbar({ workflow, definition, view, onView, onTest, onVersions, onPublish }: ToolbarProps) {
   const { t } = useTranslation();
-  const { past, future, problems, undo, redo, tidy, rename } = useBuilder();
+  const { past, future, problems, undo, redo, tidy, rename, addNote } = useBuilder();
   const add = () => {
     const place = placeAfterSelection();
     if (place !== null) usePicker.getState().open(place);
+  };
+  /** Beside the selected step, each a little lower than the one before. */
+  const note = () => {
+    const places = positionsOf(definition);
+    const [x, y] = places[useBuilder.getState().selected.at(-1) ?? TRIGGER] ?? [0, 0];
+    addNote(t("Write here"), [x + NODE_WIDTH + NOTE_GAP, y + (definition.notes?.length ?? 0) * NOTE_GAP]);
   };
   return (
     <div role="toolbar" aria-label={t("Workflow")} className="flex flex-wrap items-center gap-2 border-b p-2">
@@ -48,6 +57,9 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
         </Button>
         <Button look="quiet" isIcon aria-label={t("Lay out by itself")} onClick={tidy}>
           <LayoutGrid size={16} aria-hidden />
+        </Button>
+        <Button look="quiet" isIcon aria-label={t("Add a note")} disabled={view === "outline"} onClick={note}>
+          <StickyNote size={16} aria-hidden />
         </Button>
         <Button look="quiet" aria-pressed={view === "outline"} onClick={() => onView(view === "outline" ? "canvas" : "outline")}>
           {view === "outline" ? <Network size={16} aria-hidden /> : <ListTree size={16} aria-hidden />}

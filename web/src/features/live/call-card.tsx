@@ -1,4 +1,5 @@
 import { PhoneIncoming, PhoneOutgoing } from "lucide-react";
+import { memo } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge, StatusBadge } from "@/components/badge";
 import { cn } from "@/lib/cn";
@@ -6,7 +7,15 @@ import type { LiveCall } from "@/lib/live/floor";
 import { clockTime } from "@/lib/words";
 import { SentimentLine } from "./sentiment-line";
 
-export function CallCard({ call, isChosen, openAlerts, onChoose }: { call: LiveCall; isChosen: boolean; openAlerts: number; onChoose: () => void }) {
+interface CallCardProps {
+  call: LiveCall;
+  isChosen: boolean;
+  openAlerts: number;
+  onChoose: (id: string) => void;
+}
+
+/** Drawn again only when its own call changed: there may be hundreds. */
+export const CallCard = memo(function CallCard({ call, isChosen, openAlerts, onChoose }: CallCardProps) {
   const { t } = useTranslation();
   const record = call.record;
   const isInbound = record?.direction !== "outbound";
@@ -14,25 +23,25 @@ export function CallCard({ call, isChosen, openAlerts, onChoose }: { call: LiveC
     <button
       type="button"
       aria-pressed={isChosen}
-      onClick={onChoose}
+      onClick={() => onChoose(call.id)}
       data-call={call.id}
       className={cn("flex w-full flex-col gap-1 rounded-lg border p-2.5 text-left hover:bg-panel", isChosen && "border-primary ring-1 ring-primary")}
     >
       <span className="flex w-full items-center gap-2">
         {isInbound ? <PhoneIncoming size={14} aria-hidden /> : <PhoneOutgoing size={14} aria-hidden />}
-        <span className="font-medium">{record ? otherNumber(call) : t("A call")}</span>
+        <span className="min-w-0 truncate font-medium">{record ? otherNumber(call) : t("A call")}</span>
         {openAlerts > 0 && <Badge tone="danger" className="ml-auto">{t("{{count}} open", { count: openAlerts })}</Badge>}
       </span>
       <span className="flex w-full items-center gap-2 text-xs text-muted">
         {record && <StatusBadge status={shownStatus(call)} />}
         <span className="whitespace-nowrap">{record && clockTime(record.started_at)}</span>
-        <span className="ml-auto">
+        <span className="ml-auto flex min-w-0 flex-1 justify-end">
           <SentimentLine call={call} />
         </span>
       </span>
     </button>
   );
-}
+});
 
 export function otherNumber(call: LiveCall): string {
   const record = call.record;

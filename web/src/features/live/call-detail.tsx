@@ -32,7 +32,7 @@ export function CallDetail({ call, alerts, asked }: { call: LiveCall; alerts: Sc
         )}
         {record !== null && record.gaps > 0 && <Badge tone="warn">{t("{{gaps}} gaps in the audio", { gaps: record.gaps })}</Badge>}
         {call.shed_ms > 0 && <Badge tone="warn">{t("{{seconds}} s not heard: the machine is busy", { seconds: Math.round(call.shed_ms / 1000) })}</Badge>}
-        <span className="ml-auto">
+        <span className="ml-auto flex min-w-12 flex-1 justify-end">
           <SentimentLine call={call} />
         </span>
       </header>

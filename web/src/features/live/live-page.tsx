@@ -1,8 +1,8 @@
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Page } from "@/components/page";
 import { Empty, Failed } from "@/components/states";
-import { riskOf } from "@/lib/live/floor";
+import { byRisk, openAlerts } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
 import { Alerts } from "./alerts";
 import { CallCard } from "./call-card";
@@ -12,28 +12,29 @@ import { useLookBack } from "./look-back";
 
 export function LivePage() {
   const { t } = useTranslation();
-  const error = useLookBack();
+  const before = useLookBack();
   const floor = useLive((state) => state.floor);
   const [chosen, setChosen] = useState<string | null>(null);
   const [asked, setAsked] = useState(0);
-  const showWords = (callId: string) => {
+  const showWords = useCallback((callId: string) => {
     setChosen(callId);
-    setAsked(asked + 1);
-  };
+    setAsked((count) => count + 1);
+  }, []);
   const alerts = useMemo(() => Object.values(floor.alerts).sort((one, other) => other.raised_at.localeCompare(one.raised_at)), [floor.alerts]);
-  const calls = useMemo(() => Object.values(floor.calls).sort((one, other) => riskOf(other, alerts) - riskOf(one, alerts) || other.id.localeCompare(one.id)), [floor.calls, alerts]);
+  const open = useMemo(() => openAlerts(alerts), [alerts]);
+  const calls = useMemo(() => byRisk(Object.values(floor.calls), open), [floor.calls, open]);
   const shown = calls.find((call) => call.id === chosen) ?? calls[0];
   return (
     <Page title={t("Live")} text={t("Calls as they are spoken, those that need somebody first.")}>
-      {error && <Failed error={error} />}
-      <div className="grid items-start gap-4 lg:grid-cols-[16rem_minmax(0,1fr)_20rem]">
+      {before.error && <Failed error={before.error} onRetry={() => void before.refetch()} />}
+      <div className="grid items-start gap-4 lg:grid-cols-[17rem_minmax(0,1fr)_20rem]">
         <section aria-label={t("Calls")} className="flex flex-col gap-2">
           <h2 className="font-semibold">{t("Calls")}</h2>
           {calls.length === 0 && <p className="text-muted">{t("No calls yet.")}</p>}
           <ul className="flex max-h-[70vh] flex-col gap-2 overflow-y-auto p-0.5" tabIndex={-1}>
             {calls.map((call) => (
               <li key={call.id}>
-                <CallCard call={call} isChosen={call.id === shown?.id} openAlerts={alerts.filter((alert) => alert.call_id === call.id && !alert.acked_at).length} onChoose={() => setChosen(call.id)} />
+                <CallCard call={call} isChosen={call.id === shown?.id} openAlerts={open.get(call.id) ?? 0} onChoose={setChosen} />
               </li>
             ))}
           </ul>

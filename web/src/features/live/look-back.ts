@@ -10,8 +10,8 @@ import { keys } from "@/lib/query";
 /** Calls and runs that are shown from before the page was opened. */
 const BEFORE = 20;
 
-/** Newest calls and alerts; returns why they could not be read. */
-export function useLookBack(): Error | null {
+/** Newest calls, alerts and runs; returns how asking for them went. */
+export function useLookBack() {
   const gaps = useLive((state) => state.floor.gaps);
   const change = useLive((state) => state.change);
   const query = useQuery({
@@ -32,7 +32,7 @@ export function useLookBack(): Error | null {
     const { calls, alerts, runs, names } = query.data;
     change((floor) => takeRuns(takeAlerts(calls.reduce(takeCall, floor), alerts), runs, (id) => names.get(id) ?? ""));
   }, [query.data, change]);
-  return query.error;
+  return query;
 }
 
 /** Everything said in a call so far. */

@@ -1,5 +1,4 @@
 import { useMutation } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { RotateCcw, Square } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
@@ -7,25 +6,18 @@ import { Menu } from "@/components/menu";
 import { api, body, type Schemas } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
-
-type Run = Schemas["Run"];
+import { useRetry } from "./retry";
 
 /** Cancel what is still under way; take up again what has ended. */
-export function RunActions({ run }: { run: Run }) {
+export function RunActions({ run }: { run: Schemas["Run"] }) {
   const { t } = useTranslation();
-  const navigate = useNavigate();
-  const path = { path: { id: run.id } };
   const cancel = useMutation({
-    mutationFn: () => body(api.POST("/api/runs/{id}/cancel", { params: path })),
+    mutationFn: () => body(api.POST("/api/runs/{id}/cancel", { params: { path: { id: run.id } } })),
     onSuccess: () => toastInfo(t("The run is cancelled")),
     onError: toastError,
     onSettled: () => queryClient.invalidateQueries({ queryKey: keys.runs }),
   });
-  const retry = useMutation({
-    mutationFn: (order: Schemas["Retry"]) => body(api.POST("/api/runs/{id}/retry", { params: path, body: order })),
-    onSuccess: ({ run_id }) => void navigate({ to: "/runs/$runId", params: { runId: run_id } }),
-    onError: toastError,
-  });
+  const retry = useRetry(run.id);
   if (!run.ended_at) {
     return (
       <Button look="danger" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
@@ -34,21 +26,41 @@ export function RunActions({ run }: { run: Run }) {
       </Button>
     );
   }
-  const failed = run.steps.findLast((step) => step.status === "failed");
-  const choices: { label: string; order: Schemas["Retry"] }[] = [
-    { label: t("From the start, newest version"), order: { from: "start", version: "newest" } },
-    { label: t("From the start, same version"), order: { from: "start", version: "pinned" } },
-    ...(failed ? [{ label: t("From “{{node}}”, newest version", { node: failed.node }), order: { from: failed.node, version: "newest" } as Schemas["Retry"] }] : []),
-  ];
   return (
     <Menu
       label={t("Run again")}
-      items={choices.map(({ label, order }) => ({ label, run: () => retry.mutate(order) }))}
-      trigger={
-        <Button disabled={retry.isPending}>
+      items={[
+        { label: t("From the start, newest version"), run: () => retry.mutate({ from: "start", version: "newest" }) },
+        { label: t("From the start, same version"), run: () => retry.mutate({ from: "start", version: "pinned" }) },
+      ]}
+      disabled={retry.isPending}
+      face={
+        <>
           <RotateCcw size={14} aria-hidden />
           {t("Run again")}
-        </Button>
+        </>
+      }
+    />
+  );
+}
+
+/** Goes on from one step of a run that has ended: what the steps before it gave is taken over. */
+export function RetryFrom({ runId, node }: { runId: string; node: string }) {
+  const { t } = useTranslation();
+  const retry = useRetry(runId);
+  return (
+    <Menu
+      label={t("Run again from {{node}}", { node })}
+      items={[
+        { label: t("On the newest version"), run: () => retry.mutate({ from: node, version: "newest" }) },
+        { label: t("On the same version"), run: () => retry.mutate({ from: node, version: "pinned" }) },
+      ]}
+      disabled={retry.isPending}
+      face={
+        <>
+          <RotateCcw size={14} aria-hidden />
+          {t("Run again from here")}
+        </>
       }
     />
   );

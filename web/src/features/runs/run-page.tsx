@@ -30,9 +30,10 @@ function Shown({ run }: { run: Run }) {
   const [selected, setSelected] = useState<string | null>(null);
   const blocks = useBlocks();
   const kinds = useMemo(() => kindsOf(blocks.data), [blocks.data]);
+  const at = run.version_moves.at(-1)?.to ?? run.version;
   const version = useQuery({
-    queryKey: [...keys.versions(run.workflow_id), run.version],
-    queryFn: () => body(api.GET("/api/workflows/{id}/versions/{version}", { params: { path: { id: run.workflow_id, version: run.version } } })),
+    queryKey: [...keys.versions(run.workflow_id), at],
+    queryFn: () => body(api.GET("/api/workflows/{id}/versions/{version}", { params: { path: { id: run.workflow_id, version: at } } })),
     staleTime: Number.POSITIVE_INFINITY,
   });
   const statuses = useStatuses(run);
@@ -45,8 +46,18 @@ function Shown({ run }: { run: Run }) {
           <StatusBadge status={run.status} />
         </Fact>
         <Fact name={t("Took")}>{run.ended_at ? span(run.started_at, run.ended_at) : t("still running")}</Fact>
-        <Fact name={t("Version")}>v{run.version}</Fact>
+        <Fact name={t("Version")}>{[run.version_moves[0]?.from ?? run.version, ...run.version_moves.map((move) => move.to)].map((one) => `v${one}`).join(" → ")}</Fact>
         <Fact name={t("Cost")}>{t("{{tokens}} tokens", { tokens: run.tokens })}</Fact>
+        {run.retry_of && (
+          <Fact name={t("Takes up again")}>
+            <RunLink id={run.retry_of} />
+          </Fact>
+        )}
+        {run.retried_as[0] && (
+          <Fact name={t("Taken up again as")}>
+            <RunLink id={run.retried_as[0]} />
+          </Fact>
+        )}
         {run.lead_id && (
           <Fact name={t("Lead")}>
             <Link to="/leads/$leadId" params={{ leadId: run.lead_id }} className="text-primary underline">
@@ -60,6 +71,7 @@ function Shown({ run }: { run: Run }) {
           </Link>
         </Fact>
       </dl>
+      <Progress run={run} />
       {run.error && (
         <p role="alert" className="rounded-md border border-danger bg-danger-soft p-3 text-danger">
           {run.error}
@@ -71,7 +83,7 @@ function Shown({ run }: { run: Run }) {
         </Panel>
         <ol aria-label={t("Steps")} className="flex flex-col gap-2">
           {run.steps.map((step) => (
-            <StepDetails key={`${step.node}-${step.visit}-${step.item ?? ""}`} step={step} runId={run.id} kinds={kinds} isOpen={selected === step.node} onOpen={(isOpen) => setSelected(isOpen ? step.node : null)} />
+            <StepDetails key={`${step.node}-${step.visit}-${step.item ?? ""}`} step={step} runId={run.id} kinds={kinds} hasEnded={Boolean(run.ended_at)} isOpen={selected === step.node} onOpen={(isOpen) => setSelected(isOpen ? step.node : null)} />
           ))}
         </ol>
       </div>
@@ -88,6 +100,44 @@ function useStatuses(run: Run): ReadonlyMap<string, string> {
     if (run.steps.length > 0) statuses.set("trigger", "done");
     return statuses;
   }, [run, live]);
+}
+
+function RunLink({ id }: { id: string }) {
+  const { t } = useTranslation();
+  return (
+    <Link to="/runs/$runId" params={{ runId: id }} className="text-primary underline">
+      {t("that run")}
+    </Link>
+  );
+}
+
+/** How far a run has come that writes to or calls many people. */
+function Progress({ run }: { run: Run }) {
+  const { t } = useTranslation();
+  const { progress } = run;
+  if (!progress) return null;
+  const { sent, waiting, held, refused, unknown } = progress;
+  const all = sent + waiting + held + refused + unknown;
+  if (all < 2) return null;
+  const counts = [
+    { text: t("{{sent}} of {{all}} sent", { sent, all }), isShown: true },
+    { text: t("{{waiting}} on their way", { waiting }), isShown: waiting > 0 },
+    { text: t("{{held}} held back", { held }), isShown: held > 0 },
+    { text: t("{{refused}} refused", { refused }), isShown: refused > 0 },
+    { text: t("{{unknown}} unknown", { unknown }), isShown: unknown > 0 },
+    { text: t("done about {{at}}", { at: dateTime(progress.done_at) }), isShown: Boolean(progress.done_at) },
+  ];
+  return (
+    <div className="flex flex-col gap-1">
+      <progress aria-label={t("Messages and calls")} value={sent} max={all} className="h-2 w-full accent-primary" />
+      <p className="text-xs text-muted">
+        {counts
+          .filter((count) => count.isShown)
+          .map((count) => count.text)
+          .join(" · ")}
+      </p>
+    </div>
+  );
 }
 
 function Fact({ name, children }: { name: string; children: React.ReactNode }) {

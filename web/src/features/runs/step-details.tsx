@@ -1,4 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { BlockIcon } from "@/components/block-icon";
@@ -7,8 +8,9 @@ import { Json } from "@/components/json";
 import { api, body, type Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
 import { keys, queryClient } from "@/lib/query";
-import { toastError } from "@/lib/toast";
+import { toastError, toastInfo } from "@/lib/toast";
 import { clockTime, dateTime, words } from "@/lib/words";
+import { RetryFrom } from "./run-actions";
 
 type Step = Schemas["RunStep"];
 
@@ -16,12 +18,14 @@ interface StepDetailsProps {
   step: Step;
   runId: string;
   kinds: ReadonlyMap<string, Kind>;
+  /** The run is over: any of its steps can be where it is taken up again. */
+  hasEnded: boolean;
   isOpen: boolean;
   onOpen: (isOpen: boolean) => void;
 }
 
 /** One step of a run: what went in, what came out, every attempt and why it was let through or held. */
-export function StepDetails({ step, runId, kinds, isOpen, onOpen }: StepDetailsProps) {
+export function StepDetails({ step, runId, kinds, hasEnded, isOpen, onOpen }: StepDetailsProps) {
   const { t } = useTranslation();
   return (
     <li className="rounded-lg border">
@@ -44,7 +48,15 @@ export function StepDetails({ step, runId, kinds, isOpen, onOpen }: StepDetailsP
           <Part title={t("Input")} value={step.input} />
           <Part title={t("Output")} value={step.output} />
           {step.effect && <Attempts effect={step.effect} />}
-          <p className="text-xs text-muted">{t("{{tokens}} tokens", { tokens: step.tokens })}</p>
+          {step.child && (
+            <Link to="/runs/$runId" params={{ runId: step.child }} className="text-primary underline">
+              {t("The run it started")}
+            </Link>
+          )}
+          <div className="flex flex-wrap items-center justify-between gap-2">
+            <span className="text-xs text-muted">{t("{{tokens}} tokens", { tokens: step.tokens })}</span>
+            {hasEnded && <RetryFrom runId={runId} node={step.node} />}
+          </div>
         </div>
       )}
     </li>
@@ -88,7 +100,10 @@ function Decide({ runId, effectKey }: { runId: string; effectKey: string }) {
   const { t } = useTranslation();
   const decide = useMutation({
     mutationFn: (choice: Schemas["Choice"]) => body(api.POST("/api/runs/{id}/decide", { params: { path: { id: runId } }, body: { choice, effect_key: effectKey } })),
-    onSuccess: (run) => queryClient.setQueryData(keys.run(runId), run),
+    onSuccess: (run) => {
+      queryClient.setQueryData(keys.run(runId), run);
+      toastInfo(t("Decided: the run goes on"));
+    },
     onError: toastError,
   });
   return (

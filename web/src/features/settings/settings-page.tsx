@@ -1,16 +1,36 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { Page } from "@/components/page";
+import { Tabs } from "@/components/tabs";
+import { api, body } from "@/lib/api";
+import { keys } from "@/lib/query";
 import { Automations } from "./automations";
+import { GoingLive } from "./going-live";
 import { Keys } from "./keys";
 import { People } from "./people";
+import { Rules } from "./rules";
+import { SigningSecret } from "./signing-secret";
+import { Webhooks } from "./webhooks";
+
+const route = getRouteApi("/shell/settings");
 
 export function SettingsPage() {
   const { t } = useTranslation();
+  const { tab = "automations" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const me = useQuery({ queryKey: keys.me, queryFn: () => body(api.GET("/api/me")), staleTime: Number.POSITIVE_INFINITY });
+  const isAdmin = me.data?.role === "admin" || me.data?.role === "owner";
+  const stacked = "flex flex-col gap-4 py-4";
+  const tabs = [
+    { id: "automations", label: t("Automations"), isShown: true, content: <div className={stacked}><Automations /><Rules canChange={isAdmin} /></div> },
+    { id: "people", label: t("People and keys"), isShown: isAdmin, content: <div className={stacked}><People /><Keys /></div> },
+    { id: "webhooks", label: t("Webhooks"), isShown: isAdmin, content: <div className={stacked}><Webhooks /><SigningSecret /></div> },
+    { id: "live", label: t("Going live"), isShown: true, content: <div className={stacked}><GoingLive /></div> },
+  ];
   return (
     <Page title={t("Settings")}>
-      <Automations />
-      <People />
-      <Keys />
+      <Tabs label={t("Settings")} tabs={tabs.filter((one) => one.isShown)} value={tab} onChange={(next) => void navigate({ search: { tab: next }, replace: true })} />
     </Page>
   );
 }

@@ -27,6 +27,13 @@ export interface Trigger {
 
 export type Point = [x: number, y: number];
 
+/** Words for people beside the steps. */
+export interface Note {
+  id: string;
+  text: string;
+  at: Point;
+}
+
 export interface Definition {
   name: string;
   enabled: boolean;
@@ -36,6 +43,8 @@ export interface Definition {
   edges: Edge[];
   /** Where a person put the nodes; empty: laid out by itself. */
   layout: Record<string, Point>;
+  /** Left out where there never were any. */
+  notes?: Note[];
 }
 
 /** Reads what the server stores; it has checked the shape. */
@@ -49,6 +58,7 @@ export function readDefinition(value: Record<string, unknown>): Definition {
     nodes: (read.nodes ?? []).map((node) => ({ ...node, params: node.params ?? {} })),
     edges: read.edges ?? [],
     layout: read.layout ?? {},
+    ...(read.notes && read.notes.length > 0 ? { notes: read.notes } : {}),
   };
 }
 

@@ -78,6 +78,19 @@ export function moveSteps(definition: Definition, positions: Record<string, Poin
   return { ...definition, layout: { ...definition.layout, ...positions } };
 }
 
+export function addNote(definition: Definition, text: string, at: Point): { definition: Definition; id: string } {
+  const notes = definition.notes ?? [];
+  const last = Math.max(0, ...notes.map((note) => Number(/^note_(\d+)$/.exec(note.id)?.[1] ?? 0)));
+  const id = `note_${last + 1}`;
+  return { id, definition: { ...definition, notes: [...notes, { id, text, at }] } };
+}
+
+/** An emptied note is gone. */
+export function changeNote(definition: Definition, id: string, change: { text?: string; at?: Point }): Definition {
+  const notes = (definition.notes ?? []).map((note) => (note.id === id ? { ...note, ...change } : note)).filter((note) => note.text !== "");
+  return { ...definition, notes };
+}
+
 /** Part of a graph, as it travels over the clipboard. */
 export interface Clip {
   patchcord: "steps";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Schemas } from "../api";
-import { EMPTY, type Floor, fold, riskOf } from "./floor";
+import { byRisk, EMPTY, type Floor, fold, openAlerts } from "./floor";
 import type { LiveMessage } from "./messages";
 
 const final = (ordinal: number, start_ms: number, text: string): LiveMessage => ({
@@ -36,15 +36,20 @@ it("a step keeps its place when its status changes", () => {
   expect(floor.runs.run_1?.steps.map((one) => `${one.node} ${one.status}`)).toEqual(["a done", "b started"]);
 });
 
-it("an acknowledged alert stays and no longer raises the risk of its call", () => {
+it("an acknowledged alert stays and no longer counts against its call", () => {
   const alert = { id: "alert_1", call_id: "call_1", acked_at: null } as unknown as Schemas["Alert"];
   const raised = play([final(0, 0, "No"), { type: "alert.raised", alert }]);
   const acked = play([{ type: "alert.acked", alert_id: "alert_1", by: "usr_1", at: "2026-01-01T00:00:00Z" }], raised);
-  const call = raised.calls.call_1;
-  expect(call).toBeDefined();
-  if (call === undefined) return;
-  expect(riskOf(call, Object.values(raised.alerts))).toBeGreaterThan(riskOf(call, Object.values(acked.alerts)));
+  expect([...openAlerts(Object.values(raised.alerts))]).toEqual([["call_1", 1]]);
+  expect([...openAlerts(Object.values(acked.alerts))]).toEqual([]);
   expect(acked.alerts.alert_1?.acked_by).toBe("usr_1");
+});
+
+it("calls that need somebody come first: open alerts, then how the customer feels, then the newest", () => {
+  const trend = (call_id: string, trend: number): LiveMessage => ({ type: "sentiment.trend", call_id, trend, at_ms: 0 });
+  const floor = play([trend("call_1", 0.5), trend("call_2", -0.5), trend("call_3", 0.5), trend("call_4", 0.9)]);
+  const order = byRisk(Object.values(floor.calls), new Map([["call_4", 1]])).map((call) => call.id);
+  expect(order).toEqual(["call_4", "call_2", "call_3", "call_1"]);
 });
 
 it("the floor is bounded however many calls there are", () => {

@@ -126,12 +126,28 @@ export function takeRuns(floor: Floor, runs: Schemas["RunSummary"][], nameOf: (w
   return { ...floor, runs: bounded({ ...Object.fromEntries(taken), ...floor.runs }, RUNS_MAX) };
 }
 
-/** How much a call needs somebody: open alerts first, then how the customer feels. */
-export function riskOf(call: LiveCall, alerts: Schemas["Alert"][]): number {
-  const open = alerts.filter((alert) => alert.call_id === call.id && !alert.acked_at).length;
+/** Open alerts by call. */
+export function openAlerts(alerts: Schemas["Alert"][]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { call_id, acked_at } of alerts) {
+    if (call_id && !acked_at) counts.set(call_id, (counts.get(call_id) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** How much a call with so many open alerts needs somebody: those first, then how the customer feels. */
+export function riskOf(call: LiveCall, open: number): number {
   const trend = call.trend.at(-1)?.trend ?? call.record?.trend ?? 0;
   const isOver = Boolean(call.record?.ended_at);
   return (isOver ? 0 : 100) + open * 10 - trend;
+}
+
+/** The calls by risk, the newest first among equals. */
+export function byRisk(calls: LiveCall[], open: ReadonlyMap<string, number>): LiveCall[] {
+  return calls
+    .map((call) => ({ call, risk: riskOf(call, open.get(call.id) ?? 0) }))
+    .sort((one, other) => other.risk - one.risk || (one.call.id < other.call.id ? 1 : -1))
+    .map(({ call }) => call);
 }
 
 function withLine(lines: Utterance[], line: Utterance): Utterance[] {

@@ -1,6 +1,7 @@
-// What expressions can see at a step, with real sample values where a dry run or the demo knows them.
+// What expressions can see at a step, with sample values: those of the trial run where it came to a step, else made-up ones.
 
-import type { Definition } from "@/lib/graph/definition";
+import type { Schemas } from "@/lib/api";
+import type { Definition, Step } from "@/lib/graph/definition";
 
 export interface Datum {
   path: string;
@@ -39,10 +40,35 @@ const DATA: Record<string, Datum[]> = {
 };
 
 /** Everything a step may name: the lead, what started the run, and the outputs of the steps before it. */
-export function dataAt(definition: Definition, stepId: string): Datum[] {
+export function dataAt(definition: Definition, stepId: string, trial: Trial): Datum[] {
   const event = definition.trigger.type;
-  const before = stepsBefore(definition, stepId).map((id) => ({ path: `steps.${id}.output`, sample: "…" }));
+  const before = stepsBefore(definition, stepId).flatMap((id) => outputsOf(id, trial));
   return [...LEAD, ...(event.startsWith("call.") ? CALL : []), ...(DATA[event] ?? []), ...before];
+}
+
+type Trial = Schemas["DryRunView"] | null;
+
+/** The whole output of a step and, where the trial shows them, its fields. */
+function outputsOf(id: string, trial: Trial): Datum[] {
+  const path = `steps.${id}.output`;
+  const output = trial?.path.find((step) => step.node === id)?.output;
+  const fields = typeof output === "object" && output !== null && !Array.isArray(output) ? Object.entries(output) : [];
+  return [{ path, sample: fields.length > 0 ? "…" : shown(output) }, ...fields.map(([name, value]) => ({ path: `${path}.${name}`, sample: shown(value) }))];
+}
+
+/** How a param of a step reads with the trial's data; null where the trial did not come or nothing is filled in. */
+export function previewOf(step: Pick<Step, "id"> | undefined, name: string, text: string, isExpression: boolean, trial: Trial): string | null {
+  const played = trial?.path.find((one) => one.node === step?.id);
+  if (played === undefined || text === "") return null;
+  const result = isExpression ? (played.output as { result?: unknown } | null | undefined)?.result : undefined;
+  const value = result ?? (played.input as Record<string, unknown> | null | undefined)?.[name];
+  const read = shown(value);
+  return value === undefined || value === null || read === text ? null : read;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "…";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function stepsBefore(definition: Definition, stepId: string): string[] {

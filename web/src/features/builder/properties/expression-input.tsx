@@ -65,8 +65,8 @@ export function ExpressionInput({ attributes, label, value, onChange }: Expressi
 function complete(context: CompletionContext) {
   const word = context.matchBefore(/[\w.]+/);
   if (word === null && !context.explicit) return null;
-  const { definition, selected } = useBuilder.getState();
+  const { definition, selected, trial } = useBuilder.getState();
   if (definition === null) return null;
-  const options = dataAt(definition, selected.at(-1) ?? "trigger").map(({ path, sample }) => ({ label: path, detail: sample }));
+  const options = dataAt(definition, selected.at(-1) ?? "trigger", trial).map(({ path, sample }) => ({ label: path, detail: sample }));
   return { from: word?.from ?? context.pos, options };
 }

@@ -1,20 +1,24 @@
 import { Plus, Trash2 } from "lucide-react";
+import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Field, Select } from "@/components/field";
+import { Slow } from "@/components/states";
 import { Tabs } from "@/components/tabs";
 import { type Blocks, type Kind, titleOf } from "@/lib/blocks";
 import { type Definition, type Step, TRIGGER } from "@/lib/graph/definition";
 import { fieldOf, problemsByStep, type Problem } from "@/lib/graph/problems";
-import { Backtest } from "../backtest";
-import { DryRun } from "../dry-run";
 import { usePicker } from "../picker-store";
 import { placeAfter } from "../place";
 import { useBuilder } from "../store";
-import { LastRun } from "./last-run";
 import { said, StepForm } from "./step-form";
 import { TriggerForm } from "./trigger-form";
 import { WorkflowSettings } from "./workflow-settings";
+
+// What comes after a click only.
+const Backtest = lazy(() => import("../backtest").then((module) => ({ default: module.Backtest })));
+const DryRun = lazy(() => import("../dry-run").then((module) => ({ default: module.DryRun })));
+const LastRun = lazy(() => import("./last-run").then((module) => ({ default: module.LastRun })));
 
 interface PanelProps {
   workflowId: string;
@@ -51,7 +55,7 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
         tabs={[
           { id: "settings", label: t("Settings"), content: <div className="p-3">{settings}</div> },
           { id: "test", label: t("Test"), content: <Test workflowId={workflowId} definition={definition} kinds={kinds} /> },
-          { id: "last", label: t("Last run"), content: <LastRun workflowId={workflowId} stepId={step?.id ?? null} /> },
+          { id: "last", label: t("Last run"), content: <Suspense fallback={<Slow />}><LastRun workflowId={workflowId} stepId={step?.id ?? null} /></Suspense> },
         ]}
       />
     </aside>
@@ -60,10 +64,10 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
 
 function Test({ workflowId, definition, kinds }: Pick<PanelProps, "workflowId" | "definition" | "kinds">) {
   return (
-    <>
+    <Suspense fallback={<Slow />}>
       <DryRun workflowId={workflowId} definition={definition} kinds={kinds} />
       <Backtest workflowId={workflowId} definition={definition} />
-    </>
+    </Suspense>
   );
 }
 

@@ -4,6 +4,8 @@ import { Button } from "@/components/button";
 import { Field, Input, Select, TextArea } from "@/components/field";
 import { Switch } from "@/components/switch";
 import { words } from "@/lib/words";
+import { useBuilder } from "../store";
+import { previewOf } from "./data";
 import { DataPicker } from "./data-picker";
 import { controlOf, type FieldSchema } from "./schema";
 import { SmsCount } from "./sms-count";
@@ -34,8 +36,23 @@ export function ParamField({ name, kind, schema, value, isRequired, error, onCha
       <Field label={label} hint={schema.description} error={error} isRequired={isRequired} aside={takesData && <DataPicker label={label} onPick={insert} />}>
         {(attributes) => <Control {...{ attributes, control, label, schema, value, text, onChange }} />}
       </Field>
+      {takesData && <Preview name={name} text={text} isExpression={isExpression} />}
       {kind === "send_sms" && name === "body" && <SmsCount text={text} />}
     </>
+  );
+}
+
+/** How a field reads once its data is filled in. */
+function Preview({ name, text, isExpression }: { name: string; text: string; isExpression: boolean }) {
+  const { t } = useTranslation();
+  const id = useBuilder((state) => state.selected.at(-1));
+  const trial = useBuilder((state) => state.trial);
+  const read = id === undefined ? null : previewOf({ id }, name, text, isExpression, trial);
+  if (read === null) return null;
+  return (
+    <p data-preview={name} className="-mt-3 line-clamp-4 text-xs whitespace-pre-line text-muted">
+      <span className="font-medium">{t("With sample data:")}</span> {read}
+    </p>
   );
 }
 

@@ -1,0 +1,109 @@
+// What every page shows when there is nothing, when the server refuses, fails or is away, and when it is slow.
+
+import assert from "node:assert/strict";
+import { openTab, signIn, start, startDemo, stop } from "./harness.mjs";
+
+const SLOW_MS = 400;
+
+/** An account in which nothing has happened: each page says so, and what to do. */
+export async function emptyPages(browser) {
+  const { child, printed } = await start("serve", "127.0.0.1:0", "empty.db", (line) => line.startsWith("PATCHCORD_READY"));
+  const address = /http\S+\/setup\?token=\S+/.exec(printed)?.[0];
+  const { page, faults } = await openTab(browser, new URL(address).origin, "light");
+  await page.goto(address);
+  await page.getByLabel("E-mail").fill("owner@example.com");
+  await page.getByLabel("Password").fill("long enough");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-line=live]");
+  const said = {
+    Live: "Nobody is calling",
+    Workflows: "No workflow yet",
+    Runs: "No runs here",
+    Leads: "Nobody here yet",
+    Tasks: "Nothing to do",
+    Messages: "No messages yet",
+  };
+  for (const [name, text] of Object.entries(said)) {
+    await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
+    await page.getByText(text).waitFor();
+  }
+  await page.goto(`${new URL(address).origin}/settings?tab=webhooks`);
+  await page.getByText("No webhooks yet.").waitFor();
+  assert.deepEqual(faults, []);
+  await page.context().close();
+  await stop(child);
+}
+
+/** Pages by what they ask first, and a text that stands there once it is answered. */
+async function pagesOf(server) {
+  const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  const workflow = await server.ask("POST", "/api/workflows", {
+    name: "Task for Ann",
+    trigger: { type: "manual" },
+    nodes: [
+      { id: "task", type: "create_task", params: { title: "Call Ann back" } },
+      { id: "text", type: "send_sms", params: { body: "Hello Ann" } },
+    ],
+    edges: [{ from: "trigger", to: "task" }, { from: "task", to: "text" }],
+  });
+  const { run_id } = await server.ask("POST", `/api/workflows/${workflow.id}/execute`, { lead_id: lead.id });
+  return [
+    ["/live", "/api/calls?*", "Nobody is calling"],
+    ["/workflows", "/api/workflows?*", "Task for Ann"],
+    [`/workflows/${workflow.id}`, `/api/workflows/${workflow.id}`, "Create task"],
+    ["/templates", "/api/workflows/templates", "No-show recovery"],
+    ["/runs", "/api/runs?*", "Task for Ann"],
+    [`/runs/${run_id}`, `/api/runs/${run_id}`, "Create task"],
+    ["/leads", "/api/leads?*", "Ann Lee"],
+    [`/leads/${lead.id}`, `/api/leads/${lead.id}`, "Consent"],
+    ["/tasks", "/api/tasks*", "Call Ann back"],
+    ["/messages", "/api/messages?*", "Hello Ann"],
+    ["/settings", "/api/automations", "Missed call"],
+    ["/settings?tab=people", "/api/users", "Add a person"],
+    ["/settings?tab=webhooks", "/api/webhooks", "No webhooks yet."],
+  ];
+}
+
+/** Each page says what is wrong in the server's words and gets over it at a click; a slow one says that it loads. */
+export async function failingPages(browser) {
+  const server = await startDemo("states.db");
+  const pages = await pagesOf(server);
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  await signIn(context, server);
+  const page = await context.newPage();
+  const problem = { status: 409, contentType: "application/problem+json", body: JSON.stringify({ type: "about:blank", title: "No", status: 409, code: "no", detail: "Refused for the test" }) };
+  for (const [path, api, text] of pages) {
+    const pattern = server.url + api;
+    const shown = page.locator("main").getByText(text).filter({ visible: true }).first();
+    await page.route(pattern, (route) => route.fulfill(problem));
+    await page.goto(server.url + path);
+    const alert = page.getByRole("alert").filter({ hasText: "Refused for the test" });
+    await alert.first().waitFor();
+    await page.unroute(pattern);
+    await alert.first().getByRole("button", { name: "Try again" }).click();
+    await shown.waitFor();
+    assert.equal(await alert.count(), 0, `${path} still says what was wrong`);
+
+    await page.route(pattern, async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+      // The page may have gone on to another before its turn.
+      await route.continue().catch(() => undefined);
+    });
+    await page.goto(server.url + path);
+    if (path !== "/live") await page.getByRole("status").getByText("Loading").first().waitFor({ state: "attached" });
+    await shown.waitFor();
+    await page.unrouteAll({ behavior: "wait" });
+  }
+
+  // A server that fails or is away is asked again by itself before anybody is told.
+  for (const [fault, said] of [["500", "answered 500"], ["away", "cannot be reached"]]) {
+    await page.route(`${server.url}/api/tasks*`, (route) => (fault === "away" ? route.abort() : route.fulfill({ status: 500, body: "" })));
+    await page.goto(`${server.url}/tasks`);
+    await page.getByRole("alert").getByText(said).waitFor();
+    await page.unroute(`${server.url}/api/tasks*`);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Call Ann back").waitFor();
+  }
+  await context.close();
+  await stop(server.child);
+}

@@ -1,0 +1,54 @@
+// Where everything of a graph is drawn that nobody edits: steps, and the curves between them. Pure geometry.
+
+import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER } from "./definition";
+import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "./layout";
+import { type PortKind, portsOf } from "./ports";
+
+export interface Way {
+  /** As an SVG path. */
+  path: string;
+  middle: Point;
+}
+
+export interface Drawing {
+  width: number;
+  height: number;
+  /** The upper left corner of each step. */
+  places: ReadonlyMap<string, Point>;
+  /** By the id of the edge; an edge to nowhere has none. */
+  ways: ReadonlyMap<string, Way>;
+}
+
+const MARGIN = 24;
+/** A way that leads upward or hardly down still leaves its step downward. */
+const BEND_MIN = 36;
+
+export function drawingOf(definition: Definition, kinds: ReadonlyMap<string, PortKind>): Drawing {
+  const positions = positionsOf(definition);
+  const ids = [TRIGGER, ...definition.nodes.map((node) => node.id)];
+  const all = ids.map((id) => positions[id] ?? [0, 0]);
+  const left = Math.min(...all.map(([x]) => x)) - MARGIN;
+  const top = Math.min(...all.map(([, y]) => y)) - MARGIN;
+  const places = new Map(ids.map((id, at) => [id, [(all[at]?.[0] ?? 0) - left, (all[at]?.[1] ?? 0) - top] as Point]));
+  const steps = new Map(definition.nodes.map((node) => [node.id, node]));
+  const ways = new Map<string, Way>();
+  for (const edge of definition.edges) {
+    const [from, to] = [places.get(edge.from), places.get(edge.to)];
+    const step = steps.get(edge.from);
+    if (from === undefined || to === undefined) continue;
+    const ports = step ? portsOf(step, kinds.get(step.type)) : [PORT_OK];
+    const share = (Math.max(ports.indexOf(portOf(edge)), 0) + 1) / (ports.length + 1);
+    ways.set(edgeId(edge), wayBetween([from[0] + NODE_WIDTH * share, from[1] + NODE_HEIGHT], [to[0] + NODE_WIDTH / 2, to[1]]));
+  }
+  return {
+    width: Math.max(...all.map(([x]) => x)) - left + NODE_WIDTH + MARGIN,
+    height: Math.max(...all.map(([, y]) => y)) - top + NODE_HEIGHT + MARGIN,
+    places,
+    ways,
+  };
+}
+
+function wayBetween([x, y]: Point, [toX, toY]: Point): Way {
+  const bend = Math.max(BEND_MIN, (toY - y) / 2);
+  return { path: `M${x},${y} C${x},${y + bend} ${toX},${toY - bend} ${toX},${toY}`, middle: [(x + toX) / 2, (y + toY) / 2] };
+}
