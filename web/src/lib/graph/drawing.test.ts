@@ -38,3 +38,9 @@ it("a way leaves by its own port, and one that leads nowhere is not drawn", () =
   expect(starts.map((x) => Math.round(x - left))).toEqual([83, 165]);
   expect([...ways.keys()]).toHaveLength(3);
 });
+
+it("a step that is left by one port only is left in its middle", () => {
+  const { ways, places } = drawingOf({ ...FORK, edges: FORK.edges.slice(0, 2) }, KINDS);
+  const start = Number(/^M([\d.]+),/.exec(ways.get("ask:yes>left")?.path ?? "")?.[1]);
+  expect(start - (places.get("ask")?.[0] ?? 0)).toBe(124);
+});

@@ -1,6 +1,6 @@
 // Where everything of a graph is drawn that nobody edits: steps, and the curves between them. Pure geometry.
 
-import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER } from "./definition";
+import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER, wayOf } from "./definition";
 import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "./layout";
 import { type PortKind, portsOf } from "./ports";
 
@@ -31,12 +31,14 @@ export function drawingOf(definition: Definition, kinds: ReadonlyMap<string, Por
   const top = Math.min(...all.map(([, y]) => y)) - MARGIN;
   const places = new Map(ids.map((id, at) => [id, [(all[at]?.[0] ?? 0) - left, (all[at]?.[1] ?? 0) - top] as Point]));
   const steps = new Map(definition.nodes.map((node) => [node.id, node]));
+  const used = new Set(definition.edges.map((edge) => wayOf(edge.from, portOf(edge))));
   const ways = new Map<string, Way>();
   for (const edge of definition.edges) {
     const [from, to] = [places.get(edge.from), places.get(edge.to)];
     const step = steps.get(edge.from);
     if (from === undefined || to === undefined) continue;
-    const ports = step ? portsOf(step, kinds.get(step.type)) : [PORT_OK];
+    // Ports that nothing leaves by take no room: a chain is a straight line.
+    const ports = (step ? portsOf(step, kinds.get(step.type)) : [PORT_OK]).filter((port) => used.has(wayOf(edge.from, port)));
     const share = (Math.max(ports.indexOf(portOf(edge)), 0) + 1) / (ports.length + 1);
     ways.set(edgeId(edge), wayBetween([from[0] + NODE_WIDTH * share, from[1] + NODE_HEIGHT], [to[0] + NODE_WIDTH / 2, to[1]]));
   }
