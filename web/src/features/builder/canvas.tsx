@@ -1,15 +1,16 @@
 // The graph as a canvas: drag steps, draw ways, drop blocks. It changes nothing itself; every gesture is an edit of the store.
 
 import {
-  Background, type Connection, Controls, type FinalConnectionState, MiniMap, type EdgeChange, type NodeChange, ReactFlow, useReactFlow,
+  Background, type Connection, Controls, type FinalConnectionState, type FitViewOptions, MiniMap, type EdgeChange, type NodeChange, ReactFlow, useReactFlow,
 } from "@xyflow/react";
-import { type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type DragEvent, type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Kind, summaryOf, titleOf, triggerSummary } from "@/lib/blocks";
 import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER, wayOf } from "@/lib/graph/definition";
 import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { portsOf } from "@/lib/graph/ports";
 import { problemsByStep } from "@/lib/graph/problems";
+import { passOf } from "@/lib/graph/ways";
 import { type NoteFlowNode, NoteNode } from "./note-node";
 import { DRAG_TYPE } from "./palette";
 import { usePicker } from "./picker-store";
@@ -22,6 +23,9 @@ const NODE_TYPES = { step: StepNode, note: NoteNode };
 const EDGE_TYPES = { step: StepEdge };
 /** From this many steps on, what is out of sight is not drawn, and a map helps. */
 const LARGE = 40;
+/** Of a large graph the beginning is shown first, so large that it can be read; the map shows the rest. */
+const SHOWN_FIRST = 8;
+const READABLE = 0.6;
 /** Before the id of a note, so that none is taken for a step. */
 const NOTE = "note:";
 
@@ -40,11 +44,13 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
   const edges = useEdges(definition, chosen);
   const isLarge = definition.nodes.length > LARGE;
 
-  // A layout that was just tidied is shown whole.
+  const fitted = useFitted(definition, isLarge);
+
+  // A layout that was just tidied is shown anew.
   const isTidy = Object.keys(definition.layout).length === 0;
   useEffect(() => {
-    if (isTidy) void fitView({ maxZoom: 1, padding: 0.15 });
-  }, [isTidy, fitView]);
+    if (isTidy) void fitView(fitted.current);
+  }, [isTidy, fitView, fitted]);
 
   const choose = useCallback((changes: { id: string; selected: boolean }[]) => {
     if (changes.length > 0) setChosen((before) => withChanges(before, changes));
@@ -130,7 +136,7 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
         deleteKeyCode={["Delete", "Backspace"]}
         multiSelectionKeyCode={["Shift", "Control", "Meta"]}
         fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+        fitViewOptions={fitted.current}
         minZoom={0.1}
         proOptions={{ hideAttribution: true }}
       >
@@ -140,6 +146,14 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
       </ReactFlow>
     </div>
   );
+}
+
+/** What is shown of a graph at first, as of now. */
+function useFitted(definition: Definition, isLarge: boolean): RefObject<FitViewOptions> {
+  const first = [TRIGGER, ...definition.nodes.slice(0, SHOWN_FIRST).map((node) => node.id)].map((id) => ({ id }));
+  const fitted = useRef<FitViewOptions>({});
+  fitted.current = { maxZoom: 1, padding: 0.15, ...(isLarge ? { minZoom: READABLE, nodes: first } : {}) };
+  return fitted;
 }
 
 function useNodes(definition: Definition, kinds: ReadonlyMap<string, Kind>, dragged: Record<string, Point>): StepFlowNode[] {
@@ -201,6 +215,7 @@ function withChanges(before: ReadonlySet<string>, changes: { id: string; selecte
 }
 
 function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlowEdge[] {
+  const passes = usePasses(definition);
   const walked = useBuilder((state) => (state.played === null ? null : state.walked));
   return useMemo(
     () =>
@@ -210,13 +225,27 @@ function useEdges(definition: Definition, chosen: ReadonlySet<string>): StepFlow
         source: edge.from,
         sourceHandle: edge.from === TRIGGER ? PORT_OK : portOf(edge),
         target: edge.to,
-        data: { edge },
+        data: { edge, pass: passes.get(edgeId(edge)) ?? null },
         focusable: false,
         className: walked?.has(wayOf(edge.from, portOf(edge))) ? "flow-edge-walked" : undefined,
         selected: chosen.has(edgeId(edge)),
       })),
-    [definition.edges, walked, chosen],
+    [definition.edges, passes, walked, chosen],
   );
+}
+
+/** Ways that have to pass beside a step. As the steps stood before one is dragged. */
+function usePasses(definition: Definition) {
+  const places = positionsOf(definition);
+  return useMemo(() => {
+    const corners = Object.values(places);
+    return new Map(
+      definition.edges.map((edge) => {
+        const [from, to] = [places[edge.from] ?? [0, 0], places[edge.to] ?? [0, 0]];
+        return [edgeId(edge), passOf([from[0] + NODE_WIDTH / 2, from[1] + NODE_HEIGHT], [to[0] + NODE_WIDTH / 2, to[1]], corners)];
+      }),
+    );
+  }, [definition.edges, places]);
 }
 
 function rounded(positions: Record<string, Point>): Record<string, Point> {

@@ -87,7 +87,7 @@ function Attempts({ effect }: { effect: Schemas["StepEffect"] }) {
             <span>{clockTime(attempt.started_at)}</span>
             <span>{t(words(attempt.outcome))}</span>
             {attempt.error && <span className="text-danger">{attempt.error.message}</span>}
-            {attempt.gate !== undefined && attempt.gate !== null && <code className="w-full text-muted">{JSON.stringify(attempt.gate)}</code>}
+            {attempt.gate !== undefined && attempt.gate !== null && <code className="w-full break-all text-muted">{JSON.stringify(attempt.gate)}</code>}
           </li>
         ))}
       </ol>

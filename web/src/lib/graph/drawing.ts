@@ -3,12 +3,7 @@
 import { type Definition, edgeId, PORT_OK, type Point, portOf, TRIGGER, wayOf } from "./definition";
 import { NODE_HEIGHT, NODE_WIDTH, positionsOf } from "./layout";
 import { type PortKind, portsOf } from "./ports";
-
-export interface Way {
-  /** As an SVG path. */
-  path: string;
-  middle: Point;
-}
+import { passOf, type Way, wayBetween } from "./ways";
 
 export interface Drawing {
   width: number;
@@ -20,9 +15,6 @@ export interface Drawing {
 }
 
 const MARGIN = 24;
-/** A way that leads upward or hardly down still leaves its step downward. */
-const BEND_MIN = 36;
-
 export function drawingOf(definition: Definition, kinds: ReadonlyMap<string, PortKind>): Drawing {
   const positions = positionsOf(definition);
   const ids = [TRIGGER, ...definition.nodes.map((node) => node.id)];
@@ -40,7 +32,8 @@ export function drawingOf(definition: Definition, kinds: ReadonlyMap<string, Por
     // Ports that nothing leaves by take no room: a chain is a straight line.
     const ports = (step ? portsOf(step, kinds.get(step.type)) : [PORT_OK]).filter((port) => used.has(wayOf(edge.from, port)));
     const share = (Math.max(ports.indexOf(portOf(edge)), 0) + 1) / (ports.length + 1);
-    ways.set(edgeId(edge), wayBetween([from[0] + NODE_WIDTH * share, from[1] + NODE_HEIGHT], [to[0] + NODE_WIDTH / 2, to[1]]));
+    const [start, end]: Point[] = [[from[0] + NODE_WIDTH * share, from[1] + NODE_HEIGHT], [to[0] + NODE_WIDTH / 2, to[1]]];
+    if (start && end) ways.set(edgeId(edge), wayBetween(start, end, passOf(start, end, places.values())));
   }
   return {
     width: Math.max(...all.map(([x]) => x)) - left + NODE_WIDTH + MARGIN,
@@ -48,9 +41,4 @@ export function drawingOf(definition: Definition, kinds: ReadonlyMap<string, Por
     places,
     ways,
   };
-}
-
-function wayBetween([x, y]: Point, [toX, toY]: Point): Way {
-  const bend = Math.max(BEND_MIN, (toY - y) / 2);
-  return { path: `M${x},${y} C${x},${y + bend} ${toX},${toY - bend} ${toX},${toY}`, middle: [(x + toX) / 2, (y + toY) / 2] };
 }

@@ -8,10 +8,16 @@ export const NODE_HEIGHT = 76;
 const RANK_GAP = 64;
 const SIDE_GAP = 48;
 
+/** What was asked last: typing into a step moves none. */
+let last: { ids: string; edges: Definition["edges"]; layout: Definition["layout"]; positions: Record<string, Point> } | null = null;
+
 export function positionsOf(definition: Definition): Record<string, Point> {
+  const { edges, layout } = definition;
   const ids = [TRIGGER, ...definition.nodes.map((node) => node.id)];
-  if (ids.every((id) => definition.layout[id] !== undefined)) return definition.layout;
-  return { ...laidOut(definition, ids), ...definition.layout };
+  if (ids.every((id) => layout[id] !== undefined)) return layout;
+  const key = ids.join();
+  if (last?.ids !== key || last.edges !== edges || last.layout !== layout) last = { ids: key, edges, layout, positions: { ...laidOut(definition, ids), ...layout } };
+  return last.positions;
 }
 
 function laidOut(definition: Definition, ids: string[]): Record<string, Point> {
