@@ -8,9 +8,9 @@ it("a way with nothing in between leads straight to its step", () => {
 
 it("a way passes a step in between on the nearer side, and its middle is there", () => {
   const pass = passOf([165, 76], [124, 280], [[-80, 140]]);
-  expect(pass).toEqual({ x: 188, top: 140, bottom: 216 });
-  expect(wayBetween([165, 76], [124, 280], pass).middle).toEqual([188, 178]);
-  expect(passOf([165, 76], [124, 280], [[100, 140]])?.x).toBe(80);
+  expect(pass).toEqual({ x: 204, top: 140, bottom: 216 });
+  expect(wayBetween([165, 76], [124, 280], pass).middle).toEqual([204, 178]);
+  expect(passOf([165, 76], [124, 280], [[100, 140]])?.x).toBe(64);
 });
 
 it("steps beside the way do not turn it aside", () => {

@@ -12,7 +12,7 @@ export interface Way {
 /** A way that leads upward or hardly down still leaves its step downward. */
 const BEND_MIN = 36;
 /** Between a step and a way that passes it. */
-const CLEAR = 20;
+const CLEAR = 36;
 
 /** Where a way from one point down to another has to pass to the side of `corners`, the upper left ones of steps; null: nowhere. */
 export function passOf([x, y]: Point, [toX, toY]: Point, corners: Iterable<Point>): { x: number; top: number; bottom: number } | null {
