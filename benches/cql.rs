@@ -53,29 +53,74 @@ async fn main() -> anyhow::Result<()> {
     bare.rate(Duration::from_secs(3)).await?;
     durable_rate(&store.runs, Duration::from_secs(3)).await?;
     println!(
-        "{IN_FLIGHT} in flight, {} s a turn; transitions a second",
+        "{IN_FLIGHT} in flight, {} s a turn; transitions a second, and the server's CPU for each",
         MEASURE.as_secs()
     );
     println!(
-        "{:>6} {:>12} {:>12} {:>8}",
-        "round", "bare batch", "durable run", "ratio"
+        "{:>6} {:>12} {:>12} {:>8} {:>10} {:>10} {:>8}",
+        "round", "bare batch", "durable run", "ratio", "bare ms", "durable ms", "ratio"
     );
-    let mut ratios = Vec::new();
+    let (mut ratios, mut by_cpu) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let batches = bare.rate(MEASURE).await?;
-        let durable = durable_rate(&store.runs, MEASURE).await?;
-        ratios.push(durable / batches);
+        let bare_turn = turn(bare.rate(MEASURE)).await?;
+        let durable = turn(durable_rate(&store.runs, MEASURE)).await?;
+        let ratio = durable.rate / bare_turn.rate;
+        let cpu_ratio = bare_turn.cpu_ms / durable.cpu_ms;
         println!(
-            "{round:>6} {batches:>12.0} {durable:>12.0} {:>8.2}",
-            durable / batches
+            "{round:>6} {:>12.0} {:>12.0} {ratio:>8.2} {:>10.2} {:>10.2} {cpu_ratio:>8.2}",
+            bare_turn.rate, durable.rate, bare_turn.cpu_ms, durable.cpu_ms
         );
+        ratios.push(ratio);
+        by_cpu.push(cpu_ratio);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.2}", ratios[ROUNDS / 2]);
+    by_cpu.sort_by(f64::total_cmp);
+    println!(
+        "median ratio {:.2}; by the server's CPU {:.2}",
+        ratios[ROUNDS / 2],
+        by_cpu[ROUNDS / 2]
+    );
     bare.session
         .query_unpaged(format!("DROP KEYSPACE {keyspace}"), ())
         .await?;
     Ok(())
+}
+
+/// What a turn came to.
+struct Turn {
+    /// Transitions a second.
+    rate: f64,
+    /// The server's CPU for each; not a number when its process is not known.
+    cpu_ms: f64,
+}
+
+async fn turn(work: impl Future<Output = anyhow::Result<f64>>) -> anyhow::Result<Turn> {
+    let (began, cpu_before) = (Instant::now(), server_cpu_seconds());
+    let rate = work.await?;
+    let cpu = server_cpu_seconds() - cpu_before;
+    let transitions = rate * began.elapsed().as_secs_f64();
+    Ok(Turn {
+        rate,
+        cpu_ms: cpu / transitions * 1e3,
+    })
+}
+
+/// CPU seconds the server has used, at the kernel's 100 ticks a second; `CQL_PID` names its process.
+fn server_cpu_seconds() -> f64 {
+    let stat = std::env::var("CQL_PID").and_then(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_gone| std::env::VarError::NotPresent)
+    });
+    let Ok(stat) = stat else { return f64::NAN };
+    let ticks: u32 = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .flat_map(str::parse::<u32>)
+        .sum();
+    f64::from(ticks) / 100.0
 }
 
 /// Calls `run` by so many at once until the time is over; returns transitions a second, two for each.
