@@ -271,3 +271,69 @@ async fn receivers_verify_what_we_send_by_the_secret_that_the_account_is_shown()
         "a secret drawn later signed nothing before"
     );
 }
+
+/// Asks with a token of one's own.
+async fn ask(server: &Server, method: &Method, path: &str, token: &str) -> StatusCode {
+    let mut request = http().request(method.clone(), server.at(path)).bearer_auth(token);
+    if *method == Method::POST {
+        request = request.json(&json!({"name": "theirs"}));
+    }
+    request.send().await.expect("the server answers").status()
+}
+
+#[tokio::test]
+async fn addresses_and_secrets_are_the_admins_and_the_accounts_own() {
+    let options = Options::serve().with("PATCHCORD_SERVER__OPEN_REGISTRATION", "true");
+    let server = Server::start(options).await;
+    let hook = server.post("/api/webhooks", &json!({"name": "shop"})).await;
+    let one = format!("/api/webhooks/{}", hook["id"].as_str().expect("an id"));
+    let rotate = format!("{one}/rotate");
+    let of_one = [(Method::POST, rotate.as_str()), (Method::DELETE, one.as_str())];
+    let of_all = [
+        (Method::GET, "/api/webhooks"),
+        (Method::POST, "/api/webhooks"),
+        (Method::GET, "/api/webhooks/signing-secret"),
+        (Method::POST, "/api/webhooks/signing-secret/rotate"),
+    ];
+    for role in ["agent", "supervisor"] {
+        let key = server
+            .post("/api/keys", &json!({"name": role, "role": role}))
+            .await;
+        let key = key["secret"].as_str().expect("a secret");
+        for (method, path) in of_one.iter().chain(&of_all) {
+            let status = ask(&server, method, path, key).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{role}: {method} {path}");
+        }
+    }
+    let other = json!({"email": "other@example.com", "password": "other password", "account_name": "Other"});
+    let other = server.post("/api/auth/register", &other).await;
+    let other = other["access_token"].as_str().expect("a token");
+    for (method, path) in &of_one {
+        let status = ask(&server, method, path, other).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method} {path}");
+    }
+    let theirs = http()
+        .get(server.at("/api/webhooks"))
+        .bearer_auth(other)
+        .send()
+        .await;
+    let theirs: Value = theirs.expect("an answer").json().await.expect("JSON");
+    assert_eq!(theirs["items"], json!([]));
+
+    let admin = server
+        .post("/api/keys", &json!({"name": "admin", "role": "admin"}))
+        .await;
+    let admin = admin["secret"].as_str().expect("a secret");
+    for (method, path, expected) in [
+        (Method::POST, "/api/webhooks", StatusCode::CREATED),
+        (Method::POST, rotate.as_str(), StatusCode::OK),
+        (Method::DELETE, one.as_str(), StatusCode::NO_CONTENT),
+    ] {
+        assert_eq!(
+            ask(&server, &method, path, admin).await,
+            expected,
+            "{method} {path}"
+        );
+    }
+    assert_eq!(server.items("/api/webhooks").await.len(), 1);
+}

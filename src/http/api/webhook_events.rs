@@ -46,7 +46,8 @@ pub struct PostedEvent {
     /// same.
     #[schema(min_length = 1, max_length = 255)]
     id: Option<String>,
-    /// Whom it is about. When left out: whom `data` names by `lead_id`, `phone` or `email`, else nobody.
+    /// Whom it is about. When left out: whom `data` names by `lead_id`, `phone`, `customer_phone`, `email` or `customer_email`, else
+    /// nobody.
     subject: Option<Subject>,
     /// What is known about it; workflows see it as `trigger.data`.
     #[serde(default)]
@@ -143,12 +144,14 @@ fn kind_of<'a>(trigger: Option<&'a str>, webhook: &'a IncomingWebhook) -> ApiRes
     }
 }
 
-/// Whom the data names, where it does so in our own words.
+/// Whom the data names, where it does so in our own words or as shops do.
 fn named_in(data: &Map<String, Value>) -> Option<Subject> {
     let text = |name: &str| data.get(name).and_then(Value::as_str);
     let lead_id = text("lead_id").and_then(|id| id.parse().ok());
-    let phone = text("phone").and_then(|phone| phone.parse().ok());
-    let email = text("email").filter(|email| lead_rules::email(email).is_ok());
+    let mut phones = ["phone", "customer_phone"].into_iter().filter_map(text);
+    let phone = phones.find_map(|phone| phone.parse().ok());
+    let mut emails = ["email", "customer_email"].into_iter().filter_map(text);
+    let email = emails.find(|email| lead_rules::email(email).is_ok());
     let nobody = Subject::default();
     match (lead_id, phone, email) {
         (Some(lead_id), ..) => Some(Subject {
@@ -243,11 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn the_data_names_somebody_in_our_own_words_only() {
+    fn the_data_names_somebody_in_our_own_words_or_as_shops_do() {
         let named = |data: Value| named_in(data.as_object().expect("a map"));
         let by_phone = named(json!({"phone": "+14155550100", "email": "ann@example.com"}));
         assert!(by_phone.is_some_and(|subject| subject.phone.is_some() && subject.email.is_none()));
         assert!(named(json!({"email": "ann@example.com"})).is_some());
+        let by_shop = named(json!({"customer_email": "john@example.com", "amount": 5000, "currency": "usd"}));
+        assert!(by_shop.is_some_and(|subject| subject.email.as_deref() == Some("john@example.com")));
         assert!(named(json!({"lead_id": "crm-17", "email": "nobody", "phone": 7})).is_none());
     }
 }
