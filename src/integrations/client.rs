@@ -1,11 +1,11 @@
-//! The way out: HTTP with time and size limits, in two kinds that share nothing but their settings.
+//! The way out: HTTP with time and size limits, in kinds that share nothing but their settings.
 //!
 //! Addresses the operator configured are called as they are; addresses a user gave pass the guard, at every redirect too. An
 //! error says whether anything can have been sent, because that decides if a request may be made again.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use reqwest::{Method, RequestBuilder, header::HeaderMap, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
 use url::Url;
 
 use super::address_guard::{AddressRefused, AllowList, GuardedResolver};
@@ -93,12 +93,23 @@ impl Reply {
     }
 }
 
-/// The two clients. Cheap to clone; connections are kept and shared.
+/// The clients. Cheap to clone; connections are kept and shared.
 #[derive(Clone)]
 pub struct HttpClient {
     configured: reqwest::Client,
+    /// For requests that ask only.
     given: reqwest::Client,
+    /// For requests that bring something: [`Moved::Stops`].
+    given_to_bring: reqwest::Client,
     allowed: Arc<AllowList>,
+}
+
+/// What becomes of a request whose address has moved for good (301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Follows,
+    /// HTTP has it go on as a `GET` without its body: it would look delivered, and what it brought would be lost.
+    Stops,
 }
 
 impl HttpClient {
@@ -113,28 +124,10 @@ impl HttpClient {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(ClientError::Build)?;
-        let checked = Arc::clone(&allowed);
-        let policy = redirect::Policy::custom(move |attempt| {
-            if attempt.previous().len() > REDIRECTS_MAX {
-                return attempt.error(AddressRefused::Redirects(REDIRECTS_MAX));
-            }
-            match checked.check(attempt.url()) {
-                Ok(()) => attempt.follow(),
-                Err(refused) => attempt.error(refused),
-            }
-        });
-        // A proxy would resolve names itself, past the guard.
-        let given = base()
-            .no_proxy()
-            .dns_resolver(Arc::new(GuardedResolver {
-                allowed: Arc::clone(&allowed),
-            }))
-            .redirect(policy)
-            .build()
-            .map_err(ClientError::Build)?;
         Ok(Self {
             configured,
-            given,
+            given: guarded(&allowed, Moved::Follows)?,
+            given_to_bring: guarded(&allowed, Moved::Stops)?,
             allowed,
         })
     }
@@ -150,8 +143,39 @@ impl HttpClient {
     /// [`AddressRefused`] when the address itself may not be called; a name is refused later, by [`send`].
     pub fn given(&self, method: Method, url: Url) -> Result<RequestBuilder, AddressRefused> {
         self.allowed.check(&url)?;
-        Ok(self.given.request(method, url))
+        let client = if method.is_safe() {
+            &self.given
+        } else {
+            &self.given_to_bring
+        };
+        Ok(client.request(method, url))
     }
+}
+
+/// A client for addresses that users give.
+fn guarded(allowed: &Arc<AllowList>, moved: Moved) -> Result<reqwest::Client, ClientError> {
+    let checked = Arc::clone(allowed);
+    let policy = redirect::Policy::custom(move |attempt| {
+        if attempt.previous().len() > REDIRECTS_MAX {
+            return attempt.error(AddressRefused::Redirects(REDIRECTS_MAX));
+        }
+        if attempt.status() == StatusCode::MOVED_PERMANENTLY && moved == Moved::Stops {
+            return attempt.stop();
+        }
+        match checked.check(attempt.url()) {
+            Ok(()) => attempt.follow(),
+            Err(refused) => attempt.error(refused),
+        }
+    });
+    // A proxy would resolve names itself, past the guard.
+    base()
+        .no_proxy()
+        .dns_resolver(Arc::new(GuardedResolver {
+            allowed: Arc::clone(allowed),
+        }))
+        .redirect(policy)
+        .build()
+        .map_err(ClientError::Build)
 }
 
 /// Sends a request and reads its answer. A request that finds its kept connection closed before it could be written is sent

@@ -2,15 +2,18 @@
 //!
 //! Web API: <https://api.slack.com/methods/chat.postMessage>. Slack answers most refusals with status 200 and `"ok": false`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
     SlackSettings,
     client::{self, HttpClient, SendError},
+    look_ups::{LOOK_UPS, search},
     port::{EffectOutcome, EffectPort},
 };
 use crate::{
@@ -20,8 +23,10 @@ use crate::{
 
 /// The kind of metadata our messages carry.
 const METADATA: &str = "patchcord_effect";
-/// Messages a look-up reads, newest first; Slack allows up to 999 a page.
-const HISTORY_MAX: u32 = 200;
+/// Messages of one page of a look-up: a page of them fits into what is read of an answer.
+const HISTORY_PER_PAGE: u32 = 50;
+/// Pages a look-up reads, newest first; a channel that was busier since cannot be searched whole.
+const HISTORY_PAGES_MAX: usize = 20;
 /// Pages of 200 channels that are searched for a name.
 const CHANNEL_PAGES_MAX: usize = 10;
 /// Slack's clock and ours may differ by this much.
@@ -32,6 +37,7 @@ pub struct Slack {
     http: HttpClient,
     base: Url,
     token: Secret,
+    look_ups: [Duration; 3],
 }
 
 /// `slack.api_base` is no address.
@@ -63,7 +69,7 @@ struct Posted {
 #[derive(Debug, Deserialize)]
 struct Metadata {
     event_type: String,
-    event_payload: serde_json::Value,
+    event_payload: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +94,15 @@ impl Slack {
             http,
             base,
             token: settings.bot_token.clone(),
+            look_ups: LOOK_UPS,
         })
+    }
+
+    /// The same with other times of looking up.
+    #[must_use]
+    pub const fn with_look_ups(mut self, look_ups: [Duration; 3]) -> Self {
+        self.look_ups = look_ups;
+        self
     }
 
     fn request(&self, verb: Method, method: &str) -> Result<RequestBuilder, EffectOutcome> {
@@ -166,23 +180,36 @@ impl Slack {
         };
         let from_ms = from.as_unix_millis().saturating_sub(SKEW_MS);
         let oldest = format!("{}.{:03}000", from_ms / 1_000, from_ms % 1_000);
-        let limit = HISTORY_MAX.to_string();
-        let query = [
-            ("channel", id.as_str()),
-            ("oldest", &oldest),
-            ("limit", &limit),
-            ("include_all_metadata", "true"),
-        ];
-        let answer = self
-            .ask(self.request(Method::GET, "conversations.history")?.query(&query))
-            .await?;
-        let found = answer.messages.into_iter().find(|posted| {
-            posted.metadata.as_ref().is_some_and(|metadata| {
-                metadata.event_type == METADATA
-                    && metadata.event_payload.get("key").is_some_and(|kept| kept == key)
-            })
-        });
-        Ok(found.map(|posted| (id, posted.ts)))
+        let limit = HISTORY_PER_PAGE.to_string();
+        let mut cursor = String::new();
+        for _ in 0..HISTORY_PAGES_MAX {
+            let query = [
+                ("channel", id.as_str()),
+                ("oldest", &oldest),
+                ("limit", &limit),
+                ("include_all_metadata", "true"),
+                ("cursor", &cursor),
+            ];
+            let answer = self
+                .ask(self.request(Method::GET, "conversations.history")?.query(&query))
+                .await?;
+            let found = answer.messages.into_iter().find(|posted| {
+                posted.metadata.as_ref().is_some_and(|metadata| {
+                    metadata.event_type == METADATA
+                        && metadata.event_payload.get("key").is_some_and(|kept| kept == key)
+                })
+            });
+            if let Some(posted) = found {
+                return Ok(Some((id, posted.ts)));
+            }
+            cursor = answer.response_metadata.next_cursor;
+            if cursor.is_empty() {
+                return Ok(None);
+            }
+        }
+        Err(EffectOutcome::Unknown {
+            message: "too much was said in the channel since: its history could not be read whole".to_owned(),
+        })
     }
 
     async fn channel_id(&self, name: &str) -> Result<Option<String>, EffectOutcome> {
@@ -221,7 +248,11 @@ impl EffectPort for Slack {
         match self.post(channel, text, &effect.key).await {
             Ok(answer) => {
                 let channel = answer.channel.unwrap_or_else(|| channel.clone());
-                posted(&channel, &answer.ts.unwrap_or_default())
+                let ts = answer.ts.unwrap_or_default();
+                EffectOutcome::Confirmed {
+                    provider_id: Some(name_of(&channel, &ts)),
+                    output: output_of(&channel, &ts),
+                }
             }
             Err(outcome) => outcome,
         }
@@ -231,28 +262,29 @@ impl EffectPort for Slack {
         let Request::SlackMessage { channel, .. } = &effect.request else {
             return Finding::Absent;
         };
-        match self.find(channel, &effect.key, effect.planned_at).await {
-            Ok(Some((channel, ts))) => match posted(&channel, &ts) {
-                EffectOutcome::Confirmed { provider_id, output } => Finding::Present { provider_id, output },
-                EffectOutcome::Rejected(_) | EffectOutcome::Unknown { .. } => Finding::Absent,
-            },
-            Ok(None) => Finding::Absent,
-            Err(EffectOutcome::Rejected(failure)) => Finding::CannotTell {
-                reason: failure.message,
-            },
-            Err(EffectOutcome::Unknown { message }) => Finding::CannotTell { reason: message },
-            Err(EffectOutcome::Confirmed { .. }) => Finding::CannotTell {
-                reason: "Slack's history could not be read".to_owned(),
-            },
-        }
+        // A message whose answer was lost may show late.
+        search(self.look_ups, || async {
+            match self.find(channel, &effect.key, effect.planned_at).await {
+                Ok(Some((channel, ts))) => Ok(Some(Finding::Present {
+                    provider_id: Some(name_of(&channel, &ts)),
+                    output: output_of(&channel, &ts),
+                })),
+                Ok(None) => Ok(None),
+                Err(EffectOutcome::Rejected(failure)) => Err(failure.message),
+                Err(EffectOutcome::Unknown { message }) => Err(message),
+                Err(EffectOutcome::Confirmed { .. }) => Err("Slack's history could not be read".to_owned()),
+            }
+        })
+        .await
     }
 }
 
-fn posted(channel: &str, ts: &str) -> EffectOutcome {
-    EffectOutcome::Confirmed {
-        provider_id: Some(format!("{channel}/{ts}")),
-        output: json!({"channel": channel, "ts": ts}),
-    }
+fn name_of(channel: &str, ts: &str) -> String {
+    format!("{channel}/{ts}")
+}
+
+fn output_of(channel: &str, ts: &str) -> Value {
+    json!({"channel": channel, "ts": ts})
 }
 
 /// What Slack's word for a refusal means.

@@ -169,7 +169,13 @@ fn outcome(reply: &Reply) -> EffectOutcome {
                     FailureKind::Permanent
                 },
                 code: format!("http_{status}"),
-                message: format!("the receiver answered with status {status}"),
+                message: match reply.headers.get(reqwest::header::LOCATION) {
+                    Some(place) if status == 301 => {
+                        let place = String::from_utf8_lossy(place.as_bytes());
+                        format!("the address has moved to {place}: write that one into the step")
+                    }
+                    _ => format!("the receiver answered with status {status}"),
+                },
                 retry_after: reply.retry_after(),
             })
         }

@@ -1,5 +1,7 @@
 //! Slack: posting, its ways of saying no, and finding a message by its key.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::fake::{Fake, answer, effect, hanging_up, http};
@@ -18,7 +20,8 @@ fn slack(api_base: &str, token: &str) -> Slack {
         api_base: format!("{api_base}/api"),
         bot_token: Secret::new(token.to_owned()),
     };
-    Slack::new(http(), &settings).expect("an address")
+    let slack = Slack::new(http(), &settings).expect("an address");
+    slack.with_look_ups([Duration::ZERO; 3])
 }
 
 fn message(channel: &str) -> Effect {
@@ -111,12 +114,14 @@ async fn a_message_in_doubt_is_found_by_its_key() {
             "metadata": {"event_type": "patchcord_effect", "event_payload": {"key": key}},
         })
     };
+    let newest = json!({"ok": true, "messages": [posted("4", "a third")], "response_metadata": {"next_cursor": "older"}});
     let history = json!({"ok": true, "messages": [posted("2", "another"), {"ts": "3", "text": "Help!"}, posted("1", &effect.key)]});
     let first_page = json!({"ok": true, "channels": [{"id": "C1", "name": "general"}], "response_metadata": {"next_cursor": "n"}});
     let second_page = json!({"ok": true, "channels": [{"id": "C2", "name": "managers"}]});
     let fake = Fake::with([
         answer(200, first_page),
         answer(200, second_page),
+        answer(200, newest),
         answer(200, history),
     ])
     .await;
@@ -132,15 +137,14 @@ async fn a_message_in_doubt_is_found_by_its_key() {
         Some("1795165140.000000"),
         "a minute before the effect"
     );
+    assert_eq!(asked[3].field("cursor").as_deref(), Some("older"), "page by page");
 }
 
 #[tokio::test]
 async fn what_slack_does_not_show_is_absent_and_what_it_cannot_show_is_not() {
-    let fake = Fake::with([
-        answer(200, json!({"ok": true, "messages": []})),
-        answer(200, json!({"ok": false, "error": "missing_scope"})),
-    ])
-    .await;
+    let nothing = || answer(200, json!({"ok": true, "messages": []}));
+    let secret = || answer(200, json!({"ok": false, "error": "missing_scope"}));
+    let fake = Fake::with([nothing(), nothing(), nothing(), secret(), secret(), secret()]).await;
     let asking = slack(&fake.base, "xoxb-1");
     assert_eq!(asking.settle(&message("C1")).await, Finding::Absent);
     assert!(matches!(
@@ -152,4 +156,31 @@ async fn what_slack_does_not_show_is_absent_and_what_it_cannot_show_is_not() {
         gone.settle(&message("C1")).await,
         Finding::CannotTell { .. }
     ));
+}
+
+#[tokio::test]
+async fn a_message_that_shows_late_is_found_and_a_channel_too_busy_to_search_is_left_to_a_person() {
+    let effect = message("C1");
+    let late = json!({"ok": true, "messages": [{"ts": "7",
+        "metadata": {"event_type": "patchcord_effect", "event_payload": {"key": effect.key}}}]});
+    let fake = Fake::with([
+        answer(200, json!({"ok": true, "messages": []})),
+        answer(200, late),
+    ])
+    .await;
+    let found = slack(&fake.base, "xoxb-1").settle(&effect).await;
+    assert!(matches!(found, Finding::Present { .. }), "{found:?}");
+
+    let page = || {
+        answer(
+            200,
+            json!({"ok": true, "messages": [], "response_metadata": {"next_cursor": "more"}}),
+        )
+    };
+    let busy = Fake::with((0..60).map(|_| page())).await;
+    let found = slack(&busy.base, "xoxb-1").settle(&effect).await;
+    assert!(
+        matches!(&found, Finding::CannotTell { reason } if reason.contains("read whole")),
+        "{found:?}"
+    );
 }

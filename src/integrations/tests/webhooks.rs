@@ -212,6 +212,44 @@ async fn redirects_are_followed_up_to_a_bound() {
 }
 
 #[tokio::test]
+async fn what_is_brought_to_an_address_that_has_moved_is_not_dropped_on_the_way() {
+    let moved = || {
+        (
+            301,
+            vec![("location", "https://new.example.com/".to_owned())],
+            String::new(),
+        )
+    };
+    let fake = Fake::with([moved()]).await;
+    let outcome = sent(http(), &post(&fake.base, json!({"a": 1}))).await;
+    let EffectOutcome::Rejected(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        (failure.kind, failure.code.as_str()),
+        (FailureKind::Permanent, "http_301")
+    );
+    assert!(
+        failure.message.contains("moved to https://new.example.com/"),
+        "{failure:?}"
+    );
+    assert_eq!(fake.asked().len(), 1);
+
+    // A question is asked again where it moved to.
+    let fake = Fake::with([
+        (301, vec![("location", "/there".to_owned())], String::new()),
+        answer(200, ""),
+    ])
+    .await;
+    let mut question = post(&fake.base, Value::Null);
+    if let Request::WebhookRequest { method, .. } = &mut question.request {
+        *method = HttpMethod::Get;
+    }
+    let outcome = sent(http(), &question).await;
+    assert!(matches!(outcome, EffectOutcome::Confirmed { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn headers_that_belong_to_the_connection_cannot_be_set() {
     let fake = Fake::with([]).await;
     for (name, value) in [
