@@ -15,6 +15,7 @@ pub mod queue;
 pub mod recogniser;
 pub mod resample;
 pub mod segmenter;
+mod speech;
 pub mod vad;
 pub mod wav;
 pub mod whisper;
