@@ -4,6 +4,7 @@ pub mod cues;
 pub mod keywords;
 pub mod mood;
 pub mod sentiment;
+pub mod summary;
 pub mod talk;
 pub mod trend;
 pub mod trigger;
