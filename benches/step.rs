@@ -119,6 +119,7 @@ fn bench_dry_run(criterion: &mut Criterion, world: &World) -> anyhow::Result<()>
         world: world.clone(),
         script: Script::default(),
         past: Vec::new(),
+        people: Vec::new(),
         rules: None,
         inputs_max: INPUTS_MAX,
     };
@@ -212,6 +213,7 @@ fn world() -> anyhow::Result<World> {
         account,
         lead: Some(lead),
         call: None,
+        call_summary: None,
     })
 }
 

@@ -7,10 +7,14 @@ mod actors;
 mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod line_tests;
 mod master_key;
 #[cfg(test)]
 mod schedule_tests;
 mod storage;
+#[cfg(test)]
+mod test_app;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,8 +1,10 @@
 //! A transition of the core as the store appends it, and the world as the core sees it.
 
 use crate::{
+    analysis::summary::summary,
     clock,
     domain::{
+        call::Call,
         ids::{AccountId, CallId, LeadId},
         time::Timestamp,
     },
@@ -10,7 +12,7 @@ use crate::{
         Store, StoreError, StoreResult,
         runs::{EffectRow, JournalLine, RunAppend, RunHead},
     },
-    workflows::{Run, Transition, World},
+    workflows::{Plan, Run, Transition, World},
 };
 
 /// Reads what expressions may see. A lead or call that is gone is absent.
@@ -37,7 +39,30 @@ pub async fn world(
         account: account.into(),
         lead,
         call,
+        call_summary: None,
     })
+}
+
+/// Reads what the expressions of a run may see: [`world`], and what was said in its call where its plan asks for that.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn world_of(store: &Store, plan: &Plan, run: &Run) -> StoreResult<World> {
+    let mut world = world(store, run.account_id(), run.lead_id(), run.call_id()).await?;
+    world.call_summary = summary_for(store, plan, world.call.as_ref()).await?;
+    Ok(world)
+}
+
+/// What `call.summary` is for a plan; `None` where it does not ask.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn summary_for(store: &Store, plan: &Plan, call: Option<&Call>) -> StoreResult<Option<String>> {
+    let Some(call) = call.filter(|_| plan.reads_summary()) else {
+        return Ok(None);
+    };
+    let transcript = present(store.calls.transcript(call.account_id, call.id).await)?;
+    Ok(Some(summary(call, &transcript.unwrap_or_default())))
 }
 
 fn present<T>(read: StoreResult<T>) -> StoreResult<Option<T>> {

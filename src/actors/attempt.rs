@@ -8,9 +8,10 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::{
-    dispatch::{Place, RateOf},
     effects::{Ask, EffectsKind, EffectsMsg},
     gate::Decision,
+    place::Place,
+    rates::RateOf,
 };
 use crate::{
     bus::redis::allowance::Rate,
@@ -53,14 +54,6 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
                 kind: FailureKind::Permanent,
                 code: refusal.code.to_owned(),
                 message: refusal.message,
-                retry_after: None,
-            });
-        }
-        Decision::Unread(error) => {
-            return Ended::Stopped(Failure {
-                kind: FailureKind::Temporary,
-                code: "store".to_owned(),
-                message: format!("the gate could not read the facts: {error}"),
                 retry_after: None,
             });
         }

@@ -25,6 +25,8 @@ pub struct Breakers {
 
 #[derive(Debug)]
 struct Breaker {
+    /// When the first of the failures was.
+    since: Instant,
     failures: u32,
     state: State,
 }
@@ -79,6 +81,15 @@ impl Breakers {
         }
     }
 
+    /// How long `target` has done nothing but fail.
+    #[must_use]
+    pub fn failing_for(&self, target: &str, now: Instant) -> Duration {
+        let breaker = self.by_target.get(target);
+        breaker.map_or(Duration::ZERO, |breaker| {
+            now.saturating_duration_since(breaker.since)
+        })
+    }
+
     /// Something goes to `target`: on an open breaker it is the probe.
     pub fn take(&mut self, target: &str, now: Instant) {
         if let Some(breaker) = self.by_target.get_mut(target)
@@ -111,6 +122,7 @@ impl Breakers {
             return Turned::Nothing;
         }
         let breaker = self.by_target.entry(target.to_owned()).or_insert(Breaker {
+            since: now,
             failures: 0,
             state: State::Closed,
         });
@@ -163,8 +175,10 @@ mod tests {
             later + PAUSE * 2,
             "twice as long"
         );
+        assert_eq!(breakers.failing_for("sms", later), PAUSE);
         breakers.take("sms", later + PAUSE * 2);
         assert_eq!(breakers.worked("sms"), Turned::Closed);
+        assert_eq!(breakers.failing_for("sms", later), Duration::ZERO);
         assert_eq!(breakers.next_turn("sms", later), later);
     }
 

@@ -49,10 +49,11 @@ pub type CallKey = (AccountId, CallId);
 pub enum CallMsg {
     /// Facts are in the store that are not folded in.
     FactsArrived,
-    /// A stream was opened: its frames come through here.
+    /// A stream was opened: its frames come through here, their times counted from when it `began`.
     LineOpened {
         frames: mpsc::Receiver<AudioFrame>,
         inbound: Speaker,
+        began: Timestamp,
     },
     Heard {
         base_ms: u64,
@@ -316,8 +317,12 @@ impl CallActor {
     async fn take(&self, state: &CallState, loaded: &mut Loaded, message: CallMsg) -> StoreResult<()> {
         match message {
             CallMsg::FactsArrived | CallMsg::Recover => self.fold(state.key, loaded).await,
-            CallMsg::LineOpened { frames, inbound } => {
-                self.listen(state, loaded, frames, inbound);
+            CallMsg::LineOpened {
+                frames,
+                inbound,
+                began,
+            } => {
+                self.listen(state, loaded, frames, (inbound, began));
                 Ok(())
             }
             CallMsg::Heard { base_ms, heard } => self.take_heard(state, loaded, base_ms, heard).await,

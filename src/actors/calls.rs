@@ -2,14 +2,16 @@
 //!
 //! In: facts and streams from the doors. Out: facts kept in the store, then one message to the call's actor.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     call::{CallKind, CallMsg},
     residents::Residents,
 };
+#[cfg(test)]
+use crate::actors::call::CallKey;
 use crate::{
     clock,
     domain::{
@@ -17,6 +19,7 @@ use crate::{
         call::CallFact,
         ids::{AccountId, CallId, CallSid, StreamSid},
         shard::Shard,
+        time::Timestamp,
     },
     media::frame::AudioFrame,
     store::{Recorded, Store, StoreResult, calls::IncomingFact},
@@ -24,6 +27,9 @@ use crate::{
 
 /// Frames that may wait between the socket and the hearing task: 2 tracks × 50 a second × 4 s.
 pub const LINE_FRAMES_MAX: usize = 400;
+
+/// Between two tries to find somebody who hears a call.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// One fact from a door.
 #[derive(Debug, Clone)]
@@ -108,21 +114,17 @@ impl CallsHandle {
             },
         };
         let (call_id, _) = self.report(started).await?;
-        let (frames, line) = mpsc::channel(LINE_FRAMES_MAX);
-        let key = (opening.account_id, call_id);
-        self.calls.deliver(
-            key,
-            CallMsg::LineOpened {
-                frames: line,
-                inbound: opening.inbound,
-            },
-        );
-        Ok(AudioLine {
-            frames: Some(frames),
+        let mut line = AudioLine {
+            frames: None,
             calls: self.clone(),
+            call_id,
+            began: clock::now(),
+            connected_at: Instant::now(),
             opening,
-            dropped: AtomicU64::new(0),
-        })
+            dropped: 0,
+        };
+        line.connect();
+        Ok(line)
     }
 
     /// Facts about a call that is heard here came in elsewhere.
@@ -144,34 +146,66 @@ impl CallsHandle {
     }
 }
 
+#[cfg(test)]
+impl CallsHandle {
+    /// Ends every call's actor, as a failure would.
+    pub(crate) async fn lose_all(&self) {
+        let all = std::sync::Arc::new(|_: &CallKey| true);
+        self.calls.evict(all, Duration::from_secs(10)).await;
+    }
+}
+
 /// The way from one stream's socket to its call's hearing task.
 ///
-/// Bounded: a frame that finds it full is dropped and counted, the socket never waits.
+/// Bounded: a frame that finds it full is dropped and counted, the socket never waits. When the call's actor failed and was made anew,
+/// the line connects to the new one: what was said meanwhile is lost, what follows is heard.
 pub struct AudioLine {
     frames: Option<mpsc::Sender<AudioFrame>>,
     calls: CallsHandle,
+    call_id: CallId,
     opening: LineOpening,
-    dropped: AtomicU64,
+    /// When the stream began: its frames' times count from here.
+    began: Timestamp,
+    connected_at: Instant,
+    dropped: u64,
 }
 
 impl AudioLine {
     /// Hands a frame on. Returns false when the line was full or closed and the frame is lost.
-    pub fn push(&self, frame: AudioFrame) -> bool {
-        let taken = self
-            .frames
-            .as_ref()
-            .is_some_and(|frames| frames.try_send(frame).is_ok());
+    pub fn push(&mut self, frame: AudioFrame) -> bool {
+        let sent = self.frames.as_ref().map(|frames| frames.try_send(frame));
+        let taken = matches!(sent, Some(Ok(())));
         if !taken {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped += 1;
             metrics::counter!("patchcord_audio_frames_dropped_total").increment(1);
+        }
+        let is_cut = matches!(sent, Some(Err(mpsc::error::TrySendError::Closed(_))));
+        if is_cut && self.connected_at.elapsed() >= RECONNECT_PAUSE {
+            tracing::warn!(call_id = %self.call_id, "nobody hears a call any more: its line is connected again");
+            self.connect();
         }
         taken
     }
 
+    /// Connects to the call's actor as it is at this moment.
+    fn connect(&mut self) {
+        let (frames, line) = mpsc::channel(LINE_FRAMES_MAX);
+        self.frames = Some(frames);
+        self.connected_at = Instant::now();
+        let opened = CallMsg::LineOpened {
+            frames: line,
+            inbound: self.opening.inbound,
+            began: self.began,
+        };
+        self.calls
+            .calls
+            .deliver((self.opening.account_id, self.call_id), opened);
+    }
+
     /// Frames lost on this line so far.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// The provider said that the stream is over.

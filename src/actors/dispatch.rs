@@ -8,123 +8,13 @@ use tokio::time::Instant;
 
 use super::{
     breaker::{Breakers, Turned},
-    effects::Ask,
     lanes::{Lane, LaneKind, Lanes, Next},
-    pace::Pace,
-};
-use crate::{
-    domain::{consent::ContactChannel, ids::AccountId, phone::PhoneNumber},
-    workflows::{Effect, Provider, effect::Errand},
+    place::{Line, Place},
+    rates::{Limits, RateOf, Rates},
 };
 
 /// Effects of one provider that may wait in memory. One more is held back for as long as the queue is long.
 pub const WAITING_MAX: usize = 10_000;
-
-/// What may be done at once, and how fast.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Places of each provider.
-    pub concurrency: usize,
-    /// Messages a second of one number.
-    pub messages_per_s: u32,
-    /// Messages a second of one account, over all its numbers.
-    pub account_messages_per_s: u32,
-    /// Calls a second of one number.
-    pub calls_per_s: u32,
-    pub breaker_after: u32,
-    pub breaker_pause: Duration,
-}
-
-/// The places of one provider; looking up has its own, so that it holds up nobody who wants to send.
-pub type Line = (Provider, Ask);
-
-/// Whose rate is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateOf {
-    /// The number's.
-    Sender,
-    /// The account's, over all its numbers.
-    Account,
-}
-
-/// Where something waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub line: Line,
-    pub lane: Lane,
-}
-
-impl Place {
-    /// Where a question about `effect` waits. `sender` is the number that is used where the effect names none.
-    #[must_use]
-    pub fn of(effect: &Effect, ask: Ask, sender: &str) -> Self {
-        let (kind, by) = match effect.request.errand() {
-            Errand::Phone { channel, from, .. } => {
-                let kind = match channel {
-                    ContactChannel::Sms => LaneKind::Messages,
-                    ContactChannel::Call => LaneKind::Calls,
-                    ContactChannel::Email => LaneKind::Service,
-                };
-                (kind, from.map_or(sender, PhoneNumber::as_str))
-            }
-            Errand::Mail { .. } | Errand::Service => (LaneKind::Service, ""),
-            Errand::Server { url } => (LaneKind::Server, host_of(url)),
-            Errand::House => (LaneKind::House, ""),
-        };
-        Self {
-            line: (effect.provider(), ask),
-            lane: Lane {
-                account_id: effect.account_id,
-                kind,
-                by: by.to_owned(),
-            },
-        }
-    }
-
-    /// The rates that all nodes keep together for what is sent from here: whose, by what name, how many a second.
-    #[must_use]
-    pub fn shared_rates(&self, limits: &Limits) -> Vec<(RateOf, String, u32)> {
-        let by = &self.lane.by;
-        let rates = match (self.line.1, self.lane.kind) {
-            (Ask::Act, LaneKind::Messages) => vec![
-                (RateOf::Sender, format!("messages:{by}"), limits.messages_per_s),
-                (
-                    RateOf::Account,
-                    format!("messages:{}", self.lane.account_id),
-                    limits.account_messages_per_s,
-                ),
-            ],
-            (Ask::Act, LaneKind::Calls) => vec![(RateOf::Sender, format!("calls:{by}"), limits.calls_per_s)],
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {
-                Vec::new()
-            }
-        };
-        rates
-            .into_iter()
-            .filter(|(_, _, per_second)| *per_second > 0)
-            .collect()
-    }
-
-    /// What failures are counted by; `None` for what stays in the house, and for looking up.
-    #[must_use]
-    pub fn target(&self) -> Option<String> {
-        let (provider, ask) = self.line;
-        match (ask, self.lane.kind) {
-            (Ask::LookUp, _) | (Ask::Act, LaneKind::House) => None,
-            (Ask::Act, LaneKind::Server) => Some(format!("{provider} {}", self.lane.by)),
-            (Ask::Act, LaneKind::Messages | LaneKind::Calls | LaneKind::Service) => {
-                Some(provider.to_string())
-            }
-        }
-    }
-}
-
-/// The host of an address, as far as it can be told without reading it whole.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-}
 
 /// All that waits and runs.
 #[derive(Debug)]
@@ -143,67 +33,6 @@ struct Counter<T> {
     wake_at: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Rates {
-    numbers: Pace,
-    accounts: Pace,
-    callers: Pace,
-}
-
-impl Rates {
-    fn next_turn(&self, place: &Place, now: Instant) -> Instant {
-        let lane = &place.lane;
-        match (place.line.1, lane.kind) {
-            (Ask::Act, LaneKind::Messages) => self
-                .numbers
-                .next_turn(&lane.by, now)
-                .max(self.accounts.next_turn(&name_of(lane.account_id), now)),
-            (Ask::Act, LaneKind::Calls) => self.callers.next_turn(&lane.by, now),
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => now,
-        }
-    }
-
-    fn take(&mut self, place: &Place, now: Instant) {
-        let lane = &place.lane;
-        match (place.line.1, lane.kind) {
-            (Ask::Act, LaneKind::Messages) => {
-                self.numbers.take(&lane.by, now);
-                self.accounts.take(&name_of(lane.account_id), now);
-            }
-            (Ask::Act, LaneKind::Calls) => self.callers.take(&lane.by, now),
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {}
-        }
-    }
-
-    fn not_before(&mut self, place: &Place, whose: RateOf, at: Instant) {
-        let lane = &place.lane;
-        match (place.line.1, lane.kind, whose) {
-            (Ask::Act, LaneKind::Messages, RateOf::Sender) => self.numbers.not_before(&lane.by, at),
-            (Ask::Act, LaneKind::Messages, RateOf::Account) => {
-                self.accounts.not_before(&name_of(lane.account_id), at);
-            }
-            (Ask::Act, LaneKind::Calls, _) => self.callers.not_before(&lane.by, at),
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House, _) | (Ask::LookUp, _, _) => {}
-        }
-    }
-
-    fn give_back(&mut self, place: &Place) {
-        let lane = &place.lane;
-        match (place.line.1, lane.kind) {
-            (Ask::Act, LaneKind::Messages) => {
-                self.numbers.give_back(&lane.by);
-                self.accounts.give_back(&name_of(lane.account_id));
-            }
-            (Ask::Act, LaneKind::Calls) => self.callers.give_back(&lane.by),
-            (Ask::Act, LaneKind::Service | LaneKind::Server | LaneKind::House) | (Ask::LookUp, _) => {}
-        }
-    }
-}
-
-fn name_of(account: AccountId) -> String {
-    account.to_string()
-}
-
 impl<T> Dispatch<T> {
     /// Nothing waits, nothing runs.
     #[must_use]
@@ -211,11 +40,7 @@ impl<T> Dispatch<T> {
         Self {
             limits,
             lines: BTreeMap::new(),
-            rates: Rates {
-                numbers: Pace::new(limits.messages_per_s),
-                accounts: Pace::new(limits.account_messages_per_s),
-                callers: Pace::new(limits.calls_per_s),
-            },
+            rates: Rates::new(&limits),
             breakers: Breakers::new(limits.breaker_after, limits.breaker_pause),
         }
     }
@@ -340,6 +165,14 @@ impl<T> Dispatch<T> {
         (next > now).then_some(next)
     }
 
+    /// How long the provider has done nothing but fail.
+    #[must_use]
+    pub fn failing_for(&self, place: &Place, now: Instant) -> Duration {
+        place
+            .target()
+            .map_or(Duration::ZERO, |target| self.breakers.failing_for(&target, now))
+    }
+
     /// Takes out everything that waits for the same target as `place`.
     pub fn drain(&mut self, place: &Place) -> Vec<T> {
         let (Some(target), Some(counter)) = (place.target(), self.lines.get_mut(&place.line)) else {
@@ -396,6 +229,7 @@ impl<T> Counter<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{actors::effects::Ask, domain::ids::AccountId, workflows::Provider};
 
     const LIMITS: Limits = Limits {
         concurrency: 2,
@@ -547,17 +381,5 @@ mod tests {
             dispatch.push(sms.clone(), number).expect("room");
         }
         assert_eq!(dispatch.push(sms, 1), Err((1, Duration::from_secs(600))));
-    }
-
-    #[test]
-    fn a_host_is_read_from_an_address() {
-        for (url, host) in [
-            ("https://hooks.example.com/a?b", "hooks.example.com"),
-            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
-            ("https://user:pass@example.com/x", "example.com"),
-            ("nonsense", "nonsense"),
-        ] {
-            assert_eq!(host_of(url), host);
-        }
     }
 }

@@ -22,10 +22,12 @@ use super::{
     attempt::{Ended, attempt, is_providers_failure, look_up},
     breaker::Turned,
     cluster::Ownership,
-    dispatch::{Dispatch, Limits, Line, Place},
+    dispatch::{Dispatch, WAITING_MAX},
     gate::Gate,
     lanes::Next,
     leads::LeadsHandle,
+    place::{Line, Place},
+    rates::Limits,
     stuck::{self, Stuck},
 };
 use crate::{
@@ -128,11 +130,7 @@ impl EffectsActor {
         }
         let line = place.line;
         if let Err((job, backlog)) = state.dispatch.push(place, job) {
-            let reason = format!(
-                "{} effects of {} wait already",
-                super::dispatch::WAITING_MAX,
-                line.0
-            );
+            let reason = format!("{WAITING_MAX} effects of {} wait already", line.0);
             let until = clock::now().plus(backlog);
             state.under_way.hold(&job.effect.key, until, &reason);
             return;
@@ -312,7 +310,9 @@ impl EffectsActor {
 fn hold_for_provider(state: &mut State, effect: &Effect, place: &Place, until: Instant) {
     let now = clock::now();
     let target = place.target().unwrap_or_default();
-    if now.since(effect.planned_at) > PROVIDER_WAIT_MAX {
+    // What was held back by quiet hours first has not waited for the provider all that time.
+    let failing_for = state.dispatch.failing_for(place, Instant::now());
+    if now.since(effect.planned_at).min(failing_for) > PROVIDER_WAIT_MAX {
         let message = format!("{target} has not worked for hours; nothing was sent");
         let down = EffectOutcome::temporary("provider_down", message);
         state.under_way.answer(&effect.key, &down);

@@ -9,12 +9,12 @@ use ractor::{ActorRef, SpawnErr};
 
 use super::{
     cluster::neighbours::Neighbours,
-    dispatch::Limits,
     effects::{EffectsHandle, EffectsKind},
     gate::Gate,
     lead::LeadKind,
     leads::LeadsHandle,
     plans::Plans,
+    rates::Limits,
     residents::Residents,
     run::RunKind,
     runs::RunsHandle,

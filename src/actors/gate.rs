@@ -6,19 +6,19 @@
 
 mod people;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-
-use self::people::Person;
+use serde_json::Value;
 
 use crate::{
     clock,
     domain::{
         consent::ConsentChange,
-        ids::ObservationId,
-        lead::Lead,
+        ids::{LeadId, ObservationId},
         observation::{EventType, Observation},
         time::Timestamp,
     },
@@ -31,10 +31,16 @@ use crate::{
         definition::{Audience, QuietHours, TimeOfDay},
         effect::{Errand, Recipient},
         gate_caps::{Caps, WhenCapped},
+        gate_people::Person,
         gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal},
-        gate_together::{Together, judge_together},
+        gate_together::{Counts, Permission, Together, judge_together},
     },
 };
+
+/// Until facts are read again that could not be; twice as long after each time the effect was held back.
+const UNREAD_PAUSE: Duration = Duration::from_secs(2);
+/// Enough to come to about two minutes.
+const UNREAD_DOUBLINGS_MAX: u32 = 6;
 
 /// `[gate]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -126,13 +132,8 @@ fn quiet_hours(text: &str) -> Result<Option<QuietHours>, GateSettingsError> {
 #[derive(Debug)]
 pub enum Decision {
     Go(Permit),
-    Hold {
-        until: Timestamp,
-        reason: String,
-    },
+    Hold { until: Timestamp, reason: String },
     Refuse(Refusal),
-    /// The facts could not be read: nothing goes on a guess.
-    Unread(StoreError),
 }
 
 /// The permission for one attempt.
@@ -147,8 +148,8 @@ pub struct Permit {
     pub left_out: BTreeSet<String>,
 }
 
-/// The day's and the week's contacts with one person, and the contact that was counted; nothing where no cap applies.
-type Booked = (Option<(u32, u32)>, Option<Contact>);
+/// How many contacts there are with one person, and the one that was counted; nothing where no cap applies.
+type Booked = (Counts, Option<Contact>);
 
 /// The gate.
 pub struct Gate {
@@ -173,38 +174,23 @@ impl Gate {
         if effect.audience == Audience::Staff || effect.request.errand() == Errand::House {
             return Decision::Go(Permit::default());
         }
-        let decision = self
-            .decide_for_lead(effect)
-            .await
-            .unwrap_or_else(Decision::Unread);
-        let (word, code) = match &decision {
-            Decision::Go(_) => ("go", ""),
-            Decision::Hold { .. } => ("held", ""),
-            Decision::Refuse(refusal) => ("refused", refusal.code),
-            Decision::Unread(_) => ("unread", ""),
+        let read = self.decide_for_lead(effect).await;
+        let (word, code) = match &read {
+            Ok(Decision::Go(_)) => ("go", ""),
+            Ok(Decision::Hold { .. }) => ("held", ""),
+            Ok(Decision::Refuse(refusal)) => ("refused", refusal.code),
+            Err(_) => ("unread", ""),
         };
         metrics::counter!("patchcord_gate_total", "provider" => effect.provider().to_string(), "decision" => word, "code" => code)
             .increment(1);
-        decision
+        read.unwrap_or_else(|error| unread(effect, &error))
     }
 
     async fn decide_for_lead(&self, effect: &Effect) -> StoreResult<Decision> {
         let now = clock::now();
         let account = self.store.accounts.account(effect.account_id).await?;
         let people = self.people(effect, &account, now).await?;
-        let errand = effect.request.errand();
-        let facts = |person| {
-            let Person { lead, last_heard, .. }: &Person = person;
-            GateFacts {
-                now,
-                account_requires_consent: account.require_consent,
-                channel: errand.channel(),
-                lead: lead.as_ref(),
-                to: errand.phone(),
-                window: effect.window.as_deref(),
-                last_heard: *last_heard,
-            }
-        };
+        let facts = |person| Person::facts(person, effect, account.require_consent, now);
         let facts: Vec<GateFacts<'_>> = people.iter().map(facts).collect();
         match judge_together(&facts, &self.rules) {
             Ok(together) => self.book_all(effect, &people, together, now).await,
@@ -212,7 +198,7 @@ impl Gate {
         }
     }
 
-    /// Counts a contact with each person it goes to; whose cap is full is left out, or holds it back for all.
+    /// Counts a contact with each person it goes to.
     async fn book_all(
         &self,
         effect: &Effect,
@@ -220,37 +206,40 @@ impl Gate {
         together: Together,
         now: Timestamp,
     ) -> StoreResult<Decision> {
-        let Together {
-            goes_to,
-            mut left_out,
-        } = together;
-        let mut permit = Permit::default();
-        for (place, pass) in &goes_to {
-            match self.book(effect, people[*place].lead.as_ref(), pass, now).await {
-                Ok(Ok((counts, contact))) => permit.add(pass, counts, contact),
-                Ok(Err(Objection::Refuse(refusal))) => drop(left_out.insert(*place, refusal)),
-                Ok(Err(hold @ Objection::Hold { .. })) => {
-                    self.give_back(permit.booked).await;
-                    return Ok(hold.into());
-                }
+        let (mut booked, mut answers) = (Vec::new(), BTreeMap::new());
+        for (place, pass) in &together.goes_to {
+            let answer = match self.book(effect, people[*place].lead_id(), pass, now).await {
+                Ok(answer) => answer,
                 Err(error) => {
-                    self.give_back(permit.booked).await;
+                    self.give_back(booked).await;
                     return Err(error);
                 }
+            };
+            let is_held = matches!(answer, Err(Objection::Hold { .. }));
+            let counts = answer.map(|(counts, contact)| {
+                booked.extend(contact);
+                counts
+            });
+            answers.insert(*place, counts);
+            if is_held {
+                break;
             }
         }
-        let is_for_somebody = permit.gate.is_some();
-        for (place, refusal) in &left_out {
-            permit.leave_out(&people[*place].mailboxes, refusal);
-        }
-        // Copies alone are no message.
-        let has_receiver = effect.request.without(&permit.left_out).is_some();
-        match left_out.into_values().next() {
-            Some(refusal) if !(is_for_somebody && has_receiver) => {
-                self.give_back(permit.booked).await;
-                Ok(Decision::Refuse(refusal))
+        match together.after_caps(effect, people, answers) {
+            Ok(Permission {
+                gate,
+                valid_until,
+                left_out,
+            }) => Ok(Decision::Go(Permit {
+                gate: Some(gate),
+                valid_until,
+                booked,
+                left_out,
+            })),
+            Err(objection) => {
+                self.give_back(booked).await;
+                Ok(objection.into())
             }
-            Some(_) | None => Ok(Decision::Go(permit)),
         }
     }
 
@@ -258,12 +247,12 @@ impl Gate {
     async fn book(
         &self,
         effect: &Effect,
-        lead: Option<&Lead>,
+        lead_id: Option<LeadId>,
         pass: &Pass,
         now: Timestamp,
     ) -> StoreResult<Result<Booked, Objection>> {
         let caps = &self.rules.caps;
-        let Some(counted) = caps.counted(effect, lead.map(|lead| lead.id), pass) else {
+        let Some(counted) = caps.counted(effect, lead_id, pass) else {
             return Ok(Ok((None, None)));
         };
         let contact = Contact {
@@ -324,26 +313,12 @@ impl Gate {
     }
 }
 
-impl Permit {
-    /// It goes to one more person. What holds for the first is shown, what holds for all bounds it.
-    fn add(&mut self, pass: &Pass, counts: Option<(u32, u32)>, booked: Option<Contact>) {
-        if self.gate.is_none() {
-            self.gate = Some(pass.shown(counts));
-        }
-        let ends = [self.valid_until, pass.valid_until];
-        self.valid_until = ends.into_iter().flatten().min();
-        self.booked.extend(booked);
-    }
-
-    /// It does not go to these mailboxes of one person.
-    fn leave_out(&mut self, mailboxes: &[String], refusal: &Refusal) {
-        self.left_out.extend(mailboxes.iter().cloned());
-        let told = json!({"receivers": mailboxes, "code": refusal.code, "message": refusal.message});
-        let gate = self.gate.get_or_insert_with(|| json!({}));
-        match gate["left_out"].as_array_mut() {
-            Some(others) => others.push(told),
-            None => gate["left_out"] = json!([told]),
-        }
+/// The facts could not be read: nothing goes on a guess, and what the store cannot do at the moment is no failed attempt.
+fn unread(effect: &Effect, error: &StoreError) -> Decision {
+    let pause = UNREAD_PAUSE * (1 << effect.holds.min(UNREAD_DOUBLINGS_MAX));
+    Decision::Hold {
+        until: clock::now().plus(pause),
+        reason: format!("the gate could not read the facts: {error}"),
     }
 }
 

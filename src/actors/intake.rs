@@ -92,7 +92,15 @@ async fn first_step(
         plan: &plan,
     };
     let epoch = kind.runs.epoch_of(triggered_run_id(observation, row.id));
-    Ok(Some(start.first_step(world, epoch)))
+    if !plan.reads_summary() {
+        return Ok(Some(start.first_step(world, epoch)));
+    }
+    let call_summary = kind.runs.call_summary(&plan, world.call.as_ref()).await?;
+    let world = World {
+        call_summary,
+        ..world.clone()
+    };
+    Ok(Some(start.first_step(&world, epoch)))
 }
 
 /// Whether the workflow's trigger and its filter match.

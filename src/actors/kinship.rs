@@ -3,6 +3,8 @@
 //! In: commands whose append is on disk. Out: one input for the run when there is an answer; else the run asks again by its own
 //! timer or at recovery.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -22,10 +24,9 @@ use crate::{
     workflows::{Effect, Failure, FailureKind, Input, Run},
 };
 
-/// Times a read is tried before it is left to the run's next question.
-const READS_MAX: u32 = 5;
-/// Wait before a read is tried again.
-const READ_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// First pause before the past is read again; each further one is twice as long.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+const READ_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Which part of a lead's past is wanted.
 #[derive(Debug, Clone)]
@@ -76,11 +77,13 @@ fn failure_of(error: &RunError) -> Failure {
     }
 }
 
-/// Finds what happened to a lead before a wait.
+/// Finds what happened to a lead before a wait. Does not give up: a wait whose past was not read would run out although what it waits
+/// for was there. There are no more of these than waits whose beginning the store has kept.
 pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
     tokio::spawn(async move {
         let is_awaited = |fact: &Observation| past.events.contains(&fact.kind);
-        for _ in 0..READS_MAX {
+        let mut pause = READ_AGAIN;
+        loop {
             let facts = &store.observations;
             match facts
                 .past_of_lead(past.account_id, past.lead_id, past.since, &is_awaited)
@@ -88,12 +91,12 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
             {
                 Ok(observations) => return reply(Input::LookedBack { wait, observations }),
                 Err(error) => {
-                    tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again")
+                    tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again");
                 }
             }
-            tokio::time::sleep(READ_AGAIN).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(READ_AGAIN_MAX);
         }
-        tracing::error!(lead_id = %past.lead_id, "a wait could not look back: it is asked again at recovery");
     });
 }
 

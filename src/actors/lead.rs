@@ -25,7 +25,11 @@ use crate::{
         observation::Observation,
         run::RunStatus,
     },
-    store::{PageRequest, Recorded, Store, StoreError, runs::RunFilter, workflows::WorkflowRow},
+    store::{
+        PageRequest, Recorded, Store, StoreError,
+        runs::{RunFilter, RunHead},
+        workflows::WorkflowRow,
+    },
     workflows::{
         Plan, World,
         enrolment::{Admission, Earlier, admit},
@@ -33,8 +37,8 @@ use crate::{
     },
 };
 
-/// Active runs of one lead that hear of a fact, per status.
-const LISTENERS_MAX: u32 = 200;
+/// Active runs of one lead that hear of a fact at once.
+const LISTENERS_PER_PAGE: u32 = 200;
 
 /// What a lead's actor understands.
 pub enum LeadMsg {
@@ -157,30 +161,43 @@ impl LeadActor {
         let Some(lead_id) = observation.lead_id else {
             return Ok(());
         };
-        for status in [RunStatus::Waiting, RunStatus::Running, RunStatus::Stuck] {
-            let filter = RunFilter {
-                lead_id: Some(lead_id),
-                status: Some(status),
-                ..RunFilter::default()
-            };
+        // One list for all states: a run that goes from one to another meanwhile is in it, and once.
+        let filter = RunFilter {
+            lead_id: Some(lead_id),
+            only_active: true,
+            ..RunFilter::default()
+        };
+        let mut cursor = None;
+        loop {
             let page = PageRequest {
-                limit: LISTENERS_MAX,
-                cursor: None,
+                limit: LISTENERS_PER_PAGE,
+                cursor,
             };
             let runs = &self.kind.store.runs;
-            let heads = runs.list(observation.account_id, filter, page).await?.items;
-            let told = heads
-                .iter()
-                .map(|head| self.kind.runs.observe(head.id, observation));
-            for (head, told) in heads.iter().zip(futures_util::future::join_all(told).await) {
-                match told {
-                    Ok(()) => (),
-                    // A run that cannot move at all must not keep its lead from going on; it is shown as stuck.
-                    Err(error) if head.status == RunStatus::Stuck => {
-                        tracing::warn!(run_id = %head.id, %error, "a stuck run did not take a fact");
-                    }
-                    Err(error) => return Err(error),
+            let page = runs.list(observation.account_id, filter.clone(), page).await?;
+            self.tell(observation, &page.items).await?;
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn tell(&self, observation: &Observation, heads: &[RunHead]) -> Result<(), RunError> {
+        let told = heads
+            .iter()
+            .map(|head| self.kind.runs.observe(head.id, observation));
+        for (head, told) in heads.iter().zip(futures_util::future::join_all(told).await) {
+            match told {
+                Ok(()) => (),
+                // A run that cannot move at all must not keep its lead from going on.
+                Err(error @ (RunError::Unreadable { .. } | RunError::Broken { .. })) => {
+                    tracing::error!(run_id = %head.id, %error, "a run that cannot be read did not take a fact");
                 }
+                Err(error) if head.status == RunStatus::Stuck => {
+                    tracing::warn!(run_id = %head.id, %error, "a stuck run did not take a fact");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::{
-    appending::{append_of, world},
+    appending::{append_of, world_of},
     cluster::neighbours::Neighbours,
     effects::{Ask, EffectsHandle},
     kinship::{self, Past},
@@ -169,7 +169,7 @@ impl RunActor {
             }
             let Some(loaded) = &state.loaded else { continue };
             let run = &loaded.run;
-            let world = world(&self.kind.store, run.account_id(), run.lead_id(), run.call_id()).await?;
+            let world = world_of(&self.kind.store, &loaded.plan, run).await?;
             let now = world.now;
             let moved = transition(&loaded.plan, run.clone(), input.clone(), &world);
             let plan = Arc::clone(&loaded.plan);
@@ -412,12 +412,26 @@ fn answer(
         Err(RunFault::Run(error)) => {
             // The sender hears it; the state on disk is whole, so the next message starts from there.
             state.loaded = None;
+            if may_have_moved(&error) {
+                // The append may be on disk all the same: then its commands are still to be carried out.
+                state.desk.send(state.id, RunMsg::Recover);
+            }
             Err(error)
         }
-        Err(fault) => return Err(fault),
+        // Nothing was loaded, and nothing that is tried again can change it.
+        Err(RunFault::Snapshot(run_id, error)) => Err(RunError::Unreadable {
+            run_id,
+            reason: error.to_string(),
+        }),
+        Err(fault @ RunFault::Contended(_)) => return Err(fault),
     };
     if reply.send(answer).is_err() {
         tracing::debug!("nobody waits for the answer any more");
     }
     Ok(())
+}
+
+/// Whether a refused input may be on disk all the same.
+const fn may_have_moved(error: &RunError) -> bool {
+    matches!(error, RunError::Store(StoreError::Unavailable(_)))
 }

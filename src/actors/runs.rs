@@ -12,7 +12,7 @@ use ractor::RpcReplyPort;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    appending::{append_of, world},
+    appending::{append_of, summary_for, world_of},
     cluster::{
         neighbours::{Neighbours, PATIENCE},
         words::{Said, Word},
@@ -25,9 +25,9 @@ use super::{
 use crate::{
     clock,
     domain::{
+        call::Call,
         ids::{AccountId, LeadId, RunId, WorkflowId},
         observation::Observation,
-        run::RunStatus,
         shard::Shard,
         time::Timestamp,
     },
@@ -304,6 +304,14 @@ impl RunsHandle {
         self.start(start.plan, start.seed(clock::now())).await
     }
 
+    /// What `call.summary` would be for a plan; `None` where it does not ask.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn call_summary(&self, plan: &Plan, call: Option<&Call>) -> StoreResult<Option<String>> {
+        summary_for(&self.store, plan, call).await
+    }
+
     /// Lets a run move whose first append is on disk.
     pub fn created(&self, created: Box<Transition>) {
         metrics::counter!("patchcord_runs_started_total").increment(1);
@@ -316,7 +324,7 @@ impl RunsHandle {
 
     /// Starts a run that has been made already.
     async fn begin(&self, plan: &Plan, run: Run) -> Result<Recorded, RunError> {
-        let world = world(&self.store, run.account_id(), run.lead_id(), run.call_id()).await?;
+        let world = world_of(&self.store, plan, &run).await?;
         let now = world.now;
         let created = transition(plan, run, Input::Started, &world);
         let run_id = created.run.id();
@@ -449,13 +457,11 @@ impl RunsHandle {
     }
 }
 
-/// Wakes a run that stands in the store and goes on. A store that does not answer is asked again for a while.
+/// Wakes a run that is in the store and has not ended. A store that does not answer is asked again for a while.
 async fn wake_if_there(store: &Store, runs: &Residents<RunKind>, run_id: RunId) {
     for _ in 0..LOOKS_MAX {
         match store.runs.load(run_id).await {
-            Ok((head, _)) if matches!(head.status, RunStatus::Running | RunStatus::Waiting) => {
-                return runs.wake(run_id);
-            }
+            Ok((head, _)) if !head.status.is_terminal() => return runs.wake(run_id),
             Ok(_) | Err(StoreError::Missing { .. }) => return,
             Err(error) => tracing::warn!(%run_id, %error, "whether a run was made is not known yet"),
         }

@@ -34,6 +34,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Facts or leads that are read at once.
 const PAGE: u32 = 500;
+/// Pages of facts in one round; the rest waits for the next. As many facts may lie behind one whose start waits for an earlier run.
+const PAGES_MAX: u32 = 40;
 
 /// What the schedules understand.
 pub enum SchedulesMsg {
@@ -309,53 +311,78 @@ impl Rounds {
 
     async fn serve_after(&self, turn: &Turn<'_>, after: &After) -> Result<Progress, RunError> {
         let Turn { row, now, from, .. } = *turn;
-        let before = |at: Timestamp| {
-            let wait = crate::domain::time::millis_of(after.wait);
-            Timestamp::from_unix_millis(at.as_unix_millis().saturating_sub(wait))
-        };
-        let schedules = &self.store.schedules;
-        let facts = schedules
-            .facts(row.account_id, &after.source, before(from), before(now), PAGE)
-            .await?;
-        let is_whole = facts.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        let mut until = if is_whole { now } else { from };
-        let mut waiting = None;
-        for fact in &facts {
-            let due = fact.at.plus(after.wait);
-            let is_settled = self.wait_is_over(turn, after, fact).await.unwrap_or_else(|error| {
-                // One lead that is stuck must not keep the others waiting.
-                tracing::error!(observation = %fact.id, %error, "what waits after a fact could not be started");
-                false
-            });
-            if !is_settled {
-                // It waits for an earlier run of the lead, or failed: this far all is started, and no farther.
-                waiting.get_or_insert(Timestamp::from_unix_millis(
-                    due.as_unix_millis().saturating_sub(1),
-                ));
-            }
-            until = until.max(due);
-        }
-        if let Some(waiting) = waiting {
-            let next = if is_whole {
-                now.plus(PAUSE)
-            } else {
-                now.plus(SLEEP_MAX)
+        let before = |at: Timestamp| at.minus(after.wait);
+        let mut until = from;
+        // The first wait that is not settled: this far all is started, and no farther.
+        let mut open: Option<Timestamp> = None;
+        let mut pages = 0;
+        while pages < PAGES_MAX {
+            pages += 1;
+            let facts = self.facts_due(turn, after, before(until), before(now)).await?;
+            let Some(last) = facts.last() else {
+                until = now;
+                break;
             };
+            until = last.at.plus(after.wait);
+            for fact in &facts {
+                let is_settled = self.wait_is_over(turn, after, fact).await.unwrap_or_else(|error| {
+                    // One lead that is stuck must not keep the others waiting.
+                    tracing::error!(observation = %fact.id, %error, "what waits after a fact could not be started");
+                    false
+                });
+                if !is_settled {
+                    open.get_or_insert(fact.at.plus(after.wait).minus(Duration::from_millis(1)));
+                }
+            }
+        }
+        if let Some(open) = open {
+            // It waits for an earlier run of its lead, or failed. All behind it is looked at again: when that is much, not too often.
+            let pause = if pages > 2 { SLEEP_MAX } else { PAUSE };
             return Ok(Progress {
-                until: waiting.max(from),
-                next,
+                until: open.max(from),
+                next: now.plus(pause),
             });
         }
-        if !is_whole {
+        if until < now {
             return Ok(Progress { until, next: now });
         }
         let latest = Timestamp::from_unix_millis(u64::MAX);
-        let coming = schedules
+        let coming = self
+            .store
+            .schedules
             .facts(row.account_id, &after.source, before(now), latest, 1)
             .await?;
         // A fact that comes from here on is due a whole wait from here on.
         let next = coming.first().map_or(now, |fact| fact.at).plus(after.wait);
         Ok(Progress { until, next })
+    }
+
+    /// The next facts whose wait is over. Those of one moment come together: the next page is asked for by the last moment of this
+    /// one.
+    async fn facts_due(
+        &self,
+        turn: &Turn<'_>,
+        after: &After,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Observation>, RunError> {
+        let mut limit = PAGE;
+        loop {
+            let schedules = &self.store.schedules;
+            let mut facts = schedules
+                .facts(turn.row.account_id, &after.source, from, until, limit)
+                .await?;
+            let moment_of = |fact: Option<&Observation>| fact.map(|fact| fact.at);
+            let last = moment_of(facts.last());
+            if facts.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(facts);
+            }
+            if moment_of(facts.first()) != last {
+                facts.retain(|fact| Some(fact.at) != last);
+                return Ok(facts);
+            }
+            limit = limit.saturating_mul(2);
+        }
     }
 
     /// Starts the run of a wait that is over. False when it cannot start yet.

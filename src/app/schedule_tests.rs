@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     actors::{plans::Plans, schedules::Rounds},
-    app::App,
+    app::{App, test_app},
     clock,
     domain::{
         ids::{AccountId, LeadId, ObservationId, WorkflowId},
@@ -36,16 +36,7 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut settings = crate::config::load(None).expect("the defaults");
-        settings.server.bind = "127.0.0.1:0".to_owned();
-        settings.store.url = format!("sqlite:{}", folder.path().join("test.db").display());
-        settings.asr.model = "none".to_owned();
-        settings.effects.mode = crate::actors::settings::EffectsMode::Outbox;
-        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-            .build_recorder()
-            .handle();
-        let app = App::build(settings, metrics).await.expect("it builds");
+        let (app, folder) = test_app::build().await;
         let account_id = samples::account_id(1);
         app.store
             .accounts
@@ -277,6 +268,35 @@ async fn an_unpaid_quote_starts_a_run_when_its_wait_is_over_and_a_paid_one_does_
     let leads: Vec<_> = bench.runs().await.iter().filter_map(|run| run.lead_id).collect();
     assert_eq!(leads.len(), 2);
     assert!(leads.contains(&unpaid.id) && leads.contains(&other.id));
+}
+
+#[tokio::test]
+async fn of_more_facts_than_are_read_at_once_none_is_passed_over() {
+    let bench = Bench::new().await;
+    let begin = midnight();
+    let workflow = bench
+        .publish(&json!({"type": "purchase.completed", "after": "1h"}), begin)
+        .await;
+    let lead = bench.lead(None).await;
+    // The five hundredth and the one after it, where a page of the store ends, share their moment.
+    let facts = (1..=520_u64).map(|number| Observation {
+        id: ObservationId::fresh(),
+        account_id: bench.account_id,
+        kind: EventType::PURCHASE_COMPLETED,
+        at: begin.plus(Duration::from_millis(number - u64::from(number == 501))),
+        lead_id: Some(lead.id),
+        call_id: None,
+        caused_by: None,
+        data: json!({}),
+    });
+    let kept = facts.map(|fact| bench.rounds.store.observations.record(fact));
+    for kept in futures_util::future::join_all(kept).await {
+        kept.expect("kept");
+    }
+    bench.look(begin.plus(hours(2))).await;
+    let runs = &bench.rounds.store.runs;
+    let counts = runs.counts(bench.account_id, workflow.id).await.expect("read");
+    assert_eq!(counts.active + counts.completed, 520);
 }
 
 #[tokio::test]

@@ -108,6 +108,8 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
     /// Runs that take this one up again.
     pub retry_of: Option<RunId>,
+    /// Only those that have not ended: `running`, `waiting`, `stuck`.
+    pub only_active: bool,
 }
 
 /// The epoch under which this process acts for a shard at this moment, without I/O; `None` when it does not.

@@ -40,9 +40,7 @@ impl<'a> Mover<'a> {
         let Some((token, effect)) = self.take_effect(key, Some(attempt), open) else {
             return;
         };
-        if let TokenState::Retrying(_, alarm) = &token.state {
-            self.order(Command::ClearTimer { timer: alarm.0 });
-        }
+        self.clear(token.state.alarm());
         self.confirmed(&token, &effect, provider_id, output);
     }
 

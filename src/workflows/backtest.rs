@@ -3,7 +3,10 @@
 //! In: recorded facts with the world around each, oldest first. Each is played through both versions on a virtual clock, with what
 //! was recorded about its lead afterwards happening at its own times. The lead is as it is now: how it was then nobody kept.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -17,6 +20,7 @@ use super::{
 };
 use crate::domain::{
     ids::{LeadId, ObservationId, RunId, WorkflowId},
+    lead::Lead,
     observation::Observation,
     time::Timestamp,
     tokens::Tokens,
@@ -39,6 +43,15 @@ pub struct Case {
     pub later: Vec<Observation>,
 }
 
+/// What the gate holds messages to.
+#[derive(Debug, Clone, Copy)]
+pub struct Gating<'a> {
+    /// None where every message goes.
+    pub rules: Option<&'a GateRules>,
+    /// Leads who are known beside those that the facts are about.
+    pub people: &'a [Lead],
+}
+
 /// What the two versions would have done.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, utoipa::ToSchema)]
 pub struct Backtest {
@@ -57,6 +70,9 @@ pub struct Backtest {
     pub edited_tokens: Tokens,
     /// Every fact for which the two differ, oldest first.
     pub differences: Vec<Difference>,
+    /// Numbers and mail addresses that the gate knew nobody behind: whoever has the leads may play it again with them.
+    #[serde(skip)]
+    pub strangers: BTreeSet<String>,
 }
 
 /// What is different for one recorded fact.
@@ -116,11 +132,11 @@ pub fn backtest(
     workflow_id: WorkflowId,
     published: Option<&Plan>,
     edited: &Plan,
-    rules: Option<&GateRules>,
+    gating: Gating<'_>,
     cases: &[Case],
 ) -> Backtest {
-    let mut before = published.map(|plan| Player::new(workflow_id, plan, rules));
-    let mut after = Player::new(workflow_id, edited, rules);
+    let mut before = published.map(|plan| Player::new(workflow_id, plan, gating));
+    let mut after = Player::new(workflow_id, edited, gating);
     let mut result = Backtest::default();
     for case in cases.iter().take(CASES_MAX) {
         let nothing = || Outcome {
@@ -152,6 +168,9 @@ pub fn backtest(
             edited,
         });
     }
+    for player in before.into_iter().chain([after]) {
+        result.strangers.extend(player.strangers);
+    }
     result
 }
 
@@ -168,20 +187,22 @@ fn verdict(published: &Outcome, edited: &Outcome) -> Verdict {
 struct Player<'a> {
     workflow_id: WorkflowId,
     plan: &'a Plan,
-    rules: Option<&'a GateRules>,
+    gating: Gating<'a>,
     runs: BTreeMap<LeadId, Vec<(RunId, Timestamp)>>,
     /// What it has sent so far: caps hold over all cases.
     contacts: Contacts,
+    strangers: BTreeSet<String>,
 }
 
 impl<'a> Player<'a> {
-    fn new(workflow_id: WorkflowId, plan: &'a Plan, rules: Option<&'a GateRules>) -> Self {
+    fn new(workflow_id: WorkflowId, plan: &'a Plan, gating: Gating<'a>) -> Self {
         Self {
             workflow_id,
             plan,
-            rules,
+            gating,
             runs: BTreeMap::new(),
             contacts: Contacts::default(),
+            strangers: BTreeSet::new(),
         }
     }
 
@@ -210,10 +231,12 @@ impl<'a> Player<'a> {
                     .collect(),
             },
             past: case.earlier.clone(),
-            rules: self.rules.cloned(),
+            people: self.gating.people.to_vec(),
+            rules: self.gating.rules.cloned(),
             inputs_max: INPUTS_MAX,
         };
-        let run = dry_run(self.plan, &trial, &mut self.contacts);
+        let mut run = dry_run(self.plan, &trial, &mut self.contacts);
+        self.strangers.append(&mut run.strangers);
         if let Some(lead_id) = observation.lead_id {
             self.runs.entry(lead_id).or_default().push((id, run.ended_at));
         }

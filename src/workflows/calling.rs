@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,12 +14,31 @@ use super::{
     following::ask_wait,
     journal::Entry,
     mover::Mover,
-    run::{Alarm, Calling, Token, TokenState},
+    run::{Alarm, Token, TokenState},
+    snapshot::{self, millis},
 };
-use crate::domain::{call::CallEnd, ids::CallId, observation::Observation};
+use crate::domain::{call::CallEnd, ids::CallId, observation::Observation, time::Timestamp};
 
 /// What a node's failure is called when the end of its call did not come in time.
 const END_UNKNOWN: &str = "call_end_unknown";
+
+/// A wait for a call's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Calling {
+    #[serde(rename = "c")]
+    pub call_id: CallId,
+    /// When the store is asked, should the news be lost.
+    #[serde(rename = "a")]
+    pub alarm: Alarm,
+    /// When the wait has lasted its time.
+    #[serde(rename = "u", with = "millis")]
+    pub until: Timestamp,
+    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
+    pub asked: u32,
+    /// What placing it gave.
+    #[serde(rename = "o")]
+    pub output: Value,
+}
 
 impl Mover<'_> {
     /// The end of a call that was placed is waited for, if the node asks for it. Returns whether it is.
@@ -103,9 +123,7 @@ impl Mover<'_> {
         let Some(token) = number.and_then(|number| self.take(number)) else {
             return;
         };
-        if let Some(Alarm(timer, _)) = token.state.alarm() {
-            self.order(Command::ClearTimer { timer });
-        }
+        self.clear(token.state.alarm());
         let TokenState::Calling(calling) = &token.state else {
             return;
         };

@@ -10,7 +10,10 @@ mod contacts;
 mod gating;
 mod stage;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +24,7 @@ pub use contacts::Contacts;
 use super::{definition::span, gate_rules::GateRules, history::Step, plan::Plan, scope::World};
 use crate::domain::{
     ids::{CallId, RunId, WorkflowId},
+    lead::Lead,
     observation::{EventType, Observation},
     run::RunStatus,
     time::Timestamp,
@@ -47,6 +51,8 @@ pub struct Trial {
     /// What happened to the lead before, oldest first: what a wait may find that looks back beyond the run, and what a message may
     /// be an answer to.
     pub past: Vec<Observation>,
+    /// Leads who are known beside the run's own: whoever of them a message goes to is judged too.
+    pub people: Vec<Lead>,
     /// The gate's rules; none where whoever tries out wants to see every message at once.
     pub rules: Option<GateRules>,
     /// Inputs the run may take: at most [`INPUTS_MAX`].
@@ -103,6 +109,9 @@ pub struct DryRun {
     /// What it would cost.
     #[schema(value_type = String, example = "1.6")]
     pub tokens: Tokens,
+    /// Numbers and mail addresses that the gate knew nobody behind: whoever has the leads may play it again with them.
+    #[serde(skip)]
+    pub strangers: BTreeSet<String>,
 }
 
 /// One effect that would be carried out.

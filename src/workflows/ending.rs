@@ -38,9 +38,7 @@ impl Mover<'_> {
                 continue;
             }
             let Some(token) = self.take(number) else { continue };
-            if let Some(alarm) = token.state.alarm() {
-                self.order(Command::ClearTimer { timer: alarm.0 });
-            }
+            self.clear(token.state.alarm());
             if let Some(effect) = token.state.effect()
                 && self.follows_given_up(&token, effect)
             {

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -16,7 +17,8 @@ use super::{
     effect::{Command, Effect, Request},
     journal::Entry,
     mover::Mover,
-    run::{Alarm, Following, Token, TokenState},
+    run::{Alarm, Token, TokenState},
+    snapshot,
 };
 use crate::domain::{ids::RunId, run::RunStatus};
 
@@ -24,6 +26,18 @@ use crate::domain::{ids::RunId, run::RunStatus};
 const ASK_FIRST: Duration = Duration::from_secs(60);
 /// Longest wait between two questions.
 const ASK_MAX: Duration = Duration::from_secs(3_600);
+
+/// A wait for another run's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Following {
+    #[serde(rename = "r")]
+    pub run_id: RunId,
+    /// When the store is asked, should the news be lost.
+    #[serde(rename = "a")]
+    pub alarm: Alarm,
+    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
+    pub asked: u32,
+}
 
 /// How long news is waited for before the store is asked; `asked` counts the questions before.
 pub(super) fn ask_wait(asked: u32) -> Duration {
@@ -132,9 +146,7 @@ impl Mover<'_> {
         else {
             return;
         };
-        if let Some(Alarm(timer, _)) = token.state.alarm() {
-            self.order(Command::ClearTimer { timer });
-        }
+        self.clear(token.state.alarm());
         if !self.is_live(token.way.frame) {
             return self.note(Entry::NodeCancelled {
                 node: token.node,

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::{
     definition::{OnError, PORT_OK},
-    effect::Command,
     journal::Entry,
     mover::Mover,
     run::{Alarm, Run, TokenState, Way},
@@ -372,9 +371,8 @@ impl Mover<'_> {
         let Some(looping) = self.looping(number) else {
             return false;
         };
-        if let Some(Alarm(timer, _)) = looping.alarm.take() {
-            self.order(Command::ClearTimer { timer });
-        }
+        let alarm = looping.alarm.take();
+        self.clear(alarm);
         true
     }
 

@@ -3,9 +3,15 @@
 //! In: the facts about each. Out: who gets it and who is left out, or one objection for all. It goes to everybody at one moment, so it
 //! waits for one at which none of those who may get it is quiet. Pure, as `gate_rules` is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal, judge};
+use serde_json::{Value, json};
+
+use super::{
+    effect::Effect,
+    gate_people::Person,
+    gate_rules::{GateFacts, GateRules, Objection, Pass, Refusal, judge},
+};
 use crate::domain::time::Timestamp;
 
 /// Moments that are tried before it is said that no time suits everybody.
@@ -16,6 +22,19 @@ const STEPS_MAX: usize = 50;
 pub struct Together {
     pub goes_to: BTreeMap<usize, Pass>,
     pub left_out: BTreeMap<usize, Refusal>,
+}
+
+/// The day's and the week's contacts with one person; nothing where no cap applies.
+pub type Counts = Option<(u32, u32)>;
+
+/// The permission for one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Permission {
+    /// The grounds, for the run's history.
+    pub gate: Value,
+    pub valid_until: Option<Timestamp>,
+    /// Receivers of an e-mail that may not be written to: the others get it.
+    pub left_out: BTreeSet<String>,
 }
 
 /// Judges what is meant for all of these people, of whom there is at least one. One alone is judged as ever.
@@ -41,6 +60,66 @@ pub fn judge_together(people: &[GateFacts<'_>], rules: &GateRules) -> Result<Tog
         }
     }
     Err(Objection::Refuse(no_common_time()))
+}
+
+impl Together {
+    /// Counts the contact with each person that it goes to by `book`'s answers, in their order: whose cap is full is left out, or holds it
+    /// back for all. Where there is no answer for somebody, it was held back before.
+    ///
+    /// # Errors
+    /// [`Objection`] when it goes to nobody now, or to nobody at all: what was booked is then to be given back.
+    pub fn after_caps(
+        self,
+        effect: &Effect,
+        people: &[Person],
+        booked: BTreeMap<usize, Result<Counts, Objection>>,
+    ) -> Result<Permission, Objection> {
+        let Self {
+            goes_to,
+            mut left_out,
+        } = self;
+        let mut grounds = None;
+        let mut valid_until: Option<Timestamp> = None;
+        for (place, answer) in booked {
+            match answer {
+                Ok(counts) => {
+                    let pass = &goes_to[&place];
+                    grounds.get_or_insert_with(|| pass.shown(counts));
+                    // What holds for the first is shown, what holds for all bounds it.
+                    valid_until = [valid_until, pass.valid_until].into_iter().flatten().min();
+                }
+                Err(Objection::Refuse(refusal)) => drop(left_out.insert(place, refusal)),
+                Err(hold @ Objection::Hold { .. }) => return Err(hold),
+            }
+        }
+        let is_for_somebody = grounds.is_some();
+        let mut permission = Permission {
+            gate: grounds.unwrap_or_else(|| json!({})),
+            valid_until,
+            left_out: BTreeSet::new(),
+        };
+        for (place, refusal) in &left_out {
+            permission.leave_out(&people[*place].mailboxes, refusal);
+        }
+        // Copies alone are no message.
+        let has_receiver = effect.request.without(&permission.left_out).is_some();
+        match left_out.into_values().next() {
+            Some(refusal) if !(is_for_somebody && has_receiver) => Err(Objection::Refuse(refusal)),
+            Some(_) | None => Ok(permission),
+        }
+    }
+}
+
+impl Permission {
+    /// It does not go to these mailboxes of one person.
+    fn leave_out(&mut self, mailboxes: &[String], refusal: &Refusal) {
+        self.left_out.extend(mailboxes.iter().cloned());
+        let told = json!({"receivers": mailboxes, "code": refusal.code, "message": refusal.message});
+        match self.gate["left_out"].as_array_mut() {
+            Some(others) => others.push(told),
+            None => self.gate["left_out"] = json!([told]),
+        }
+    }
 }
 
 /// Who may get it at a moment, their own `now` when none is given; and until when whoever is quiet longest then holds it back.

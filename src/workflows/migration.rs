@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    definition::{Definition, NodeDefinition},
+    definition::{Definition, Edge, NodeDefinition},
     effect::Command,
+    graph,
     journal::{Entry, JournalEntry},
     mover::Mover,
+    nodes,
     plan::Plan,
     run::{Phase, Run, RunSeed, Token, TokenState},
     scope::World,
@@ -48,6 +50,8 @@ pub struct Place {
     pub fate: Fate,
     /// The node of the other version where it would go on; null when a person has to say.
     pub lands_at: Option<String>,
+    /// Why it cannot just go on; null when it can.
+    pub reason: Option<String>,
 }
 
 /// A move to another version.
@@ -75,22 +79,56 @@ pub enum MigrationError {
     OtherLoop(String),
 }
 
-/// Returns where each token of `run` would land in `to`.
+/// Returns where each token of `run` would land in `to`, as [`migrate`] would decide when nobody says otherwise.
 #[must_use]
 pub fn places(run: &Run, from: &Definition, to: &Definition) -> Vec<Place> {
     let place = |token: &Token| {
         let before = node_of(from, &token.node);
-        let fate = fate(before, node_of(to, &token.node));
+        let landing = landing(token, from, to, None);
         Place {
             node: token.node.clone(),
             kind: before.map(|node| node.kind.clone()).unwrap_or_default(),
             visit: token.visit,
             waiting_until: token.state.alarm().map(|alarm| alarm.1),
-            fate,
-            lands_at: (fate != Fate::Gone).then(|| token.node.clone()),
+            fate: fate(before, node_of(to, &token.node)),
+            lands_at: landing.is_ok().then(|| token.node.clone()),
+            reason: landing.err().map(|error| error.to_string()),
         }
     };
     run.tokens.values().map(place).collect()
+}
+
+/// Where a token goes on: `None` when it stays as it is, else the node that it enters, which a person has `wanted`.
+fn landing<'a>(
+    token: &Token,
+    from: &Definition,
+    to: &Definition,
+    wanted: Option<&'a String>,
+) -> Result<Option<&'a str>, MigrationError> {
+    let node = &token.node;
+    match wanted {
+        Some(landing) if node_of(to, landing).is_none() => {
+            return Err(MigrationError::NoSuchNode(landing.clone()));
+        }
+        Some(_) if is_held_to(&token.state) => return Err(MigrationError::OnItsWay(node.clone())),
+        None if fate(node_of(from, node), node_of(to, node)) == Fate::Gone => {
+            return Err(MigrationError::Gone(node.clone()));
+        }
+        Some(_) | None => (),
+    }
+    // An item's token that came out of its loop would do what lies behind the loop once for each item.
+    if loops_around(from, node) != loops_around(to, wanted.unwrap_or(node)) {
+        return Err(MigrationError::OtherLoop(node.clone()));
+    }
+    Ok(wanted.map(String::as_str))
+}
+
+/// The loops through whose bodies every way to a node leads.
+fn loops_around<'a>(definition: &'a Definition, node: &str) -> BTreeSet<&'a str> {
+    let body_port = |edge: &Edge| nodes::kind(&node_of(definition, &edge.from)?.kind)?.body_port();
+    graph::loops_around(definition, node, |edge| {
+        body_port(edge).is_some_and(|body| edge.port.as_deref() == Some(body))
+    })
 }
 
 fn node_of<'a>(definition: &'a Definition, id: &str) -> Option<&'a NodeDefinition> {
@@ -158,9 +196,7 @@ pub fn migrate(
         let Some(token) = mover.take(*number) else {
             continue;
         };
-        if let Some(alarm) = token.state.alarm() {
-            mover.order(Command::ClearTimer { timer: alarm.0 });
-        }
+        mover.clear(token.state.alarm());
         mover.note(Entry::NodeCancelled {
             node: token.node,
             visit: token.visit,
@@ -183,27 +219,11 @@ fn leaving(
     if run.version == wanted.version {
         return Err(MigrationError::AlreadyThere(run.version));
     }
-    let is_gone = |node: &str| {
-        let (before, after) = (node_of(from.definition(), node), node_of(to.definition(), node));
-        fate(before, after) == Fate::Gone
-    };
     let mut leaving = Vec::new();
     for (number, token) in &run.tokens {
-        match wanted.landing.get(&token.node) {
-            Some(landing) if !to.has_node(landing) => {
-                return Err(MigrationError::NoSuchNode(landing.clone()));
-            }
-            Some(_) if is_held_to(&token.state) => {
-                return Err(MigrationError::OnItsWay(token.node.clone()));
-            }
-            Some(landing) => leaving.push((*number, landing.clone())),
-            None if is_gone(&token.node) => return Err(MigrationError::Gone(token.node.clone())),
-            None => (),
-        }
-        // An item's token that came out of its loop would do what lies behind the loop once for each item.
-        let goes_on_at = wanted.landing.get(&token.node).unwrap_or(&token.node);
-        if from.loops_around(&token.node) != to.loops_around(goes_on_at) {
-            return Err(MigrationError::OtherLoop(token.node.clone()));
+        let wanted = wanted.landing.get(&token.node);
+        if let Some(landing) = landing(token, from.definition(), to.definition(), wanted)? {
+            leaving.push((*number, landing.to_owned()));
         }
     }
     Ok(leaving)

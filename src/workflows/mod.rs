@@ -39,6 +39,7 @@ mod ending;
 mod following;
 pub mod frames;
 pub mod gate_caps;
+pub mod gate_people;
 pub mod gate_rules;
 pub mod gate_together;
 pub mod gate_zones;

@@ -344,7 +344,7 @@ impl<'a> Mover<'a> {
             return;
         }
         let Some(token) = self.take(number) else { return };
-        self.order(Command::ClearTimer { timer });
+        self.clear(token.state.alarm());
         match &token.state {
             TokenState::Pausing(_) => self.leave(&token, PORT_OK, json!({"until": due}), None),
             TokenState::Retrying(effect, _) => self.again(&token, (**effect).clone(), 0),
@@ -405,6 +405,13 @@ impl<'a> Mover<'a> {
         self.run.counters.1 += 1;
         self.order(Command::SetTimer { timer, due });
         Alarm(timer, due)
+    }
+
+    /// A timer that was waited for is not needed any more; nothing happens where there was none.
+    pub(super) fn clear(&mut self, alarm: Option<Alarm>) {
+        if let Some(Alarm(timer, _)) = alarm {
+            self.order(Command::ClearTimer { timer });
+        }
     }
 
     pub(super) fn order(&mut self, command: Command) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    definition::{Audience, Definition, Edge, OnError, PORT_OK, TRIGGER},
+    definition::{Audience, Definition, OnError, PORT_OK, TRIGGER},
     graph,
     nodes::{Awaited, Node, NodeKind},
     problem::Problem,
@@ -27,6 +27,7 @@ pub struct Plan {
     /// For each merge, the nodes that a token can come to it from, loops' bodies taken as their own.
     leading_to: BTreeMap<String, BTreeSet<String>>,
     in_loops: BTreeSet<String>,
+    reads_summary: bool,
 }
 
 /// A node with its ways on.
@@ -56,6 +57,11 @@ impl Plan {
         let leading_to = graph::leading_to_merges(&definition, &nodes);
         let in_loops = graph::in_loops(&definition, &nodes);
         let in_loops = in_loops.into_iter().map(str::to_owned).collect();
+        // However it is written, `call.summary` or `call["summary"]`: to read it for nothing does no harm.
+        let reads_summary = nodes.values().any(|(_, node)| {
+            let mut sources = node.sources().into_iter();
+            sources.any(|source| source.text.contains("summary"))
+        });
         let settings = &definition.settings;
         let awaited = nodes.values().filter_map(|(_, node)| node.awaited());
         let listens = settings
@@ -89,6 +95,7 @@ impl Plan {
             listens,
             leading_to,
             in_loops,
+            reads_summary,
         })
     }
 
@@ -109,6 +116,12 @@ impl Plan {
     #[must_use]
     pub const fn listens(&self) -> &BTreeSet<EventType> {
         &self.listens
+    }
+
+    /// Whether some node may read `call.summary`, which takes the whole transcript to write.
+    #[must_use]
+    pub const fn reads_summary(&self) -> bool {
+        self.reads_summary
     }
 
     /// Whether some node waits for events of this type.
@@ -138,14 +151,6 @@ impl Plan {
     #[must_use]
     pub fn is_in_loop(&self, id: &str) -> bool {
         self.in_loops.contains(id)
-    }
-
-    /// The loops through whose bodies every way to a node leads.
-    pub(super) fn loops_around(&self, node: &str) -> BTreeSet<&str> {
-        let body_port = |edge: &Edge| self.nodes.get(&edge.from)?.kind.body_port();
-        graph::loops_around(&self.definition, node, |edge| {
-            body_port(edge).is_some_and(|body| edge.port.as_deref() == Some(body))
-        })
     }
 
     /// Whether a run may have been through one node before it comes to the other.

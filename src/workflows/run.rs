@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    calling::Calling,
     effect::Effect,
+    following::Following,
     frames::{Frame, Looping},
-    snapshot::{self, Kept, millis},
+    snapshot::{self, Kept, millis, optional_millis},
     waits::{Heard, Listening},
 };
 use crate::domain::{
@@ -80,6 +82,14 @@ pub struct Run {
     /// Events that have ended a wait: a later wait does not find them again.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) heard: Vec<Heard>,
+    /// Events up to this moment were heard long ago, or never will be: a run that heard very many remembers the latest one by one.
+    #[serde(
+        rename = "hu",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_millis"
+    )]
+    pub(super) heard_until: Option<Timestamp>,
     /// Signals that came before a wait for them.
     #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) signals: Vec<Observation>,
@@ -220,36 +230,6 @@ pub(super) enum TokenState {
     Calling(Box<Calling>),
 }
 
-/// A wait for another run's end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Following {
-    #[serde(rename = "r")]
-    pub run_id: RunId,
-    /// When the store is asked, should the news be lost.
-    #[serde(rename = "a")]
-    pub alarm: Alarm,
-    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
-    pub asked: u32,
-}
-
-/// A wait for a call's end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Calling {
-    #[serde(rename = "c")]
-    pub call_id: CallId,
-    /// When the store is asked, should the news be lost.
-    #[serde(rename = "a")]
-    pub alarm: Alarm,
-    /// When the wait has lasted its time.
-    #[serde(rename = "u", with = "millis")]
-    pub until: Timestamp,
-    #[serde(rename = "n", default, skip_serializing_if = "snapshot::is_zero")]
-    pub asked: u32,
-    /// What placing it gave.
-    #[serde(rename = "o")]
-    pub output: Value,
-}
-
 /// A timer that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alarm(
@@ -353,6 +333,7 @@ impl Run {
             visits: BTreeMap::new(),
             counters: Counters::default(),
             heard: Vec::new(),
+            heard_until: None,
             signals: Vec::new(),
         }
     }

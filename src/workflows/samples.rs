@@ -60,6 +60,17 @@ pub fn call(account_id: AccountId, kind: &EventType, lead_id: Option<LeadId>, at
     Some(call)
 }
 
+/// What `call.summary` says of a sample call.
+#[must_use]
+pub fn summary(call: &Call) -> String {
+    format!(
+        "Inbound call from {} to {}, {} seconds, completed.\nIn their own words:\n0:20 customer: “I would like to know when my order comes.”\nPromised:\n0:41 agent: “I will send you the tracking number today.”",
+        call.from,
+        call.to,
+        call.duration_s.unwrap_or_default()
+    )
+}
+
 /// What a fact of this kind carries as `data`.
 #[must_use]
 pub fn data(kind: &EventType, at: Timestamp) -> Map<String, Value> {

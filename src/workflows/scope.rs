@@ -66,6 +66,7 @@ pub const CALL_FIELDS: &[&str] = &[
     "started_at",
     "answered_at",
     "ended_at",
+    "summary",
 ];
 /// What `account` holds.
 pub const ACCOUNT_FIELDS: &[&str] = &["id", "name"];
@@ -79,6 +80,8 @@ pub struct World {
     pub lead: Option<Lead>,
     /// The call that started the run.
     pub call: Option<Call>,
+    /// What was said in it, in a few lines: where the plan reads it.
+    pub call_summary: Option<String>,
 }
 
 /// The account as runs see it; what expressions may name of it is in [`ACCOUNT_FIELDS`].
@@ -116,7 +119,11 @@ impl Scope {
             roots.insert("lead".to_owned(), lead_facts(lead));
         }
         if let Some(call) = &world.call {
-            roots.insert("call".to_owned(), known(call, CALL_FIELDS));
+            let mut facts = known(call, CALL_FIELDS);
+            if let (Some(facts), Some(summary)) = (facts.as_object_mut(), &world.call_summary) {
+                facts.insert("summary".to_owned(), Json::String(summary.clone()));
+            }
+            roots.insert("call".to_owned(), facts);
         }
         Self(minijinja::Value::from(minijinja::value::Serde(&roots)))
     }

@@ -238,6 +238,22 @@ pub(super) mod millis {
     }
 }
 
+/// Serde for a moment that may be missing.
+pub(super) mod optional_millis {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::domain::time::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
+    pub fn serialize<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        moment.map(Timestamp::as_unix_millis).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Timestamp::from_unix_millis))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -97,6 +97,11 @@ fn check_variable(
     match root {
         "trigger" => within(TRIGGER_FIELDS),
         "lead" => within(LEAD_FIELDS),
+        "call" if place.node.is_none() && field == Some("summary") => {
+            let message = "a call has no summary while a trigger is decided";
+            let fix = "read `call.summary` in a node";
+            Err(Problem::new(path, "unknown_variable", message, fix))
+        }
         "call" => within(CALL_FIELDS),
         "account" => within(ACCOUNT_FIELDS),
         "now" => within(&[]),

@@ -12,6 +12,7 @@ use super::{
     mover::Mover,
     nodes::{Awaited, Wait},
     run::{Alarm, Token, TokenState, Way},
+    snapshot::{millis, optional_millis},
     trigger,
 };
 use crate::domain::{ids::ObservationId, observation::Observation, run::RunStatus, time::Timestamp};
@@ -22,7 +23,8 @@ pub const PORT_EVENT: &str = "event";
 pub const PORT_TIMEOUT: &str = "timeout";
 /// What names of signals begin with.
 pub const SIGNAL: &str = "signal.";
-/// Events remembered as taken by a wait; the oldest is forgotten.
+/// Events remembered one by one as taken by a wait. Beyond it the oldest is forgotten, and no wait hears what is as old any more:
+/// found again, it would begin a cycle anew.
 const HEARD_MAX: usize = 64;
 /// Signals kept for a later wait. One more is not taken.
 const SIGNALS_MAX: usize = 32;
@@ -52,6 +54,9 @@ pub(super) struct Heard(
     pub ObservationId,
     /// Tokens from this number on began after it.
     pub u32,
+    /// When it was.
+    #[serde(default, with = "millis")]
+    pub Timestamp,
 );
 
 impl Mover<'_> {
@@ -147,9 +152,7 @@ impl Mover<'_> {
 
     fn end_wait(&mut self, number: u32, observation: &Observation) {
         let Some(token) = self.take(number) else { return };
-        if let Some(Alarm(timer, _)) = token.state.alarm() {
-            self.order(Command::ClearTimer { timer });
-        }
+        self.clear(token.state.alarm());
         self.leave(&token, PORT_EVENT, trigger::value_of(observation), None);
     }
 
@@ -310,15 +313,17 @@ impl Mover<'_> {
 
     /// Whether the event has ended a wait before the token of that number began to wait.
     fn has_heard(&self, observation: &Observation, number: u32) -> bool {
+        let is_forgotten = self.run.heard_until.is_some_and(|until| observation.at <= until);
         let mut heard = self.run.heard.iter();
-        heard.any(|Heard(id, mark)| *id == observation.id && number >= *mark)
+        is_forgotten || heard.any(|Heard(id, mark, _)| *id == observation.id && number >= *mark)
     }
 
     fn remember(&mut self, observation: &Observation, mark: u32) {
         if self.run.heard.len() >= HEARD_MAX {
-            self.run.heard.remove(0);
+            let Heard(_, _, at) = self.run.heard.remove(0);
+            self.run.heard_until = self.run.heard_until.max(Some(at));
         }
-        self.run.heard.push(Heard(observation.id, mark));
+        self.run.heard.push(Heard(observation.id, mark, observation.at));
         self.touch();
     }
 }
@@ -333,20 +338,4 @@ impl<'a> Mover<'a> {
 
 fn is_signal(observation: &Observation) -> bool {
     observation.kind.as_str().starts_with(SIGNAL)
-}
-
-/// Serde for a moment that may be missing.
-mod optional_millis {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::domain::time::Timestamp;
-
-    #[expect(clippy::ref_option, reason = "serde passes a reference")]
-    pub fn serialize<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        moment.map(Timestamp::as_unix_millis).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Timestamp::from_unix_millis))
-    }
 }

@@ -380,9 +380,19 @@ async fn an_e_mail_to_several_is_judged_for_each_and_says_who_is_left_out() {
         (1, &json!("ann@example.com, desk@acme.example"))
     );
 
+    let order = json!({"lead_id": ids[0]});
+    let dry = |workflow: &str| format!("/api/workflows/{workflow}/dry-run");
+    let tried = server.post(&dry(&workflow), &order).await;
+    assert_eq!(
+        tried["effects"][0]["to"], "ann@example.com, desk@acme.example",
+        "a dry run judges as the gate does: {tried}"
+    );
+
     let workflow = publish(&server, &mail("ben@example.com")).await;
     let run = execute(&server, &workflow, &ids[0]).await;
     let run = run_with(&server, &run, "failed").await;
     assert_eq!(run["steps"][0]["error"]["code"], "opted_out", "{run}");
+    let tried = server.post(&dry(&workflow), &order).await;
+    assert_eq!(tried["effects"][0]["outcome"], "refused", "{tried}");
     assert_eq!(server.items("/api/messages").await.len(), 1);
 }

@@ -14,7 +14,12 @@ use crate::{
     analysis::{Certainty, MoodChange, ScoreRequest},
     bus::live::LiveFact,
     clock,
-    domain::{audio::Speaker, ids::CallId, time::millis_of, transcript::Utterance},
+    domain::{
+        audio::Speaker,
+        ids::CallId,
+        time::{Timestamp, millis_of},
+        transcript::Utterance,
+    },
     media::frame::AudioFrame,
     store::StoreResult,
 };
@@ -26,11 +31,10 @@ impl CallActor {
         state: &CallState,
         loaded: &mut Loaded,
         frames: mpsc::Receiver<AudioFrame>,
-        inbound: Speaker,
+        (inbound, began): (Speaker, Timestamp),
     ) {
-        let now = clock::now();
-        let began = *loaded.stream_began.get_or_insert(now);
-        let base_ms = millis_of(now.since(began));
+        let first_began = *loaded.stream_began.get_or_insert(began);
+        let base_ms = millis_of(began.since(first_began));
         let speakers = TrackSpeakers {
             inbound,
             outbound: inbound.other(),

@@ -399,7 +399,12 @@ async fn a_provider_that_keeps_failing_is_left_alone_and_what_waits_is_held() {
     let down = EffectOutcome::temporary("http_503", "out of order");
     let mut bench = Bench::new(down, 1).await;
     for key in ["a", "b", "c", "d", "e"] {
-        bench.ask(Ask::Act, key);
+        // The gate has held them back all night: that is no wait for the provider.
+        let effect = Effect {
+            planned_at: clock::now().minus(PROVIDER_WAIT_MAX * 2),
+            ..*effect(key)
+        };
+        bench.ask_about(Ask::Act, Box::new(effect));
     }
     bench.port.permits.add_permits(5);
     let (mut failed, mut held) = (0, 0);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Loaded, MOVED_RETRIES_MAX, Reaction, RunActor, RunFault, RunState};
 use crate::{
     actors::{
-        appending::{append_of, world},
+        appending::{append_of, world_of},
         runs::RunError,
     },
     store::{StoreError, StoreResult},
@@ -31,7 +31,7 @@ impl RunActor {
             let (run, from) = (&loaded.run, &loaded.plan);
             let to = self.kind.plans.get(run.workflow_id(), wanted.version).await?;
             let outputs = self.outputs(run).await?;
-            let world = world(&self.kind.store, run.account_id(), run.lead_id(), run.call_id()).await?;
+            let world = world_of(&self.kind.store, &to, run).await?;
             let moved = migrate(run.clone(), (from, &to), wanted, &outputs, &world).map_err(|error| {
                 RunError::CannotMove {
                     run_id: state.id,

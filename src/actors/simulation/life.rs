@@ -6,9 +6,9 @@ use crate::{
     actors::{
         LeadsHandle, RunsHandle,
         cluster::neighbours::Neighbours,
-        dispatch::Limits,
         engine::{Engine, EngineParts},
         gate::{Gate, GateSettings},
+        rates::Limits,
         root::Root,
     },
     bus::local::LocalBus,

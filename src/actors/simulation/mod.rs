@@ -4,6 +4,7 @@
 //! process from its start to its death, `saga` plays lives until everything has ended, `verdict` judges what came of it.
 //! A seed plays the same saga again: `PATCHCORD_SIM_SEED=17 cargo test --lib simulation`.
 
+mod broken_run;
 mod dice;
 mod life;
 mod provider;

@@ -37,10 +37,12 @@ const LEADS: u64 = 3;
 /// Events of one saga.
 const EVENTS_MIN: u64 = 6;
 const EVENTS_MORE: u64 = 8;
-/// Lives that end by the weather; the one after them is calm.
+/// Most lives that end by the weather. The one after them meets bad weather too, and has to come out of it by itself.
 const STORMY_LIVES_MAX: u64 = 7;
 /// Most writes of a stormy life.
 const WRITES_MAX: u64 = 70;
+/// How long the weather of the last life outlives its events.
+const LAST_STORM: Duration = Duration::from_secs(3 * 3_600);
 /// Between two tries of a sender who was not answered 2xx.
 const SENDER_PAUSE: Duration = Duration::from_secs(2);
 /// Between two looks whether everything has ended, and how many are made in one life.
@@ -53,6 +55,8 @@ pub(super) const ORDER: &str = "shop.order";
 pub(super) const VISIT: &str = "shop.visit";
 /// Events about nobody.
 pub(super) const PING: &str = "shop.ping";
+/// Events about a lead or nobody: a pause before anything else, so that the run is parked from its first append on.
+pub(super) const REMINDER: &str = "shop.reminder";
 
 /// One thing that happens outside.
 #[derive(Debug, Clone)]
@@ -122,7 +126,7 @@ pub(super) fn play(seed: u64) -> Result<Tale, String> {
     now = after;
 
     let mut next = 0;
-    for _ in 0..=dice.below(STORMY_LIVES_MAX) {
+    for _ in 0..dice.below(STORMY_LIVES_MAX + 1) {
         let writes = 1 + dice.below(WRITES_MAX);
         let life = async {
             storm.rise(writes);
@@ -140,11 +144,15 @@ pub(super) fn play(seed: u64) -> Result<Tale, String> {
         };
         ((), now) = in_virtual_time(now, life);
     }
-    provider.calm();
     let last = async {
         let life = Life::begin(disk.open(), provider.clone())
             .await
             .map_err(|error| format!("a calm start failed: {error}"))?;
+        storm.rise(u64::MAX);
+        send(&life, &events, &mut next).await;
+        tokio::time::sleep(LAST_STORM).await;
+        storm.calm();
+        provider.calm();
         live(&life, &provider, &events, &mut next).await;
         verdict::of(&life.store, &provider, &events).await
     };
@@ -159,19 +167,20 @@ pub(super) fn play(seed: u64) -> Result<Tale, String> {
 fn events(dice: &Dice) -> Vec<Event> {
     (0..EVENTS_MIN + dice.below(EVENTS_MORE))
         .map(|number| {
-            let kind = [ORDER, VISIT, PING, VISIT][usize::try_from(dice.below(4)).unwrap_or(0)];
+            let kind = [ORDER, VISIT, PING, VISIT, REMINDER][usize::try_from(dice.below(5)).unwrap_or(0)];
+            let has_lead = kind != PING && (kind != REMINDER || dice.below(2) == 0);
             Event {
                 number,
                 kind,
-                lead: (kind != PING).then(|| dice.below(LEADS)),
+                lead: has_lead.then(|| dice.below(LEADS)),
                 after: Duration::from_millis(1_000 + dice.below(1_200_000)),
             }
         })
         .collect()
 }
 
-/// Sends what is left to send, each event until it is taken, and stays until every run has ended.
-async fn live(life: &Life, provider: &Provider, events: &[Event], next: &mut usize) {
+/// Sends what is left to send, each event until it is taken.
+async fn send(life: &Life, events: &[Event], next: &mut usize) {
     while let Some(event) = events.get(*next) {
         tokio::time::sleep(event.after).await;
         while life.leads.observe(event.observation()).await.is_err() {
@@ -179,6 +188,11 @@ async fn live(life: &Life, provider: &Provider, events: &[Event], next: &mut usi
         }
         *next += 1;
     }
+}
+
+/// Sends what is left to send and stays until every run has ended.
+async fn live(life: &Life, provider: &Provider, events: &[Event], next: &mut usize) {
+    send(life, events, next).await;
     for _ in 0..LOOKS_MAX {
         tokio::time::sleep(LOOK_PAUSE).await;
         let Ok(runs) = all_runs(&life.store).await else {
@@ -312,7 +326,10 @@ fn definitions() -> BTreeMap<&'static str, serde_json::Value> {
     let ping = json!({"name": PING, "enabled": true, "trigger": {"type": PING},
         "nodes": [{"id": "check", "type": "condition", "params": {"if": "trigger.data.n >= 0"}}, webhook("pong")],
         "edges": [{"from": "trigger", "to": "check"}, {"from": "check", "port": "true", "to": "pong"}]});
-    BTreeMap::from([(ORDER, order), (VISIT, visit), (PING, ping)])
+    let reminder = json!({"name": REMINDER, "enabled": true, "trigger": {"type": REMINDER},
+        "nodes": [{"id": "pause", "type": "delay", "params": {"for": "30m"}}, webhook("remind")],
+        "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "remind"}]});
+    BTreeMap::from([(ORDER, order), (VISIT, visit), (PING, ping), (REMINDER, reminder)])
 }
 
 /// A webhook node that is tried until it works.
@@ -333,6 +350,7 @@ pub(super) fn acting_nodes(kind: &str) -> &'static [&'static str] {
     match kind {
         ORDER => &["first", "write", "last"],
         VISIT => &["greet", "note"],
+        REMINDER => &["remind"],
         _ => &["pong"],
     }
 }

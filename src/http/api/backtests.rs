@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::workflow_views::{definition_errors, unreadable, value_of};
+use super::{
+    people_reached::leads_behind,
+    workflow_views::{definition_errors, unreadable, value_of},
+};
 use crate::{
     domain::{
         ids::{AccountId, WorkflowId},
+        lead::Lead,
         observation::{EventType, Observation},
     },
     http::{
@@ -22,8 +26,9 @@ use crate::{
     store::{StoreError, StoreResult},
     workflows::{
         AccountFacts, Definition, Plan, World,
-        backtest::{Backtest, CASES_MAX, Case, backtest},
+        backtest::{Backtest, CASES_MAX, Case, Gating, backtest},
         dry_run::EVENTS_MAX,
+        gate_rules::GateRules,
     },
 };
 
@@ -93,19 +98,56 @@ pub async fn backtest_workflow(
     };
     let _turn = AT_ONCE.try_acquire().map_err(|_| ApiError::Busy)?;
     let event = edited.definition().trigger.kind.clone();
-    let looks_back = published.iter().chain([&edited]).map(Plan::looks_back).max();
-    let looks_back = looks_back.unwrap_or_default();
-    let cases = cases(&context, caller.account_id, &event, limit, looks_back).await?;
-    let rules = Arc::clone(&context.gate_rules);
-    let played = move || backtest(id, published.as_ref(), &edited, Some(&rules), &cases);
-    let result = tokio::task::spawn_blocking(played)
-        .await
-        .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let plans: Vec<&Plan> = published.iter().chain([&edited]).collect();
+    let cases = cases(&context, caller.account_id, &event, limit, &plans).await?;
+    let stage = Arc::new(Stage {
+        id,
+        published,
+        edited,
+        rules: Arc::clone(&context.gate_rules),
+        cases,
+    });
+    let mut result = play(&stage, Vec::new()).await?;
+    // Whom messages go to is known once they are written.
+    let people = leads_behind(&context, caller.account_id, &result.strangers).await?;
+    if !people.is_empty() {
+        result = play(&stage, people).await?;
+    }
     Ok(Json(BacktestView {
         version,
         event,
         result,
     }))
+}
+
+/// What a backtest is played with.
+struct Stage {
+    id: WorkflowId,
+    published: Option<Plan>,
+    edited: Plan,
+    rules: Arc<GateRules>,
+    cases: Vec<Case>,
+}
+
+/// Plays it on a thread that serves nobody else; `people` are known beside the leads that the facts are about.
+async fn play(stage: &Arc<Stage>, people: Vec<Lead>) -> ApiResult<Backtest> {
+    let stage = Arc::clone(stage);
+    let played = move || {
+        let gating = Gating {
+            rules: Some(&stage.rules),
+            people: &people,
+        };
+        backtest(
+            stage.id,
+            stage.published.as_ref(),
+            &stage.edited,
+            gating,
+            &stage.cases,
+        )
+    };
+    tokio::task::spawn_blocking(played)
+        .await
+        .map_err(|error| ApiError::Internal(Box::new(error)))
 }
 
 /// The newest recorded facts of a kind with the world around each, oldest first.
@@ -114,8 +156,10 @@ async fn cases(
     account_id: AccountId,
     event: &EventType,
     limit: usize,
-    looks_back: Duration,
+    plans: &[&Plan],
 ) -> ApiResult<Vec<Case>> {
+    let looks_back = plans.iter().map(|plan| plan.looks_back()).max();
+    let looks_back = looks_back.unwrap_or_default();
     let store = &context.store;
     let account = AccountFacts::from(store.accounts.account(account_id).await?);
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -134,6 +178,11 @@ async fn cases(
             Some(id) => present(store.calls.get(account_id, id).await)?,
             None => None,
         };
+        let mut call_summary = None;
+        for plan in plans {
+            let summary = context.runs.call_summary(plan, call.as_ref()).await?;
+            call_summary = call_summary.or(summary);
+        }
         let earlier = earlier(context, &observation, looks_back).await?;
         let later = later(context, &observation).await?;
         let world = World {
@@ -141,6 +190,7 @@ async fn cases(
             account: account.clone(),
             lead,
             call,
+            call_summary,
         };
         cases.push(Case {
             observation,

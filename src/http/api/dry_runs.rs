@@ -1,11 +1,14 @@
 //! Dry runs: what a workflow would do, without anything being done.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
     lead_rules,
+    people_reached::leads_behind,
     workflow_views::{definition_errors, value_of},
 };
 use crate::{
@@ -36,6 +39,9 @@ use crate::{
         samples, trigger,
     },
 };
+
+/// How often people behind addresses are looked up and the run played again with them.
+const LOOKS_MAX: usize = 2;
 
 /// What to try out, with whom, and what the world is supposed to answer.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -131,7 +137,11 @@ pub async fn dry_run_workflow(
         .and_then(Plan::new)
         .map_err(definition_errors)?;
     check_nodes(&order.script, plan.definition())?;
-    let scene = scene(&context, caller.account_id, &order, plan.definition()).await?;
+    let mut scene = scene(&context, caller.account_id, &order, plan.definition()).await?;
+    if scene.world.call_summary.is_none() {
+        let call = scene.world.call.as_ref();
+        scene.world.call_summary = context.runs.call_summary(&plan, call).await?;
+    }
     let version = order.version.unwrap_or(row.published + 1);
     let (would_start, filter_error) =
         match trigger::matches(&plan.definition().trigger, &scene.observation, &scene.world) {
@@ -139,7 +149,8 @@ pub async fn dry_run_workflow(
             Err(error) => (false, Some(error.to_string())),
         };
     let past = past(&context, &scene.world, &plan).await?;
-    let mut contacts = contacts(&context, &scene.world).await?;
+    let mut contacts = Contacts::default();
+    add_contacts(&context, &mut contacts, scene.world.lead.iter(), scene.world.now).await?;
     let trial = Trial {
         workflow_id: id,
         version,
@@ -149,21 +160,48 @@ pub async fn dry_run_workflow(
         world: scene.world,
         script: order.script,
         past,
+        people: Vec::new(),
         rules: order
             .gate
             .unwrap_or(true)
             .then(|| GateRules::clone(&context.gate_rules)),
         inputs_max: INPUTS_MAX,
     };
-    // Bounded, but it may take a while: not on a thread that serves others.
-    let run = tokio::task::spawn_blocking(move || dry_run(&plan, &trial, &mut contacts))
-        .await
-        .map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let run = play_with_all(&context, plan, trial, contacts).await?;
     Ok(Json(DryRunView {
         would_start,
         filter_error,
         run,
     }))
+}
+
+/// Plays it, and again with the people whom its messages turn out to go to: with them judged, it may write to others still.
+async fn play_with_all(
+    context: &Context,
+    plan: Plan,
+    mut trial: Trial,
+    mut contacts: Contacts,
+) -> ApiResult<DryRun> {
+    let plan = Arc::new(plan);
+    let mut run = play(&plan, &trial, &contacts).await?;
+    for _ in 0..LOOKS_MAX {
+        let found = leads_behind(context, trial.world.account.id, &run.strangers).await?;
+        if found.is_empty() {
+            break;
+        }
+        add_contacts(context, &mut contacts, &found, trial.world.now).await?;
+        trial.people.extend(found);
+        run = play(&plan, &trial, &contacts).await?;
+    }
+    Ok(run)
+}
+
+/// Plays it on a thread that serves nobody else: it is bounded, but may take a while.
+async fn play(plan: &Arc<Plan>, trial: &Trial, contacts: &Contacts) -> ApiResult<DryRun> {
+    let (plan, trial, mut contacts) = (Arc::clone(plan), trial.clone(), contacts.clone());
+    tokio::task::spawn_blocking(move || dry_run(&plan, &trial, &mut contacts))
+        .await
+        .map_err(|error| ApiError::Internal(Box::new(error)))
 }
 
 /// A slip in a node's id would silently try out nothing.
@@ -214,7 +252,15 @@ async fn scene(
             .map_err(|error| patch::reference("lead_id", error))?,
         None => sample_lead(account_id, order.lead.clone().unwrap_or_default(), now)?,
     };
-    let call = recorded_call.or_else(|| samples::call(account_id, &kind, Some(lead.id), now));
+    let sample_call = || samples::call(account_id, &kind, Some(lead.id), now);
+    let (call, call_summary) = match recorded_call {
+        Some(call) => (Some(call), None),
+        None => {
+            let call = sample_call();
+            let summary = call.as_ref().map(samples::summary);
+            (call, summary)
+        }
+    };
     let is_sample = recorded.is_none();
     let mut observation = recorded.unwrap_or_else(|| Observation {
         id: ObservationId::fresh(),
@@ -242,6 +288,7 @@ async fn scene(
         account: account.into(),
         lead: Some(lead),
         call,
+        call_summary,
     };
     Ok(Scene { observation, world })
 }
@@ -263,21 +310,25 @@ async fn past(context: &Context, world: &World, plan: &Plan) -> ApiResult<Vec<Ob
         .await?)
 }
 
-/// What went to the lead before the run; nothing to a sample.
-async fn contacts(context: &Context, world: &World) -> ApiResult<Contacts> {
-    let mut contacts = Contacts::default();
-    let Some(lead) = &world.lead else {
-        return Ok(contacts);
-    };
-    let (subject, from) = (lead.id.to_string(), world.now.minus(CONTACT_LIFE));
-    for channel in ContactChannel::ALL {
-        let booked = &context.store.contacts;
-        let booked = booked
-            .booked_since(lead.account_id, &subject, channel, from)
-            .await?;
-        contacts.add(subject.clone(), channel, booked);
+/// Adds what went to these leads before the run; nothing has gone to a sample.
+async fn add_contacts(
+    context: &Context,
+    contacts: &mut Contacts,
+    leads: impl IntoIterator<Item = &Lead>,
+    now: Timestamp,
+) -> ApiResult<()> {
+    let from = now.minus(CONTACT_LIFE);
+    for lead in leads {
+        let subject = lead.id.to_string();
+        for channel in ContactChannel::ALL {
+            let booked = &context.store.contacts;
+            let booked = booked
+                .booked_since(lead.account_id, &subject, channel, from)
+                .await?;
+            contacts.add(subject.clone(), channel, booked);
+        }
     }
-    Ok(contacts)
+    Ok(())
 }
 
 /// The recorded fact that is asked for, and its call.

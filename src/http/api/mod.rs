@@ -18,6 +18,7 @@ pub mod leads;
 pub mod me;
 pub mod messages;
 pub mod migrations;
+mod people_reached;
 pub mod reruns;
 pub mod routes;
 pub mod run_progress;

@@ -198,7 +198,7 @@ pub async fn list(
         text: q,
         from,
         until: to,
-        retry_of: None,
+        ..RunFilter::default()
     };
     let page = context.store.runs.list(caller.account_id, filter, page).await?;
     Ok(Json(Paged::of(page, RunSummary::from)))

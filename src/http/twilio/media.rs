@@ -223,7 +223,7 @@ fn check_start(start: &Start, pass: &MediaPass, token: &str) -> Result<(), Refus
 /// Hands frames on until the stream ends.
 async fn listen(
     socket: &mut WebSocket,
-    line: AudioLine,
+    mut line: AudioLine,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<Ending, Refusal> {
     let mut lateness = Lateness::starting(Instant::now());

@@ -207,10 +207,11 @@ pub(crate) async fn lists_filter_by_workflow_lead_and_status(store: &Store) {
     for number in 0..12 {
         let mut append = run(account_id(1), workflow_id(number % 2), number);
         append.head.lead_id = (number % 3 == 0).then(|| lead_id(1));
-        append.head.status = if number % 4 == 0 {
-            RunStatus::Stuck
-        } else {
-            RunStatus::Waiting
+        append.head.status = match number % 4 {
+            0 => RunStatus::Stuck,
+            1 => RunStatus::Completed,
+            2 => RunStatus::Running,
+            _ => RunStatus::Waiting,
         };
         store.runs.create(append).await.expect("written");
     }
@@ -260,6 +261,15 @@ pub(crate) async fn lists_filter_by_workflow_lead_and_status(store: &Store) {
         })
         .await,
         ids(&[0])
+    );
+    assert_eq!(
+        listed(RunFilter {
+            lead_id: lead,
+            only_active: true,
+            ..any()
+        })
+        .await,
+        ids(&[6, 3, 0])
     );
 }
 

@@ -174,6 +174,7 @@ fn fits(head: &RunHead, filter: &RunFilter) -> bool {
         .is_none_or(|workflow| head.workflow_id == workflow)
         && filter.lead_id.is_none_or(|lead| head.lead_id == Some(lead))
         && filter.status.is_none_or(|status| head.status == status)
+        && !(filter.only_active && head.status.is_terminal())
         && filter
             .retry_of
             .is_none_or(|retried| head.retry_of == Some(retried))

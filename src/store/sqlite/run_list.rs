@@ -11,7 +11,7 @@ use crate::{
     domain::{ids::AccountId, phone::PhoneNumber},
     store::{
         Page, StoreResult,
-        runs::{RunFilter, RunHead},
+        runs::{RunFilter, RunHead, RunStatus},
     },
 };
 
@@ -43,6 +43,12 @@ pub(super) fn list(
     if let Some(status) = &filter.status {
         sql.push_str(" AND status = :status");
         params.push((":status", status));
+    }
+    if filter.only_active {
+        sql.push_str(" AND status IN (:running, :waiting, :stuck)");
+        params.extend_from_slice(named_params! {
+            ":running": RunStatus::Running, ":waiting": RunStatus::Waiting, ":stuck": RunStatus::Stuck,
+        });
     }
     let phone = filter.phone.as_ref().map(PhoneNumber::as_str);
     if let Some(phone) = &phone {

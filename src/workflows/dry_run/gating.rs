@@ -1,32 +1,42 @@
-//! The gate in a dry run: the same rules as the real one, over the facts and the contacts that the trial believes in.
+//! The gate in a dry run: the same rules as the real one, over the people, the facts and the contacts that the trial believes in.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{DryOutcome, stage::Stage};
 use crate::{
-    domain::{time::Timestamp, tokens::Tokens},
+    domain::{lead::Lead, time::Timestamp, tokens::Tokens},
     workflows::{
         definition::Audience,
-        effect::{Effect, Errand},
-        gate_rules::{GateFacts, GateRules, Objection, Refusal, is_heard, judge},
+        effect::{Effect, Errand, Recipient},
+        gate_people::{Person, is_address_of, people_of},
+        gate_rules::{GateFacts, GateRules, Objection, Refusal, is_heard},
+        gate_together::{Permission, judge_together},
         input::{Failure, FailureKind, Input},
     },
 };
 
 impl Stage<'_> {
-    /// Asks the gate as a real effect would. Returns whether it may go; else the run has its answer.
-    pub(super) fn passes(&mut self, effect: &Effect, request: &Value) -> bool {
+    /// Asks the gate as a real effect would. Gives what may go, without receivers that are left out; `None` when nothing may: then
+    /// the run has its answer.
+    pub(super) fn allowed(&mut self, effect: &Effect, request: &Value) -> Option<Effect> {
         let Some(rules) = &self.trial.rules else {
-            return true;
+            return Some(effect.clone());
         };
         if effect.audience == Audience::Staff || effect.request.errand() == Errand::House {
-            return true;
+            return Some(effect.clone());
         }
         let (key, attempt) = (effect.key.clone(), effect.attempt);
         let (outcome, reason, answer) = match self.judge(effect, rules) {
-            Ok(gate) => {
+            Ok(permission) => {
+                let gate = permission.gate;
                 self.answers.push_back(Input::Judged { key, attempt, gate });
-                return true;
+                let request = effect.request.without(&permission.left_out);
+                return Some(Effect {
+                    request: request.unwrap_or_else(|| effect.request.clone()),
+                    ..effect.clone()
+                });
             }
             Err(Objection::Hold { until, reason }) => {
                 let held = Input::EffectHeld {
@@ -54,33 +64,58 @@ impl Stage<'_> {
         };
         self.show(effect, request.clone(), (outcome, Some(reason)), Tokens::ZERO);
         self.answers.push_back(answer);
-        false
+        None
     }
 
-    /// The grounds on which an effect goes out, with its contact booked.
-    fn judge(&mut self, effect: &Effect, rules: &GateRules) -> Result<Value, Objection> {
-        let errand = effect.request.errand();
-        let facts = GateFacts {
-            now: self.world.now,
-            account_requires_consent: self.world.account.require_consent,
-            channel: errand.channel(),
-            lead: self
-                .world
-                .lead
-                .as_ref()
-                .filter(|lead| effect.lead_id == Some(lead.id)),
-            to: errand.phone(),
-            window: effect.window.as_deref(),
-            last_heard: self.last_heard(),
-        };
-        let pass = judge(&facts, rules)?;
-        let Some(counted) = rules.caps.counted(effect, effect.lead_id, &pass) else {
-            return Ok(pass.shown(None));
-        };
-        let channel = counted.channel;
-        let booking = self.contacts.book(counted, &effect.key, self.world.now);
-        let counts = rules.caps.judge(channel, booking)?;
-        Ok(pass.shown(Some(counts)))
+    /// The permission for an effect, with its contacts booked.
+    fn judge(&mut self, effect: &Effect, rules: &GateRules) -> Result<Permission, Objection> {
+        let now = self.world.now;
+        let people = self.people(effect);
+        let requires_consent = self.world.account.require_consent;
+        let facts = |person| Person::facts(person, effect, requires_consent, now);
+        let facts: Vec<GateFacts<'_>> = people.iter().map(facts).collect();
+        let together = judge_together(&facts, rules)?;
+        let caps = &rules.caps;
+        let mut answers = BTreeMap::new();
+        for (place, pass) in &together.goes_to {
+            let counted = caps.counted(effect, people[*place].lead_id(), pass);
+            let answer = counted.map(|counted| {
+                let channel = counted.channel;
+                caps.judge(channel, self.contacts.book(counted, &effect.key, now))
+            });
+            answers.insert(*place, answer.transpose());
+        }
+        let permission = together.after_caps(effect, &people, answers);
+        if permission.is_err() {
+            self.contacts.release(&effect.key);
+        }
+        permission
+    }
+
+    /// Whom the effect would reach.
+    fn people(&mut self, effect: &Effect) -> Vec<Person> {
+        let own = self.world.lead.clone();
+        let own = own.filter(|lead| effect.lead_id == Some(lead.id));
+        let receivers = effect.request.errand().recipients();
+        let owners = receivers.into_iter().map(|receiver| {
+            let mut known = own.iter().chain(&self.trial.people);
+            let owner: Option<&Lead> = known.find(|lead| is_address_of(lead, receiver));
+            if owner.is_none() {
+                self.strangers.insert(match receiver {
+                    Recipient::Phone(number) => number.as_str().to_owned(),
+                    Recipient::Email(address) => address.to_lowercase(),
+                });
+            }
+            owner.cloned()
+        });
+        let owners = owners.collect();
+        let mut people = people_of(effect, owners, own.as_ref());
+        let last_heard = self.last_heard();
+        for person in &mut people {
+            let is_own = own.is_none() || person.lead_id() == own.as_ref().map(|lead| lead.id);
+            person.last_heard = last_heard.filter(|_| is_own);
+        }
+        people
     }
 
     /// When the person last wrote or called, as far as the trial knows.

@@ -1,6 +1,6 @@
 //! Plays a run: gives it one input after the other and answers what it asks for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ pub(super) struct Stage<'a> {
     pub(super) past: Vec<Observation>,
     /// What has gone out.
     pub(super) contacts: &'a mut Contacts,
+    /// Addresses that nobody was known behind.
+    pub(super) strangers: BTreeSet<String>,
     inputs: usize,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Stage<'a> {
             due_events,
             past: trial.past.clone(),
             contacts,
+            strangers: BTreeSet::new(),
             inputs: 0,
         }
     }
@@ -234,9 +237,10 @@ impl<'a> Stage<'a> {
     /// Answers an effect by the script, or with a sample.
     fn act(&mut self, effect: &Effect) {
         let request = serde_json::to_value(&effect.request).unwrap_or_default();
-        if !self.passes(effect, &request) {
+        let Some(effect) = &self.allowed(effect, &request) else {
             return;
-        }
+        };
+        let request = serde_json::to_value(&effect.request).unwrap_or_default();
         let (key, attempt) = (effect.key.clone(), effect.attempt);
         let failure = match self.trial.script.answers.get(&effect.node) {
             Some(Answer::Unknown) => {
@@ -366,6 +370,7 @@ impl<'a> Stage<'a> {
             effects: self.effects,
             waits: self.waits,
             tokens: self.tokens,
+            strangers: self.strangers,
         }
     }
 }

@@ -199,7 +199,7 @@ mod tests {
         workflows::{
             effect::Command,
             input::Input,
-            tests::story::{Story, acts, single},
+            tests::story::{Story, acts, done, single},
             transition::Transition,
         },
     };
@@ -411,5 +411,47 @@ mod tests {
                 "{params}"
             );
         }
+    }
+
+    #[test]
+    fn round_after_round_each_event_is_heard_once_however_many_there_are() {
+        let mut definition = waiting(&json!({"event": "sms.received"}));
+        definition["nodes"]
+            .as_array_mut()
+            .expect("a list")
+            .push(json!({"id": "pause", "type": "delay", "params": {"for": "1m"}}));
+        let edges = definition["edges"].as_array_mut().expect("a list");
+        edges.push(json!({"from": "came", "to": "pause"}));
+        edges.push(json!({"from": "pause", "to": "one"}));
+        let mut story = Story::new(&definition);
+        let mut past: Vec<Observation> = Vec::new();
+        let mut told = Vec::new();
+        let mut moved = story.give(Input::Started);
+        let mut sent = 0;
+        while told.len() < 150 {
+            let answer = moved.commands.iter().find_map(|command| match command {
+                Command::LookBack { wait, .. } => Some(Input::LookedBack {
+                    wait: *wait,
+                    observations: past.clone(),
+                }),
+                Command::Act(effect) => Some(done(effect)),
+                _ => None,
+            });
+            told.extend(acts(&moved).iter().map(|effect| effect.request.clone()));
+            moved = if let Some(answer) = answer {
+                story.give(answer)
+            } else if story.run.standing_at().contains("pause") {
+                story.pass(Duration::from_secs(60));
+                let timer = story.run.timers()[0].0;
+                story.give(Input::TimerFired { timer })
+            } else {
+                sent += 1;
+                story.pass(Duration::from_secs(1));
+                let message = event(&story, "sms.received", &sent.to_string());
+                past.push(message.clone());
+                story.give(Input::Observed(Box::new(message)))
+            };
+        }
+        assert_eq!(sent, 150, "no message was heard twice");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     workflows::{
         AccountFacts, Plan, World,
-        backtest::{Backtest, Case, Verdict, backtest},
+        backtest::{Backtest, CASES_MAX, Case, Gating, Verdict, backtest},
         calendar::zone,
         gate_caps::Caps,
         gate_rules::GateRules,
@@ -60,6 +60,7 @@ fn case(hours: u64, tries: u64, later: &[(&str, u64)]) -> Case {
             },
             lead: Some(person),
             call: None,
+            call_summary: None,
         },
     }
 }
@@ -91,8 +92,18 @@ fn one_a_day() -> GateRules {
 }
 
 fn compare(published: Option<&Plan>, edited: &Plan, cases: &[Case]) -> Backtest {
+    compare_gated(published, edited, None, cases)
+}
+
+fn compare_gated(
+    published: Option<&Plan>,
+    edited: &Plan,
+    rules: Option<&GateRules>,
+    cases: &[Case],
+) -> Backtest {
     let workflow_id = WorkflowId::derived(START, &[b"workflow"]);
-    backtest(workflow_id, published, edited, None, cases)
+    let gating = Gating { rules, people: &[] };
+    backtest(workflow_id, published, edited, gating, cases)
 }
 
 #[test]
@@ -170,9 +181,8 @@ fn enrolment_counts_the_earlier_runs_of_each_version() {
 #[test]
 fn caps_hold_over_all_the_runs_that_a_version_would_have_started() {
     let edited = plan("true", "Hi", &json!({}));
-    let workflow_id = WorkflowId::derived(START, &[b"workflow"]);
     let cases = [case(0, 1, &[]), case(10, 1, &[]), case(30, 1, &[])];
-    let found = backtest(workflow_id, None, &edited, Some(&one_a_day()), &cases);
+    let found = compare_gated(None, &edited, Some(&one_a_day()), &cases);
     let sent: Vec<_> = found
         .differences
         .iter()
@@ -198,4 +208,28 @@ fn a_wait_finds_what_happened_before_the_recorded_fact() {
     with_past.earlier = paid;
     let found = compare(None, &edited, &[case(30, 1, &[]), with_past]);
     assert_eq!((found.gains, found.same), (1, 1));
+}
+
+#[test]
+fn a_backtest_takes_its_bound_of_facts_and_of_steps_in_each_and_says_where_it_stopped() {
+    let edited = plan("true", "Hi", &json!({}));
+    let one_more: Vec<Case> = (0..=CASES_MAX)
+        .map(|hours| case(u64::try_from(hours).unwrap_or(0), 1, &[]))
+        .collect();
+    let found = compare(None, &edited, &one_more);
+    assert_eq!((found.cases, found.gains), (CASES_MAX, CASES_MAX));
+    // Round and round: a wait of a minute, for ever.
+    let endless = json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "pause", "type": "delay", "params": {"for": "1m"}},
+            {"id": "text", "type": "send_sms", "params": {"body": "Hi"}}],
+        "edges": [{"from": "trigger", "to": "pause"}, {"from": "pause", "to": "text"}, {"from": "text", "to": "pause"}]});
+    let endless = Plan::from_json(&endless.to_string()).expect("a valid definition");
+    let found = compare(None, &endless, &[case(0, 1, &[])]);
+    let edited = &found.differences[0].edited;
+    assert_eq!(
+        edited.error.as_deref(),
+        Some("stopped after 500 steps: the dry run goes no further")
+    );
+    // Each round takes two inputs: the timer and the answer.
+    assert!((200..=250).contains(&edited.sent.len()), "{}", edited.sent.len());
 }

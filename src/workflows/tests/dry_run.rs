@@ -9,7 +9,8 @@ use crate::{
     domain::{
         consent::ContactChannel,
         contact_caps::{BookedContact, ContactCaps},
-        ids::{AccountId, ObservationId, RunId, WorkflowId},
+        ids::{AccountId, LeadId, ObservationId, RunId, WorkflowId},
+        lead::Lead,
         observation::{EventType, Observation},
         run::RunStatus,
         tokens::Tokens,
@@ -45,9 +46,11 @@ fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial, 
             },
             lead: Some(lead(account_id)),
             call: None,
+            call_summary: None,
         },
         script: serde_json::from_value::<Script>(script).expect("a script"),
         past: Vec::new(),
+        people: Vec::new(),
         rules: None,
         inputs_max: INPUTS_MAX,
     };
@@ -235,6 +238,67 @@ fn the_gate_asks_for_consent_where_the_account_does() {
             .as_deref()
             .is_some_and(|reason| reason.contains("consents to text messages")),
         "{refused:?}"
+    );
+}
+
+/// An e-mail to the lead, to somebody else and to an address that nobody is known behind.
+fn email_to_three() -> Value {
+    json!({"name": "w", "trigger": {"type": "call.no_answer"},
+        "nodes": [{"id": "mail", "type": "send_email", "params": {"to": "{{ lead.email }}, Grace@Example.com",
+            "cc": "nobody@example.com", "subject": "Hi", "body": "Hi"}}],
+        "edges": [{"from": "trigger", "to": "mail"}]})
+}
+
+/// Plays [`email_to_three`] with a second lead behind its second address.
+fn with_grace(change: impl FnOnce(&mut Lead)) -> DryRun {
+    play_with(&email_to_three(), json!({}), |trial, _| {
+        trial.rules = Some(rules());
+        let mut grace = lead(trial.world.account.id);
+        grace.id = LeadId::derived(START, &[b"grace"]);
+        grace.email = Some("grace@example.com".to_owned());
+        grace.phone = None;
+        grace.timezone = Some("America/New_York".to_owned());
+        change(&mut grace);
+        trial.people = vec![grace];
+        trial.world.now = "2026-11-23T17:00:00Z".parse().expect("noon in New York");
+        if let Some(own) = &mut trial.world.lead {
+            own.email = Some("ada@example.com".to_owned());
+            own.timezone = Some("America/New_York".to_owned());
+        }
+    })
+}
+
+#[test]
+fn an_email_to_several_is_judged_for_each_of_them_as_the_real_gate_does() {
+    let run = with_grace(|_| ());
+    assert_eq!(outcomes(&run), [("mail", DryOutcome::Done)]);
+    assert_eq!(run.strangers.iter().collect::<Vec<_>>(), ["nobody@example.com"]);
+
+    let run = with_grace(|grace| grace.opted_out = true);
+    assert_eq!(outcomes(&run), [("mail", DryOutcome::Done)]);
+    let sent = &run.effects[0];
+    assert_eq!(
+        sent.request["to"].as_array().map(Vec::len),
+        Some(1),
+        "who has opted out is left out: {sent:?}"
+    );
+    let attempt = run.path[0]
+        .effect
+        .as_ref()
+        .map(|effect| json!(effect.attempts[0].gate));
+    let left_out = attempt
+        .map(|gate| gate["left_out"][0].clone())
+        .unwrap_or_default();
+    assert_eq!(
+        (&left_out["code"], &left_out["receivers"]),
+        (&json!("opted_out"), &json!(["grace@example.com"]))
+    );
+
+    let held = with_grace(|grace| grace.timezone = Some("Asia/Tokyo".to_owned()));
+    assert_eq!(
+        outcomes(&held),
+        [("mail", DryOutcome::Held), ("mail", DryOutcome::Done)],
+        "it waits for an hour at which nobody sleeps"
     );
 }
 

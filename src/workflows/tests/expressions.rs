@@ -183,7 +183,8 @@ fn the_field_lists_are_the_fields() {
         "started_at": "2026-11-22T09:00:00Z", "answered_at": null, "ended_at": null});
     let call: Call = serde_json::from_value(call).expect("a call");
     let fields = serde_json::to_value(&call).expect("a call");
-    for field in CALL_FIELDS {
+    // The summary is made of the transcript when it is read.
+    for field in CALL_FIELDS.iter().filter(|field| **field != "summary") {
         assert!(fields.get(field).is_some(), "{field}");
     }
 }

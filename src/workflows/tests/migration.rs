@@ -290,12 +290,30 @@ fn a_run_stays_when_its_node_has_left_the_loop_or_the_loop_is_gone() {
         {"from": "pause", "to": "tell"}, {"from": "tell", "to": "after"}]);
     let mut story = Story::new(&looping());
     story.give(Input::Started);
-    assert_eq!(
-        moved(&story, &plan(&out), &[]),
-        Err(MigrationError::OtherLoop("pause".to_owned()))
-    );
+    let other_loop = MigrationError::OtherLoop("pause".to_owned());
+    let out = plan(&out);
+    assert_eq!(moved(&story, &out, &[]), Err(other_loop.clone()));
     assert_eq!(
         moved(&story, &plan(&gone), &[]),
         Err(MigrationError::Gone("each".to_owned()))
+    );
+    // The preview knows it before.
+    let seen = places(&story.run, story.plan.definition(), out.definition());
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|place| {
+            (
+                place.node.as_str(),
+                place.lands_at.as_deref(),
+                place.reason.clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("each", Some("each"), None),
+            ("pause", None, Some(other_loop.to_string()))
+        ]
     );
 }

@@ -79,6 +79,7 @@ impl Played {
                 require_consent: false,
             },
             lead: Some(self.lead),
+            call_summary: call.as_ref().map(samples::summary),
             call,
         };
         let matches = trigger::matches(&plan.definition().trigger, &observation, &world);
@@ -92,6 +93,7 @@ impl Played {
             world,
             script: serde_json::from_value::<Script>(self.script).expect("a script"),
             past: Vec::new(),
+            people: Vec::new(),
             rules: None,
             inputs_max: INPUTS_MAX,
         };

@@ -59,6 +59,7 @@ impl Story {
             account,
             lead: Some(lead),
             call: None,
+            call_summary: None,
         };
         Self {
             plan,

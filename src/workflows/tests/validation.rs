@@ -125,6 +125,12 @@ fn each_slip_is_found_at_its_place_with_a_fix() {
             "",
         ),
         (
+            with("/trigger/filter", json!("'refund' in call.summary")),
+            "trigger.filter",
+            "unknown_variable",
+            "",
+        ),
+        (
             with("/settings/timezon", json!("UTC")),
             "settings.timezon",
             "unknown_field",

@@ -131,7 +131,7 @@ pub(super) fn kind_of_path(path: &str) -> Kind {
         | "lead.timezone" | "lead.created_at" | "lead.updated_at" | "trigger.type" | "trigger.at"
         | "trigger.call_id" | "trigger.lead_id" | "call.id" | "call.sid" | "call.direction" | "call.from"
         | "call.to" | "call.status" | "call.answered_by" | "call.started_at" | "call.answered_at"
-        | "call.ended_at" | "account.id" | "account.name" | "now" => Kind::Text,
+        | "call.ended_at" | "call.summary" | "account.id" | "account.name" | "now" => Kind::Text,
         "lead.opted_out" | "call.voicemail" => Kind::Truth,
         "lead" | "trigger" | "call" | "account" | "steps" | "lead.fields" => Kind::Map,
         _ => Kind::Unknown,

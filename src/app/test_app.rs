@@ -1,0 +1,18 @@
+//! A whole server for tests: on a store of its own, without speech, with nothing that leaves the machine, and not listening.
+
+use super::App;
+
+/// Builds it; it lives as long as its folder.
+pub(super) async fn build() -> (App, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = crate::config::load(None).expect("the defaults");
+    settings.server.bind = "127.0.0.1:0".to_owned();
+    settings.store.url = format!("sqlite:{}", folder.path().join("test.db").display());
+    settings.asr.model = "none".to_owned();
+    settings.effects.mode = crate::actors::settings::EffectsMode::Outbox;
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .build_recorder()
+        .handle();
+    let app = App::build(settings, metrics).await.expect("it builds");
+    (app, folder)
+}
