@@ -26,7 +26,9 @@ export const keys = {
   runs: ["runs"] as const,
   run: (id: string) => ["runs", id] as const,
   calls: ["calls"] as const,
-  transcript: (id: string) => ["calls", id, "transcript"] as const,
+  // Told by the live stream from then on: not asked again with the lists of calls.
+  transcript: (id: string) => ["transcripts", id] as const,
+  lookBack: ["look-back"] as const,
   alerts: ["alerts"] as const,
   leads: ["leads"] as const,
   lead: (id: string) => ["leads", id] as const,

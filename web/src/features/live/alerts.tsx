@@ -1,5 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { Check } from "lucide-react";
+import { memo } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
@@ -31,7 +32,8 @@ export function Alerts({ alerts, onShow }: { alerts: Alert[]; onShow: (callId: s
   );
 }
 
-function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void }) {
+/** Drawn again only when it changed itself. */
+const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void }) {
   const { t } = useTranslation();
   const change = useLive((state) => state.change);
   const acknowledge = useMutation({
@@ -42,7 +44,7 @@ function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void
   const evidence = alert.evidence as { excerpt?: unknown } | null | undefined;
   const { call_id: callId } = alert;
   return (
-    <li data-alert={alert.id} className={`flex flex-col gap-1.5 rounded-lg border p-2.5 ${alert.acked_at ? "bg-panel" : "border-danger"}`}>
+    <li data-alert={alert.id} className={`far-skipped flex flex-col gap-1.5 rounded-lg border p-2.5 ${alert.acked_at ? "bg-panel" : "border-danger"}`}>
       <p className="flex flex-wrap items-center gap-2">
         <StatusBadge status={alert.severity} />
         <span className="text-xs text-muted">
@@ -66,4 +68,4 @@ function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void
       </div>
     </li>
   );
-}
+});

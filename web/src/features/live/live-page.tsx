@@ -33,7 +33,7 @@ export function LivePage() {
           {calls.length === 0 && <p className="text-muted">{t("No calls yet.")}</p>}
           <ul className="flex max-h-[70vh] flex-col gap-2 overflow-y-auto p-0.5" tabIndex={-1}>
             {calls.map((call) => (
-              <li key={call.id}>
+              <li key={call.id} className="far-skipped">
                 <CallCard call={call} isChosen={call.id === shown?.id} openAlerts={open.get(call.id) ?? 0} onChoose={setChosen} />
               </li>
             ))}

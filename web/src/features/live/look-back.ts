@@ -15,7 +15,7 @@ export function useLookBack() {
   const gaps = useLive((state) => state.floor.gaps);
   const change = useLive((state) => state.change);
   const query = useQuery({
-    queryKey: [...keys.calls, "look-back", gaps],
+    queryKey: [...keys.lookBack, gaps],
     queryFn: async () => {
       const [calls, alerts, runs, workflows] = await Promise.all([
         body(api.GET("/api/calls", { params: { query: { limit: BEFORE } } })),
