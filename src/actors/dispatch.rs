@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(dispatch.next(one.line, now), Next::NotBefore(later));
         assert!(matches!(dispatch.next(one.line, later), Next::Go(_, 0)));
         let per_number = (RateOf::Sender, "messages:+1".to_owned(), 1);
-        assert_eq!(one.shared_rates(&LIMITS), [per_number.clone()]);
+        assert_eq!(one.shared_rates(&LIMITS), std::slice::from_ref(&per_number));
         let limits = Limits {
             account_messages_per_s: 3,
             ..LIMITS
