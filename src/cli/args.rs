@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    dev, model, script_runner, serve, simulate, store, transcribe,
+    backup, dev, model, script_runner, serve, simulate, store, transcribe, user,
 };
 use crate::{config::ConfigError, http};
 
@@ -43,6 +43,12 @@ enum Command {
     Model(model::Args),
     /// Score what customers said, with the code that scores live calls: JSON lines.
     Analyze(analyze::AnalyzeArgs),
+    /// Add people, set their passwords, list them.
+    User(user::Args),
+    /// Copy the embedded store to a file, while a server runs on it.
+    Backup(backup::BackupArgs),
+    /// Put such a copy in the store's place, while no server runs on it.
+    Restore(backup::RestoreArgs),
     /// Copy the store, while no server runs on it.
     Store(store::Args),
     /// Print the OpenAPI 3.1 document.
@@ -85,6 +91,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Transcribe(arguments) => transcribe::run(arguments),
         Command::Model(arguments) => model::run(arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::User(arguments) => user::run(arguments),
+        Command::Backup(arguments) => backup::back_up(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Store(arguments) => store::run(arguments),
         Command::Openapi => {
             println!("{}", http::openapi::document().to_pretty_json()?);

@@ -2,14 +2,17 @@
 
 pub mod analyze;
 pub mod args;
+pub mod backup;
 pub mod demo;
 pub mod dev;
 pub mod model;
 pub mod script_runner;
 pub mod serve;
 pub mod simulate;
+mod storage;
 pub mod store;
 pub mod transcribe;
 mod transcribe_live;
+pub mod user;
 
 pub use args::run;

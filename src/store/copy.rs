@@ -85,7 +85,7 @@ impl Copying {
         self.copy_answers().await?;
         self.copy_workflows().await?;
         self.copy_leads().await?;
-        let timers = self.timers(&self.from).await?;
+        let timers = timers(&self.from).await?;
         each(self.export.runs.iter(), |id| self.copy_run(*id, timers.get(id))).await?;
         each(self.export.calls.iter(), |(account, id, folded)| {
             self.copy_call(*account, *id, *folded)
@@ -164,24 +164,6 @@ impl Copying {
                 .await
         })
         .await
-    }
-
-    /// Every timer that stands, by run.
-    async fn timers(&self, store: &Store) -> StoreResult<BTreeMap<RunId, Vec<(u64, Timestamp)>>> {
-        let mut timers: BTreeMap<RunId, Vec<(u64, Timestamp)>> = BTreeMap::new();
-        let mut after: Option<TimerRow> = None;
-        loop {
-            let rows = store.runs.timers(None, after, TIMERS_PER_READ).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(*last);
-            for row in rows {
-                timers.entry(row.run_id).or_default().push((row.timer, row.due));
-            }
-        }
-        for of_run in timers.values_mut() {
-            of_run.sort_unstable();
-        }
-        Ok(timers)
     }
 
     async fn copy_run(&self, id: RunId, timers: Option<&Vec<(u64, Timestamp)>>) -> StoreResult<()> {
@@ -292,7 +274,16 @@ impl Copying {
 
     /// Reads both stores and compares them, kind by kind.
     pub(in crate::store) async fn compare(&self) -> Result<Vec<Digest>, CopyError> {
-        let (from, to) = (digest::Side::From(self), digest::Side::To(self));
+        let from = digest::Side {
+            store: &self.from,
+            export: &self.export,
+            importer: None,
+        };
+        let to = digest::Side {
+            store: &self.to,
+            export: &self.export,
+            importer: Some(&self.importer),
+        };
         let mut same = Vec::new();
         for (here, there) in from.digests().await?.into_iter().zip(to.digests().await?) {
             if here != there {
@@ -306,6 +297,37 @@ impl Copying {
         }
         Ok(same)
     }
+}
+
+/// What `store` holds, by kind, as the file that `export` was read from lists it.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn digests(store: &Store, export: &Export) -> StoreResult<Vec<Digest>> {
+    let side = digest::Side {
+        store,
+        export,
+        importer: None,
+    };
+    side.digests().await
+}
+
+/// Every timer that stands, by run.
+async fn timers(store: &Store) -> StoreResult<BTreeMap<RunId, Vec<(u64, Timestamp)>>> {
+    let mut timers: BTreeMap<RunId, Vec<(u64, Timestamp)>> = BTreeMap::new();
+    let mut after: Option<TimerRow> = None;
+    loop {
+        let rows = store.runs.timers(None, after, TIMERS_PER_READ).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(*last);
+        for row in rows {
+            timers.entry(row.run_id).or_default().push((row.timer, row.due));
+        }
+    }
+    for of_run in timers.values_mut() {
+        of_run.sort_unstable();
+    }
+    Ok(timers)
 }
 
 /// How many rows an account's list shows.

@@ -32,6 +32,9 @@ fn the_help_names_the_commands_of_the_contract() {
         "transcribe",
         "analyze",
         "model",
+        "user",
+        "backup",
+        "restore",
         "openapi",
         "completions",
     ] {

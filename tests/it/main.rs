@@ -12,6 +12,7 @@ mod api_live;
 mod api_reruns;
 mod api_resources;
 mod api_versions;
+mod backup;
 mod bulk;
 mod crash;
 mod crash_days;

@@ -134,6 +134,16 @@ impl Gate {
         Ok(pair.show())
     }
 
+    /// Ends every session of a person, on every node.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn end_sessions_of(&self, user_id: UserId) -> Result<(), ApiError> {
+        self.parts.store.accounts.end_sessions_of(user_id).await?;
+        self.forget_everybody().await;
+        Ok(())
+    }
+
     /// Ends a session: both its tokens stop working at once.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use crate::{domain::secret::Secret, http::error::ApiError};
 
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 32;
+/// Random bytes in a password that is made for a person.
+const PASSWORD_BYTES: usize = 18;
 /// Characters of a token after its prefix: 32 bytes in unpadded base64.
 const TOKEN_CHARS: usize = 43;
 
@@ -110,16 +112,30 @@ impl Shown {
 /// # Errors
 /// [`ApiError::Internal`] when the system has no random bytes to give.
 pub fn draw(kind: TokenKind) -> Result<Secret, ApiError> {
-    let mut bytes = [0_u8; TOKEN_BYTES];
-    ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| ApiError::Internal("the system's random source failed".into()))?;
+    let bytes = random::<TOKEN_BYTES>()?;
     Ok(Secret::new(format!(
         "{}{}",
         kind.prefix(),
         URL_SAFE_NO_PAD.encode(bytes)
     )))
+}
+
+/// Draws a password for a person who has not chosen one: 24 characters.
+///
+/// # Errors
+/// [`ApiError::Internal`] when the system has no random bytes to give.
+pub fn draw_password() -> Result<Secret, ApiError> {
+    let bytes = random::<PASSWORD_BYTES>()?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], ApiError> {
+    let mut bytes = [0_u8; BYTES];
+    ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| ApiError::Internal("the system's random source failed".into()))?;
+    Ok(bytes)
 }
 
 /// Returns what is kept of a token. A token holds 256 random bits, so a fast hash is enough and look-ups leak no prefix.

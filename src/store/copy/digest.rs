@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
 
-use super::{Copying, listed};
-use crate::store::{Store, StoreError, StoreResult, runs::RunFilter};
+use super::listed;
+use crate::store::{Store, StoreError, StoreResult, runs::RunFilter, scylla::Importer, sqlite::Export};
 
 const READS_AT_ONCE: usize = 16;
 
@@ -38,27 +38,16 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Which end of a copy is read.
+/// One store, read by the keys of a file.
 #[derive(Clone, Copy)]
-pub(super) enum Side<'copying> {
-    From(&'copying Copying),
-    To(&'copying Copying),
+pub(super) struct Side<'copying> {
+    pub(super) store: &'copying Store,
+    pub(super) export: &'copying Export,
+    /// Reads the edits of leads, where that is not the file.
+    pub(super) importer: Option<&'copying Importer>,
 }
 
-impl<'copying> Side<'copying> {
-    const fn copying(self) -> &'copying Copying {
-        match self {
-            Self::From(copying) | Self::To(copying) => copying,
-        }
-    }
-
-    fn store(self) -> &'copying Store {
-        match self {
-            Self::From(copying) => &copying.from,
-            Self::To(copying) => &copying.to,
-        }
-    }
-
+impl Side<'_> {
     /// Every kind's digest, always in the same order.
     pub(super) async fn digests(self) -> StoreResult<Vec<Digest>> {
         let mut digests = self.of_people().await?;
@@ -68,7 +57,7 @@ impl<'copying> Side<'copying> {
     }
 
     async fn of_people(self) -> StoreResult<Vec<Digest>> {
-        let (store, export) = (self.store(), &self.copying().export);
+        let Self { store, export, .. } = self;
         let accounts = digest("accounts", export.accounts.iter(), async |id| {
             let account = store.accounts.account(*id).await?;
             let (users, keys) = (store.accounts.users(*id).await?, store.accounts.keys(*id).await?);
@@ -98,20 +87,20 @@ impl<'copying> Side<'copying> {
             self.listed(async |account| listed(|page| store.leads.list(account, page)).await)
                 .await?,
         );
-        let edits = digest("edits of leads", export.edits.iter(), async |edit| match self {
-            Side::From(_) => Ok(edit.result.clone()),
-            Side::To(copying) => {
-                let noted = copying
-                    .importer
-                    .noted_edit((edit.account_id, edit.lead_id), &edit.key);
-                Ok(noted.await?.unwrap_or_default())
+        let edits = digest("edits of leads", export.edits.iter(), async |edit| {
+            match self.importer {
+                None => Ok(edit.result.clone()),
+                Some(importer) => {
+                    let noted = importer.noted_edit((edit.account_id, edit.lead_id), &edit.key);
+                    Ok(noted.await?.unwrap_or_default())
+                }
             }
         })
         .await?;
         let turns = digest("turns", export.turns.iter(), async |turn| {
-            let last = match self {
-                Side::From(_) => Some(turn.last),
-                Side::To(copying) => copying.importer.turn(turn.account_id, &turn.pool).await?,
+            let last = match self.importer {
+                None => Some(turn.last),
+                Some(importer) => importer.turn(turn.account_id, &turn.pool).await?,
             };
             Ok(format!("{last:?}"))
         })
@@ -130,7 +119,7 @@ impl<'copying> Side<'copying> {
     }
 
     async fn of_work(self) -> StoreResult<Vec<Digest>> {
-        let (store, export) = (self.store(), &self.copying().export);
+        let Self { store, export, .. } = self;
         let versions = digest("versions", export.versions.iter(), async |(id, version)| {
             Ok(format!("{:?}", store.workflows.version(*id, *version).await?))
         })
@@ -148,7 +137,7 @@ impl<'copying> Side<'copying> {
         );
         let considered = store.schedules.considered().await?;
         let schedules = digest("schedules", considered.iter(), async |row| Ok(format!("{row:?}"))).await?;
-        let timers = self.copying().timers(store).await?;
+        let timers = super::timers(store).await?;
         let mut runs = digest("runs", export.runs.iter(), async |id| {
             let (head, snapshot) = store.runs.load(*id).await?;
             let account = head.account_id;
@@ -176,7 +165,7 @@ impl<'copying> Side<'copying> {
     }
 
     async fn of_records(self) -> StoreResult<Vec<Digest>> {
-        let (store, export) = (self.store(), &self.copying().export);
+        let Self { store, export, .. } = self;
         let mut calls = digest("calls", export.calls.iter(), async |(account, id, _)| {
             let call = match store.calls.get(*account, *id).await {
                 Ok(call) => Some(call),
@@ -243,7 +232,7 @@ impl<'copying> Side<'copying> {
         of_account: impl AsyncFn(crate::domain::ids::AccountId) -> StoreResult<u64>,
     ) -> StoreResult<u64> {
         let mut rows = 0;
-        for account in &self.copying().export.accounts {
+        for account in &self.export.accounts {
             rows += of_account(*account).await?;
         }
         Ok(rows)

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    backup, checkpoint,
+    checkpoint,
     queue::{Closed, Queue},
     readers::{self, READERS, READS_QUEUED_MAX, Read},
     schema,
@@ -115,7 +115,6 @@ impl Sqlite {
 /// Keeps the store's threads. Dropped, it writes out what is queued, empties the log and joins them.
 pub struct SqliteGuard {
     pub(super) store: Arc<Sqlite>,
-    path: PathBuf,
     writer: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
     /// Held while this process serves the file.
@@ -123,14 +122,6 @@ pub struct SqliteGuard {
 }
 
 impl SqliteGuard {
-    /// Writes a consistent copy of the store to `target` while it is being used. Blocks: not for an async thread.
-    ///
-    /// # Errors
-    /// `Unavailable` when the copy cannot be written; `target` is then as it was.
-    pub fn backup(&self, target: &Path) -> StoreResult<()> {
-        backup::copy_to(&self.path, target)
-    }
-
     /// What the writer has done so far.
     #[must_use]
     pub fn counts(&self) -> CommitCounts {
@@ -216,7 +207,6 @@ fn open_locked(path: &Path, readers: usize, lock: Option<File>) -> StoreResult<(
     })?;
     let guard = SqliteGuard {
         store: Arc::clone(&store),
-        path: path.to_owned(),
         writer: Some(writer),
         others,
         _lock: lock,

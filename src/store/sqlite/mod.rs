@@ -39,7 +39,7 @@ mod workflows;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{copy_to, restore};
+pub use backup::{Copied, Restored, copy_to, restore};
 pub use database::{SqliteGuard, open, open_beside, open_with_readers};
 pub use export::{Export, NotedEdit, Turn};
 pub use writer::CommitCounts;

@@ -288,15 +288,29 @@ async fn a_backup_taken_under_writes_is_whole_and_can_be_restored() {
         }
     });
     let copy = folder.path().join("copy.db");
-    let target = copy.clone();
-    let guard = tokio::task::spawn_blocking(move || guard.backup(&target).map(|()| guard)).await;
-    let guard = guard.expect("the copy ends").expect("the copy is written");
+    let served = folder.path().join("store.db");
+    let (source, target) = (served.clone(), copy.clone());
+    let copied = tokio::task::spawn_blocking(move || backup::copy_to(&source, &target)).await;
+    let copied = copied.expect("the copy ends").expect("the copy is written");
     writing.await.expect("the task ends by itself");
 
-    let served = folder.path().join("store.db");
     assert!(backup::restore(&copy, &served).is_err(), "not under a server");
     drop((store, guard));
-    backup::restore(&copy, &served).expect("nobody serves it");
+    let restored = backup::restore(&copy, &served).expect("nobody serves it");
+    assert_eq!(restored.copied, copied);
+    let replaced = restored.replaced.expect("there was a file before");
+    let (store, _guard) = open(&replaced).expect("it is kept whole");
+    let page = store
+        .tasks
+        .list(
+            account_id(1),
+            PageRequest {
+                limit: 200,
+                cursor: None,
+            },
+        )
+        .await;
+    assert_eq!(page.expect("read").items.len(), 150);
     let (store, _guard) = open(&served).expect("opened again");
     let mut kept = 0;
     let mut request = PageRequest {
