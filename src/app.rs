@@ -158,6 +158,7 @@ impl App {
             }
         });
         let mut stopped = stopping.subscribe();
+        http::housekeeping::start(context.clone());
         let service = http::router(context).into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service).with_graceful_shutdown(async move {
             // An error means that the sender is gone, which is a stop as well.

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    backup, dev, model, script_runner, serve, simulate, store, transcribe, user,
+    backup, dev, doctor, model, script_runner, serve, simulate, store, transcribe, user,
 };
 use crate::{config::ConfigError, http};
 
@@ -43,6 +43,12 @@ enum Command {
     Model(model::Args),
     /// Score what customers said, with the code that scores live calls: JSON lines.
     Analyze(analyze::AnalyzeArgs),
+    /// Check configuration, store, Redis, speech model, Twilio, public address and clock.
+    Doctor {
+        /// A TOML file that overrides the defaults; the environment overrides it.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Add people, set their passwords, list them.
     User(user::Args),
     /// Copy the embedded store to a file, while a server runs on it.
@@ -91,6 +97,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Transcribe(arguments) => transcribe::run(arguments),
         Command::Model(arguments) => model::run(arguments),
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Doctor { config } => doctor::run(config.as_deref()),
         Command::User(arguments) => user::run(arguments),
         Command::Backup(arguments) => backup::back_up(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),

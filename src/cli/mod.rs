@@ -5,6 +5,7 @@ pub mod args;
 pub mod backup;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod model;
 pub mod script_runner;
 pub mod serve;

@@ -127,6 +127,17 @@ impl Caller {
             Err(ApiError::RoleTooLow { needed })
         }
     }
+
+    /// Whether the caller may act on somebody of this role, or give it.
+    ///
+    /// # Errors
+    /// [`ApiError::RoleTooLow`] when the role is above the caller's own.
+    pub fn must_reach(&self, role: Role) -> Result<(), ApiError> {
+        if role > self.role {
+            return Err(ApiError::RoleTooLow { needed: role });
+        }
+        Ok(())
+    }
 }
 
 impl Gate {
@@ -199,7 +210,7 @@ impl Gate {
     }
 
     /// Forgets everybody, here and on every node that hears of it: the next request of each is looked up again.
-    async fn forget_everybody(&self) {
+    pub async fn forget_everybody(&self) {
         self.parts.cache.clear();
         self.tell(EVERYBODY).await;
     }

@@ -6,10 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -41,8 +38,6 @@ pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 const KEY_CHARS_MAX: usize = 255;
 /// Longest answer that is kept; ours are far smaller.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Between two clean-ups of answers that are over.
-const CLEANING_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a handler says about keeping its answer; without it the answer is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +57,6 @@ pub struct RequestKey(pub String);
 pub struct Idempotency {
     context: Context,
     in_flight: Arc<Mutex<BTreeSet<InFlight>>>,
-    cleaned_at_ms: Arc<AtomicU64>,
 }
 
 type InFlight = (AccountId, String);
@@ -73,7 +67,6 @@ impl Idempotency {
         Self {
             context,
             in_flight: Arc::default(),
-            cleaned_at_ms: Arc::default(),
         }
     }
 
@@ -89,23 +82,6 @@ impl Idempotency {
             in_flight: Arc::clone(&self.in_flight),
             held,
         })
-    }
-
-    /// Drops answers that are over, once in a while.
-    fn clean(&self, now: Timestamp) {
-        let last = Timestamp::from_unix_millis(self.cleaned_at_ms.load(Ordering::Relaxed));
-        if now.since(last) < CLEANING_EVERY {
-            return;
-        }
-        self.cleaned_at_ms.store(now.as_unix_millis(), Ordering::Relaxed);
-        let accounts = Arc::clone(&self.context.store.accounts);
-        let before = kept_since(now);
-        tokio::spawn(async move {
-            match accounts.forget_answers(before).await {
-                Ok(dropped) => tracing::debug!(dropped, "answers to repeated requests dropped"),
-                Err(error) => tracing::warn!(%error, "answers to repeated requests could not be dropped"),
-            }
-        });
     }
 }
 
@@ -170,7 +146,6 @@ async fn once(
         detail: "the first request under this Idempotency-Key is still being carried out".to_owned(),
     })?;
     let now = clock::now();
-    idempotency.clean(now);
     if let Some(answer) = context.store.accounts.remembered_answer(account_id, &key).await?
         && answer.at >= kept_since(now)
     {
@@ -251,7 +226,7 @@ fn hash_of(path: &str, body: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn kept_since(now: Timestamp) -> Timestamp {
+pub(super) fn kept_since(now: Timestamp) -> Timestamp {
     let kept_ms = crate::domain::time::millis_of(KEPT_FOR);
     Timestamp::from_unix_millis(now.as_unix_millis().saturating_sub(kept_ms))
 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod context;
 pub mod error;
 pub mod health;
+pub mod housekeeping;
 pub mod idempotency;
 pub mod internal;
 pub mod json;

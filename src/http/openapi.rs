@@ -27,8 +27,8 @@ use super::{
     health, live, metrics,
 };
 use crate::domain::ids::{
-    AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WebhookId,
-    WorkflowId,
+    AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId, UserId,
+    WebhookId, WorkflowId,
 };
 
 /// What the document says besides the operations.
@@ -50,6 +50,7 @@ use crate::domain::ids::{
         AccountId,
         UserId,
         KeyId,
+        SessionId,
         WorkflowId,
         RunId,
         LeadId,

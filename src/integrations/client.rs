@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
 use url::Url;
 
 use super::address_guard::{AddressRefused, AllowList, GuardedResolver};
+use crate::domain::time::Timestamp;
 
 /// Whole request: name, connection, answer.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
@@ -90,6 +91,16 @@ impl Reply {
             .parse()
             .ok()?;
         Some(Duration::from_secs(seconds))
+    }
+
+    /// The moment of the server's clock, to the second.
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        let text = self.headers.get(reqwest::header::DATE)?.to_str().ok()?;
+        let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(moment.as_millisecond())
+            .ok()
+            .map(Timestamp::from_unix_millis)
     }
 }
 

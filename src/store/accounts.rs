@@ -68,6 +68,23 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
+/// What is to be changed about a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserChange {
+    pub name: Option<String>,
+    pub role: Option<Role>,
+    pub at: Timestamp,
+}
+
+/// What became of a change to an account's people.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Staffing {
+    /// The person as they are afterwards, or were when they were removed.
+    Changed(User),
+    /// Nothing: nobody else owns the account.
+    LastOwner,
+}
+
 /// One sign-in. Tokens are kept as SHA-256 only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
@@ -113,6 +130,15 @@ pub trait AccountStore: Send + Sync {
     /// Oldest first.
     async fn users(&self, account_id: AccountId) -> StoreResult<Vec<User>>;
     async fn set_password(&self, id: UserId, password_hash: String) -> StoreResult<()>;
+    /// Changes a person of the account. An account keeps an owner, however many ask at once.
+    async fn change_user(
+        &self,
+        account_id: AccountId,
+        id: UserId,
+        change: UserChange,
+    ) -> StoreResult<Staffing>;
+    /// Removes a person of the account with their sessions and keys; the e-mail is free again. An account keeps an owner.
+    async fn delete_user(&self, account_id: AccountId, id: UserId, at: Timestamp) -> StoreResult<Staffing>;
 
     async fn create_session(&self, session: Session) -> StoreResult<()>;
     async fn session_by_access(&self, access_hash: [u8; 32]) -> StoreResult<Option<Session>>;
@@ -124,6 +150,10 @@ pub trait AccountStore: Send + Sync {
         old_refresh_hash: [u8; 32],
         next: RotatedSession,
     ) -> StoreResult<Option<Session>>;
+    /// A session of the account.
+    async fn session(&self, account_id: AccountId, id: SessionId) -> StoreResult<Session>;
+    /// Every session of a person that was not ended, newest first; some may be over by their time.
+    async fn sessions_of(&self, user_id: UserId) -> StoreResult<Vec<Session>>;
     async fn end_session(&self, id: SessionId) -> StoreResult<()>;
     async fn end_sessions_of(&self, user_id: UserId) -> StoreResult<()>;
     /// Drops sessions whose refresh token expired before `now`; returns how many.

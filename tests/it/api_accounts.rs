@@ -4,29 +4,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    api::{Answer, http},
+    api::{Answer, ask},
     server::{Options, Server},
 };
-
-/// Sends one request with any token, or none.
-async fn ask(server: &Server, method: Method, path: &str, token: &str, body: Option<Value>) -> Answer {
-    let mut request = http().request(method, server.at(path));
-    if !token.is_empty() {
-        request = request.bearer_auth(token);
-    }
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let response = request.send().await.expect("the server answers");
-    let status = response.status();
-    let text = response.text().await.expect("the body can be read");
-    let body = if text.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_str(&text).expect("answers are JSON")
-    };
-    Answer { status, body }
-}
 
 async fn sign_in(server: &Server, email: &str, password: &str) -> Answer {
     ask(

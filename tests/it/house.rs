@@ -32,6 +32,7 @@ fn the_help_names_the_commands_of_the_contract() {
         "transcribe",
         "analyze",
         "model",
+        "doctor",
         "user",
         "backup",
         "restore",

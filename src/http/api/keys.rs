@@ -120,9 +120,7 @@ pub async fn create(
         ));
     }
     let role = wanted.role.unwrap_or(caller.role);
-    if role > caller.role {
-        return Err(ApiError::RoleTooLow { needed: role });
-    }
+    caller.must_reach(role)?;
     let secret = token::draw(TokenKind::Key)?;
     let key = ApiKey {
         id: KeyId::fresh(),

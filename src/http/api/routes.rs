@@ -4,8 +4,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     account, alerts, auth, automations, backtests, blocks, calls, copies, dry_runs, error_catalogue, events,
-    keys, leads, me, messages, migrations, reruns, runs, simulations, tasks, templates, tickets, users,
-    versions, webhook_events, webhook_signing, webhooks, workflows,
+    keys, leads, me, messages, migrations, password, reruns, runs, sessions, simulations, tasks, templates,
+    tickets, users, versions, webhook_events, webhook_signing, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -22,11 +22,15 @@ fn people() -> OpenApiRouter<Context> {
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::redeem_ticket))
+        .routes(routes!(password::change))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(me::me))
         .routes(routes!(account::get, account::update))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::delete))
         .routes(routes!(users::list, users::create))
+        .routes(routes!(users::update, users::delete))
         .routes(routes!(tickets::create))
 }
 

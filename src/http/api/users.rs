@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    clock,
     domain::{
         ids::{AccountId, UserId},
         secret::Secret,
@@ -16,11 +17,11 @@ use crate::{
             session::{self, NewPerson},
         },
         context::Context,
-        error::{ApiError, ApiResult, Created},
-        json::Json,
+        error::{ApiError, ApiResult, Created, Done},
+        json::{Json, Path},
         page::Paged,
     },
-    store::accounts::{Role, User},
+    store::accounts::{Role, Staffing, User, UserChange},
 };
 
 /// A person who signs in.
@@ -49,6 +50,15 @@ pub struct NewUser {
     #[schema(max_length = 200)]
     name: String,
     role: Role,
+}
+
+/// What is to be changed about a person; what is left out stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserEdit {
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    role: Option<Role>,
 }
 
 impl From<User> for UserView {
@@ -98,9 +108,7 @@ pub async fn create(
     Json(wanted): Json<NewUser>,
 ) -> ApiResult<Created<UserView>> {
     caller.must(Permission::ManagePeople)?;
-    if wanted.role > caller.role {
-        return Err(ApiError::RoleTooLow { needed: wanted.role });
-    }
+    caller.must_reach(wanted.role)?;
     let person = NewPerson {
         email: wanted.email,
         name: wanted.name,
@@ -110,4 +118,89 @@ pub async fn create(
     context.store.accounts.create_user(user.clone()).await?;
     tracing::info!(user_id = %user.id, by = %caller.user_id, "user created");
     Ok(Created(user.into()))
+}
+
+/// Change a person's role or name
+///
+/// Counts from the next request on, also for their API keys. Needs the role admin; nobody can change somebody above their own role,
+/// nor give such a role. The last owner of an account stays one.
+#[utoipa::path(patch, path = "/api/users/{id}", tag = "people", operation_id = "updateUser",
+    params(("id" = UserId, Path, description = "The person.")), request_body = UserEdit,
+    responses((status = 200, description = "The person as they are afterwards.", body = UserView)))]
+pub async fn update(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<UserId>,
+    Json(edit): Json<UserEdit>,
+) -> ApiResult<Json<UserView>> {
+    within_reach(&context, &caller, id).await?;
+    if let Some(role) = edit.role {
+        caller.must_reach(role)?;
+    }
+    let name = edit.name.map(|name| name.trim().to_owned());
+    if name
+        .as_ref()
+        .is_some_and(|name| name.chars().count() > session::NAME_CHARS_MAX)
+    {
+        let message = format!("expected at most {} characters", session::NAME_CHARS_MAX);
+        return Err(ApiError::field("name", message));
+    }
+    let change = UserChange {
+        name,
+        role: edit.role,
+        at: clock::now(),
+    };
+    let changed = context
+        .store
+        .accounts
+        .change_user(caller.account_id, id, change)
+        .await;
+    let user = settled(changed?)?;
+    context.gate.forget_everybody().await;
+    tracing::info!(user_id = %user.id, role = ?user.role, by = %caller.user_id, "user changed");
+    Ok(Json(user.into()))
+}
+
+/// Remove a person
+///
+/// Their sessions and API keys stop working at once, and their e-mail address is free again. What they did stays, and so do the
+/// incoming webhooks they made. Needs the role admin, and a role not below theirs; the last owner of an account stays.
+#[utoipa::path(delete, path = "/api/users/{id}", tag = "people", operation_id = "deleteUser",
+    params(("id" = UserId, Path, description = "The person.")),
+    responses((status = 204, description = "Gone.")))]
+pub async fn delete(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> ApiResult<Done> {
+    within_reach(&context, &caller, id).await?;
+    let removed = context
+        .store
+        .accounts
+        .delete_user(caller.account_id, id, clock::now())
+        .await;
+    settled(removed?)?;
+    context.gate.forget_everybody().await;
+    tracing::info!(user_id = %id, by = %caller.user_id, "user removed");
+    Ok(Done)
+}
+
+/// A person of the caller's account whom the caller may change.
+async fn within_reach(context: &Context, caller: &Caller, id: UserId) -> ApiResult<()> {
+    caller.must(Permission::ManagePeople)?;
+    let person = context.store.accounts.user(id).await?;
+    if person.account_id != caller.account_id {
+        return Err(ApiError::Missing { what: "user" });
+    }
+    caller.must_reach(person.role)
+}
+
+fn settled(staffing: Staffing) -> ApiResult<User> {
+    match staffing {
+        Staffing::Changed(user) => Ok(user),
+        Staffing::LastOwner => Err(ApiError::Conflict {
+            code: "last_owner",
+            detail: "nobody else owns the account: make somebody an owner first".to_owned(),
+        }),
+    }
 }

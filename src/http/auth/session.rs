@@ -134,6 +134,21 @@ impl Gate {
         Ok(pair.show())
     }
 
+    /// Ends every session of a person but one, on every node.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn end_other_sessions(&self, user_id: UserId, kept: SessionId) -> Result<(), ApiError> {
+        let accounts = &self.parts.store.accounts;
+        for session in accounts.sessions_of(user_id).await? {
+            if session.id != kept {
+                accounts.end_session(session.id).await?;
+            }
+        }
+        self.forget_everybody().await;
+        Ok(())
+    }
+
     /// Ends every session of a person, on every node.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::http::error::PROBLEM_JSON;
 const OPERATING: [&str; 4] = ["/livez", "/readyz", "/healthz", "/metrics"];
 const STREAM: &str = "/ws/supervisor";
 const REGISTER: &str = "/api/auth/register";
+const PASSWORD: &str = "/api/auth/password";
 
 /// Adds the failures to an operation; a status that it describes itself stays.
 pub fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
@@ -39,7 +40,7 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
     );
     let is_post = *method == HttpMethod::Post;
     let takes_key = is_post && !is_open;
-    let is_guessable = is_post && is_open;
+    let is_guessable = is_post && (is_open || path == PASSWORD);
     let is_stream = path == STREAM;
     let works = !OPERATING.contains(&path);
     let changes = *method != HttpMethod::Get;

@@ -112,6 +112,16 @@ pub struct KnownCall {
     pub duration: Option<String>,
 }
 
+/// What Twilio says of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KnownAccount {
+    /// `active`, `suspended` or `closed`.
+    pub status: String,
+    /// `Trial` or `Full`.
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+}
+
 /// A media stream to start on a live call.
 #[derive(Debug, Clone)]
 pub struct NewStream<'a> {
@@ -177,6 +187,13 @@ impl TwilioRest {
             account_sid: sid.clone(),
             auth_token: settings.auth_token.clone(),
         })
+    }
+
+    /// The account itself, with the moment of Twilio's clock: whether the credentials work.
+    pub async fn account(&self) -> Result<(KnownAccount, Option<Timestamp>), RestError> {
+        let path = format!("../{}.json", self.account_sid);
+        let reply = self.reply(self.request(Method::GET, &path)?).await?;
+        Ok((read_body(&reply)?, reply.date()))
     }
 
     /// Sends a message.
@@ -275,6 +292,11 @@ impl TwilioRest {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
+        read_body(&self.reply(request).await?)
+    }
+
+    /// An answer that is none of a refusal and a failure.
+    async fn reply(&self, request: RequestBuilder) -> Result<Reply, RestError> {
         let reply = client::send(request).await.map_err(|error| match error {
             SendError::Refused(_) | SendError::Invalid(_) | SendError::Unreached(_) => {
                 RestError::Unreached(error.to_string())
@@ -282,17 +304,21 @@ impl TwilioRest {
             SendError::Lost(_) => RestError::Unknown(error.to_string()),
         })?;
         match reply.status {
-            200..=299 => serde_json::from_slice(&reply.body).map_err(|error| {
-                RestError::Unknown(format!(
-                    "{} with a body that cannot be read: {error}",
-                    reply.status
-                ))
-            }),
+            200..=299 => Ok(reply),
             // A redirect is not followed: the token must not travel elsewhere.
             300..=499 => Err(refusal(&reply)),
             _ => Err(RestError::Unknown(format!("status {}", reply.status))),
         }
     }
+}
+
+fn read_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, RestError> {
+    serde_json::from_slice(&reply.body).map_err(|error| {
+        RestError::Unknown(format!(
+            "{} with a body that cannot be read: {error}",
+            reply.status
+        ))
+    })
 }
 
 fn refusal(reply: &Reply) -> RestError {

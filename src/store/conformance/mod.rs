@@ -10,6 +10,7 @@ pub(crate) mod isolation;
 pub(crate) mod leads;
 pub(crate) mod observations;
 pub(crate) mod paging;
+pub(crate) mod people;
 pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod samples;

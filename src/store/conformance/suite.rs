@@ -10,6 +10,11 @@ macro_rules! suite {
             accounts::a_refresh_token_works_once_and_its_reuse_ends_the_session;
             accounts::a_refresh_token_has_an_end;
             accounts::sessions_end_one_by_one_by_user_and_by_age;
+            people::sessions_are_listed_by_person_and_found_in_their_account;
+            people::a_change_to_a_person_keeps_everything_else;
+            people::an_account_keeps_an_owner;
+            people::of_two_owners_who_leave_at_once_one_stays;
+            people::a_person_who_is_removed_leaves_nothing_that_opens;
             accounts::keys_are_found_by_hash_until_they_are_deleted;
             accounts::a_signing_secret_is_moved_on_one_by_one;
             accounts::the_first_answer_under_a_key_stays_until_it_is_forgotten;

@@ -21,7 +21,7 @@ use crate::{
     },
     store::{
         AccountStore, Recorded, StoreError, StoreResult,
-        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, User},
+        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, Staffing, User, UserChange},
     },
 };
 
@@ -29,7 +29,7 @@ const ACCOUNTS: Revised = Revised {
     read: "SELECT revision, body FROM accounts WHERE id = ?",
     write: "UPDATE accounts SET revision = ?, body = ? WHERE id = ? IF revision = ?",
 };
-const USERS: Revised = Revised {
+pub(super) const USERS: Revised = Revised {
     read: "SELECT revision, body FROM users WHERE id = ?",
     write: "UPDATE users SET revision = ?, body = ? WHERE id = ? IF revision = ?",
 };
@@ -171,6 +171,19 @@ impl AccountStore for Scylla {
         .ok_or_else(|| missing("user", id))
     }
 
+    async fn change_user(
+        &self,
+        account_id: AccountId,
+        id: UserId,
+        change: UserChange,
+    ) -> StoreResult<Staffing> {
+        self.change_member(account_id, id, change).await
+    }
+
+    async fn delete_user(&self, account_id: AccountId, id: UserId, at: Timestamp) -> StoreResult<Staffing> {
+        self.delete_member(account_id, id, at).await
+    }
+
     async fn create_session(&self, session: Session) -> StoreResult<()> {
         self.insert_session(session).await
     }
@@ -185,6 +198,17 @@ impl AccountStore for Scylla {
         next: RotatedSession,
     ) -> StoreResult<Option<Session>> {
         self.rotate(old_refresh_hash, next).await
+    }
+
+    async fn session(&self, account_id: AccountId, id: SessionId) -> StoreResult<Session> {
+        let session = self.session_row(id).await?;
+        session
+            .filter(|session| session.account_id == account_id)
+            .ok_or_else(|| missing("session", id))
+    }
+
+    async fn sessions_of(&self, user_id: UserId) -> StoreResult<Vec<Session>> {
+        self.sessions_by_user(user_id).await
     }
 
     async fn end_session(&self, id: SessionId) -> StoreResult<()> {
@@ -360,7 +384,7 @@ impl Scylla {
     }
 }
 
-fn claimed(email: &str) -> Value {
+pub(super) fn claimed(email: &str) -> Value {
     Value {
         kind: Kind::Email,
         scope: vec![0],

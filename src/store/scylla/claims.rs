@@ -26,6 +26,8 @@ const CLAIM: &str =
 pub(super) enum Kind {
     Email = 1,
     Phone = 2,
+    /// The right to change who owns an account.
+    Staffing = 3,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Self::Email => 1,
             Self::Phone => 2,
+            Self::Staffing => 3,
         }
     }
 }

@@ -110,7 +110,19 @@ fn table_id(keyspace: &str, table: &str) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-async fn make_keyspace(db: &Db, product: Product, address: &Address) -> StoreResult<()> {
+/// How many steps are not taken yet: all of them where there is no keyspace. Changes nothing.
+///
+/// # Errors
+/// `Unavailable` when the keyspace is newer than this program, or cannot be read.
+pub(super) async fn left(db: &Db, address: &Address) -> StoreResult<usize> {
+    if !has_keyspace(db, address).await? {
+        return Ok(MIGRATIONS.len());
+    }
+    db.session.use_keyspace(&address.keyspace, false).await?;
+    Ok(missing(db).await?.len())
+}
+
+async fn has_keyspace(db: &Db, address: &Address) -> StoreResult<bool> {
     let known = db
         .session
         .query_unpaged(
@@ -118,7 +130,11 @@ async fn make_keyspace(db: &Db, product: Product, address: &Address) -> StoreRes
             (&address.keyspace,),
         )
         .await?;
-    if known.into_rows_result()?.rows_num() > 0 {
+    Ok(known.into_rows_result()?.rows_num() > 0)
+}
+
+async fn make_keyspace(db: &Db, product: Product, address: &Address) -> StoreResult<()> {
+    if has_keyspace(db, address).await? {
         return Ok(());
     }
     let create = format!(

@@ -20,6 +20,7 @@ mod claims;
 mod expiries;
 mod fields;
 mod import;
+mod people;
 mod positions;
 mod revised;
 mod rows;
@@ -53,4 +54,4 @@ mod tests;
 
 pub use address::Address;
 pub use import::Importer;
-pub use open::{open, open_to_copy};
+pub use open::{open, open_to_copy, steps_left};

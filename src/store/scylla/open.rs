@@ -3,8 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    address::Address, database::Scylla, import::Importer, leases::Leases, migrate::migrate,
-    observations::Observations, runs::Runs, session::Db,
+    address::Address,
+    database::Scylla,
+    import::Importer,
+    leases::Leases,
+    migrate::{left, migrate},
+    observations::Observations,
+    runs::Runs,
+    session::Db,
 };
 use crate::store::{Aggregates, LeadStore, Store, StoreResult};
 
@@ -32,6 +38,15 @@ pub async fn open_to_copy(address: &Address) -> StoreResult<(Store, Importer)> {
     let core = open_core(address).await?;
     let rest = Arc::new(Scylla::new(Arc::clone(&core.db), core.observations.clone()));
     Ok((whole_with(&core, Arc::clone(&rest)), Importer(rest)))
+}
+
+/// How many steps of the schema the database lacks. Changes nothing.
+///
+/// # Errors
+/// `Unavailable` when no node answers, or the schema cannot be used.
+pub async fn steps_left(address: &Address) -> StoreResult<usize> {
+    let (db, _product) = Db::connect(address).await?;
+    left(&db, address).await
 }
 
 /// Puts every aggregate together.

@@ -126,13 +126,20 @@ impl Scylla {
     }
 
     pub(super) async fn delete_sessions_of(&self, user: UserId) -> StoreResult<()> {
-        for mut row in self.select(BY_USER, values![user]).await? {
-            let id: SessionId = row.take(0)?;
-            if self.session_row(id).await?.is_some() {
-                self.delete_session(id).await?;
-            }
+        for session in self.sessions_by_user(user).await? {
+            self.delete_session(session.id).await?;
         }
         Ok(())
+    }
+
+    /// Every session of a person, newest first.
+    pub(super) async fn sessions_by_user(&self, user: UserId) -> StoreResult<Vec<Session>> {
+        let mut sessions = Vec::new();
+        for mut row in self.select(BY_USER, values![user]).await? {
+            sessions.extend(self.session_row(row.take(0)?).await?);
+        }
+        sessions.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+        Ok(sessions)
     }
 
     pub(super) async fn delete_expired_sessions(&self, now: Timestamp) -> StoreResult<u64> {
@@ -175,7 +182,7 @@ impl Scylla {
         }
     }
 
-    async fn session_row(&self, id: SessionId) -> StoreResult<Option<Session>> {
+    pub(super) async fn session_row(&self, id: SessionId) -> StoreResult<Option<Session>> {
         self.select_one(READ, values![id]).await?.map(session).transpose()
     }
 

@@ -7,6 +7,7 @@ use super::{
     columns::{bodies, body, find, missing, recorded},
     database::Sqlite,
     leads::fold_email,
+    people, sessions,
 };
 use crate::{
     domain::{
@@ -15,7 +16,7 @@ use crate::{
     },
     store::{
         AccountStore, Recorded, StoreError, StoreResult,
-        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, User},
+        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, Staffing, User, UserChange},
     },
 };
 
@@ -107,6 +108,20 @@ impl AccountStore for Sqlite {
         .await
     }
 
+    async fn change_user(
+        &self,
+        account_id: AccountId,
+        id: UserId,
+        change: UserChange,
+    ) -> StoreResult<Staffing> {
+        self.write(move |db| people::change(db, account_id, id, change))
+            .await
+    }
+
+    async fn delete_user(&self, account_id: AccountId, id: UserId, _at: Timestamp) -> StoreResult<Staffing> {
+        self.write(move |db| people::delete(db, account_id, id)).await
+    }
+
     async fn create_session(&self, session: Session) -> StoreResult<()> {
         self.insert_session(session).await
     }
@@ -121,6 +136,15 @@ impl AccountStore for Sqlite {
         next: RotatedSession,
     ) -> StoreResult<Option<Session>> {
         self.rotate(old_refresh_hash, next).await
+    }
+
+    async fn session(&self, account_id: AccountId, id: SessionId) -> StoreResult<Session> {
+        self.read(move |db| sessions::of_account(db, account_id, id))
+            .await
+    }
+
+    async fn sessions_of(&self, user_id: UserId) -> StoreResult<Vec<Session>> {
+        self.read(move |db| sessions::of_user(db, user_id)).await
     }
 
     async fn end_session(&self, id: SessionId) -> StoreResult<()> {
@@ -274,7 +298,7 @@ fn account(db: &Connection, id: AccountId) -> StoreResult<Account> {
     find(db, "SELECT body FROM accounts WHERE id = ?1", [id])?.ok_or_else(|| missing("account", id))
 }
 
-fn user(db: &Connection, id: UserId) -> StoreResult<User> {
+pub(super) fn user(db: &Connection, id: UserId) -> StoreResult<User> {
     find(db, "SELECT body FROM users WHERE id = ?1", [id])?.ok_or_else(|| missing("user", id))
 }
 

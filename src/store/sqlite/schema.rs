@@ -27,13 +27,7 @@ struct FromTheFuture {
 /// # Errors
 /// `Unavailable` when the file is newer than this program or a step fails; what was done before stays done.
 pub(super) fn migrate(db: &Connection) -> StoreResult<()> {
-    let found: usize = db
-        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
-        .map(|version| {
-            // A version beyond the address space is from the future all the same.
-            usize::try_from(version).unwrap_or(usize::MAX)
-        })?;
-    let known = STEPS.len();
+    let (found, known) = (taken(db)?, known());
     if found > known {
         return Err(StoreError::Unavailable(Box::new(FromTheFuture { found, known })));
     }
@@ -44,6 +38,21 @@ pub(super) fn migrate(db: &Connection) -> StoreResult<()> {
         .inspect_err(|_error| super::writer::roll_back(db))?;
     }
     Ok(())
+}
+
+/// How many steps the file has taken.
+///
+/// # Errors
+/// `Unavailable` when it cannot be read.
+pub(super) fn taken(db: &Connection) -> StoreResult<usize> {
+    let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // A version beyond the address space is from the future all the same.
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// How many steps there are.
+pub(super) const fn known() -> usize {
+    STEPS.len()
 }
 
 const STEP_1: &str = "

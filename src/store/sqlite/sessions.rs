@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::database::Sqlite;
+use super::{columns::missing, database::Sqlite};
 use crate::{
     domain::{
-        ids::{SessionId, UserId},
+        ids::{AccountId, SessionId, UserId},
         time::Timestamp,
     },
     store::{
@@ -80,8 +80,7 @@ impl Sqlite {
     }
 
     pub(super) async fn delete_sessions_of(&self, user: UserId) -> StoreResult<()> {
-        self.write(move |db| delete_where(db, "user = ?1", user).map(drop))
-            .await
+        self.write(move |db| delete_of(db, user)).await
     }
 
     pub(super) async fn delete_expired_sessions(&self, now: Timestamp) -> StoreResult<u64> {
@@ -95,6 +94,30 @@ fn find(db: &Connection, column: &str, hash: [u8; 32]) -> StoreResult<Option<Ses
         .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE {column} = ?1"))?
         .query_row([hash], session)
         .optional()?)
+}
+
+/// A session of the account.
+pub(super) fn of_account(db: &Connection, account: AccountId, id: SessionId) -> StoreResult<Session> {
+    db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM sessions WHERE id = ?1 AND account = ?2"
+    ))?
+    .query_row((id, account), session)
+    .optional()?
+    .ok_or_else(|| missing("session", id))
+}
+
+/// Every session of a person, newest first.
+pub(super) fn of_user(db: &Connection, user: UserId) -> StoreResult<Vec<Session>> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM sessions WHERE user = ?1 ORDER BY created_at DESC, id DESC"
+    ))?;
+    let rows = statement.query_map([user], session)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Ends every session of a person.
+pub(super) fn delete_of(db: &Connection, user: UserId) -> StoreResult<()> {
+    delete_where(db, "user = ?1", user).map(drop)
 }
 
 fn delete(db: &Connection, id: SessionId) -> StoreResult<()> {

@@ -28,6 +28,29 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// Sends one request with any token, or none.
+///
+/// # Panics
+/// When the server does not answer or the body is not JSON.
+pub async fn ask(server: &Server, method: Method, path: &str, token: &str, body: Option<Value>) -> Answer {
+    let mut request = http().request(method, server.at(path));
+    if !token.is_empty() {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let response = request.send().await.expect("the server answers");
+    let status = response.status();
+    let text = response.text().await.expect("the body can be read");
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).expect("answers are JSON")
+    };
+    Answer { status, body }
+}
+
 impl Server {
     /// Sends one request with the owner's access token.
     ///
