@@ -15,15 +15,17 @@ const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Begins at once and goes on until the server stops.
 pub fn start(context: Context) {
+    let mut stopping = context.stopping.clone();
+    // An error means that the sender is gone, which is a stop as well.
+    let stopped = async move { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
     tokio::spawn(async move {
-        let mut stopping = context.stopping.clone();
+        let mut stopped = std::pin::pin!(stopped);
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = ticks.tick() => clean(&context).await,
-                // An error means that the sender is gone, which is a stop as well.
-                _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+                () = &mut stopped => return,
             }
         }
     });

@@ -43,6 +43,12 @@ fn said(output: &Output) -> String {
     )
 }
 
+/// What is printed after `mark`, to the end of the line.
+fn after<'printed>(mark: &str, printed: &'printed str) -> &'printed str {
+    let rest = printed.split(mark).nth(1).and_then(|rest| rest.lines().next());
+    rest.unwrap_or_else(|| panic!("no `{mark}` in: {printed}"))
+}
+
 /// What the store in `file` holds, by kind.
 async fn digests(file: &Path) -> Vec<Digest> {
     let path = file.to_owned();
@@ -107,9 +113,9 @@ async fn a_backup_taken_under_load_gives_equal_rows_when_it_is_restored() {
         "{}",
         said(&under_server)
     );
-    let after = count();
+    let meanwhile = count();
     eventually("more is written behind the copy", || async {
-        (count() > after).then_some(())
+        (count() > meanwhile).then_some(())
     })
     .await;
     stop.store(true, Ordering::Relaxed);
@@ -124,11 +130,7 @@ async fn a_backup_taken_under_load_gives_equal_rows_when_it_is_restored() {
     let restored = run(&data, &["restore", "copy.db"]).await;
     assert!(restored.status.success(), "{}", said(&restored));
     let printed = said(&restored);
-    let kept = printed
-        .split("is kept as ")
-        .nth(1)
-        .unwrap_or_else(|| panic!("{printed}"))
-        .trim();
+    let kept = after("is kept as ", &printed);
     let (of_copy, of_restored) = (
         digests(&data.join("copy.db")).await,
         digests(&database(&data)).await,
@@ -139,7 +141,7 @@ async fn a_backup_taken_under_load_gives_equal_rows_when_it_is_restored() {
         usize::try_from(found.expect("leads are counted").rows).expect("it fits")
     };
     let (restored, kept) = (leads(&of_restored), leads(&digests(Path::new(kept)).await));
-    println!("{before} leads before the copy, {restored} in it, {after} after it, {kept} in the end");
+    println!("{before} leads before the copy, {restored} in it, {meanwhile} after it, {kept} in the end");
     assert!(
         before <= restored && restored < kept,
         "{before} before, {restored} restored, {kept} in the end"
@@ -177,10 +179,7 @@ async fn people_are_kept_from_the_command_line_while_a_server_runs() {
     let data = server.data_dir();
     let added = run(data, &["user", "add", "Ann@Example.com", "--role", "admin"]).await;
     let printed = said(&added);
-    let password = |printed: &str| {
-        let shown = printed.split("shown once: ").nth(1);
-        shown.unwrap_or_else(|| panic!("{printed}")).trim().to_owned()
-    };
+    let password = |printed: &str| after("shown once: ", printed).to_owned();
     let sign_in = async |password: String| {
         let body = json!({"email": "ann@example.com", "password": password});
         let request = http().post(server.at("/api/auth/login")).json(&body);
