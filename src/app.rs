@@ -42,7 +42,7 @@ use crate::{
     config::Settings,
     domain::secret::Secret,
     http::{self, Context, auth::Gate, context::Parts as ContextParts},
-    integrations::{Parts, call_probe, effect_port, script::runners::ScriptRunners},
+    integrations::{Parts, call_line, call_probe, effect_port, script::runners::ScriptRunners},
     store::Store,
 };
 
@@ -109,6 +109,7 @@ impl App {
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
             twilio_account: Arc::default(),
+            line: call_line(settings.effects.mode == EffectsMode::Live, &settings.twilio)?,
             metrics,
             speech_model: speech_model.into(),
             started_at: clock::now(),

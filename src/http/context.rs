@@ -7,7 +7,7 @@ use crate::{
     actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
-    integrations::{script::runners::ScriptRunners, twilio::TwilioSettings},
+    integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
     store::Store,
     workflows::gate_rules::GateRules,
 };
@@ -46,6 +46,8 @@ pub struct Parts {
     pub twilio: Arc<TwilioSettings>,
     /// Signs media tokens, callback tokens and tickets: 64 hex digits.
     pub master_key: Secret,
+    /// Ends calls at the provider.
+    pub line: Arc<dyn CallLine>,
     /// The account that the configured Twilio account belongs to.
     pub twilio_account: Arc<std::sync::OnceLock<AccountId>>,
     /// Decides who comes in. `gate.setup.open()` draws the token for the first admin, `gate.sign_in` a session.

@@ -112,6 +112,9 @@ pub enum ApiError {
     Unowned,
     #[error("the request took too long and was given up")]
     TimedOut,
+    /// A provider that was asked while the caller waits.
+    #[error("{detail}")]
+    ProviderFailed { detail: String },
     #[error("the store did not answer")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
     #[error("something went wrong on our side")]
@@ -162,6 +165,7 @@ impl ApiError {
             ),
             Self::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many attempts"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out", "Took too long"),
+            Self::ProviderFailed { .. } => (StatusCode::BAD_GATEWAY, "provider_failed", "Provider failed"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::Unowned => (StatusCode::SERVICE_UNAVAILABLE, "no_owner", "Being replaced"),
             Self::Unavailable(_) => (

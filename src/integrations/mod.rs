@@ -8,6 +8,7 @@ pub mod settings;
 pub mod address_guard;
 pub mod client;
 
+pub mod line;
 pub mod port;
 pub mod probe;
 pub mod routing;
@@ -29,5 +30,5 @@ pub mod webhook_signature;
 mod tests;
 
 pub use email::{EmailSettings, SendgridSettings};
-pub use routing::{Parts, call_probe, effect_port};
+pub use routing::{Parts, call_line, call_probe, effect_port};
 pub use settings::{SecuritySettings, SlackSettings};

@@ -11,13 +11,14 @@ use super::{
     email::{self, Email},
     error_catalogue,
     lead_records::LeadRecords,
+    line::{CallLine, NoLine},
     outbox::Outbox,
     port::{EffectOutcome, EffectPort},
     probe::{CallProbe, NoProvider},
     records::Records,
     script::runners::ScriptRunners,
     slack::{self, Slack},
-    twilio::{TwilioCalls, TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
+    twilio::{TwilioCalls, TwilioLine, TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
     unconnected::Unconnected,
     webhook::Webhooks,
 };
@@ -79,11 +80,32 @@ pub fn effect_port(parts: Parts) -> Result<Arc<dyn EffectPort>, SetupError> {
 /// # Errors
 /// [`SetupError`] naming the setting that is wrong.
 pub fn call_probe(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn CallProbe>, SetupError> {
+    let probe: Arc<dyn CallProbe> = match calls_of(is_live, twilio)? {
+        Some(rest) => Arc::new(TwilioProbe::new(rest)),
+        None => Arc::new(NoProvider),
+    };
+    Ok(probe)
+}
+
+/// Returns whoever carries calls: Twilio, or nobody where nothing may leave or no account is set.
+///
+/// # Errors
+/// [`SetupError`] naming the setting that is wrong.
+pub fn call_line(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn CallLine>, SetupError> {
+    let line: Arc<dyn CallLine> = match calls_of(is_live, twilio)? {
+        Some(rest) => Arc::new(TwilioLine::new(rest)),
+        None => Arc::new(NoLine),
+    };
+    Ok(line)
+}
+
+/// Twilio's API for calls that are under way, where there is one to be asked.
+fn calls_of(is_live: bool, twilio: &TwilioSettings) -> Result<Option<TwilioRest>, SetupError> {
     if !is_live || twilio.account_sid.is_empty() {
-        return Ok(Arc::new(NoProvider));
+        return Ok(None);
     }
     let http = HttpClient::new(AllowList::default())?;
-    Ok(Arc::new(TwilioProbe::new(TwilioRest::new(http, twilio)?)))
+    Ok(Some(TwilioRest::new(http, twilio)?))
 }
 
 /// Who carries out what.

@@ -112,6 +112,14 @@ async fn twilios_own_description_accepts_what_we_send_and_we_read_its_answers() 
         ("completed", Some("4"))
     );
 
+    let (owned, told_at) = rest.account().await.expect("the description takes it");
+    assert!(
+        !owned.status.is_empty() && told_at.is_some(),
+        "{owned:?} {told_at:?}"
+    );
+    let ended = rest.end_call(&call).await.expect("the description takes it");
+    assert!(ended.is_some(), "its example is a call");
+
     let stream = NewStream {
         call: &call,
         url: "wss://calls.example.com/twilio/media/token",

@@ -1,11 +1,12 @@
 //! Calls that a run places: what happens when one is answered, and what happens to a second one.
 
 use patchcord::{domain::secret::Secret, integrations::twilio::callback_token};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
     eventually::eventually,
+    prism::Prism,
     provider::Provider,
     server::{Options, Server},
     twilio::call_sid,
@@ -192,4 +193,85 @@ async fn a_step_that_waits_for_its_call_hears_its_end_through_kills_whoever_was_
         );
         assert_eq!(output["duration_s"].to_string(), seconds);
     }
+}
+
+#[tokio::test]
+async fn a_call_is_placed_and_ended_by_hand_as_twilios_description_asks() {
+    let Some(prism) = Prism::start(None).await else {
+        return;
+    };
+    let options = Options::serve()
+        .with("PATCHCORD_TWILIO__API_BASE", prism.base())
+        .with("PATCHCORD_TWILIO__FROM_NUMBER", "+15550001111");
+    let server = Server::start(options).await;
+    for (wrong, field) in [
+        (json!({"say": "Hello"}), "to"),
+        (json!({"to": CALLED}), "say"),
+        (json!({"to": "a number", "say": "Hello"}), "to"),
+        (
+            json!({"lead_id": "lead_01h455vb4pex5vsknk084sn02q", "say": "Hello"}),
+            "lead_id",
+        ),
+    ] {
+        let refused = server.request(Method::POST, "/api/calls", Some(&wrong)).await;
+        assert_eq!(
+            (refused.status, &refused.body["errors"][0]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)),
+            "{wrong}"
+        );
+    }
+    let mut runs = Vec::new();
+    for wanted in [
+        json!({"to": CALLED, "say": "Hello"}),
+        json!({"to": "+14155550134", "connect_to": "+14155550177"}),
+        json!({"to": "+14155550135", "say": "Hello", "connect_to": "+14155550177"}),
+    ] {
+        let run = server.post("/api/calls", &wanted).await;
+        let run = run["run_id"].as_str().expect("an id").to_owned();
+        let ended = eventually("the call is placed", async || {
+            let run = server.get(&format!("/api/runs/{run}")).await;
+            (run["status"] != "running" && run["status"] != "waiting").then_some(run)
+        })
+        .await;
+        assert_eq!(ended["status"], "completed", "{ended}");
+        runs.push(ended["workflow_id"].clone());
+    }
+    assert!(
+        runs.iter().all(|workflow| *workflow == runs[0]),
+        "one workflow for all: {runs:?}"
+    );
+
+    server.begin_call(&call_sid(71), "+14155550136").await;
+    let call = eventually("the call is known", async || {
+        let calls = server.items("/api/calls").await;
+        calls.into_iter().find(|call| call["from"] == "+14155550136")
+    })
+    .await;
+    let path = format!("/api/calls/{}/hangup", call["id"].as_str().expect("an id"));
+    let ended = server.request(Method::POST, &path, None).await;
+    assert_eq!(ended.status, StatusCode::ACCEPTED, "{}", ended.body);
+    server.report_no_answer(&call_sid(71), "+14155550136").await;
+    let over = eventually("the call is over", async || {
+        let again = server.request(Method::POST, &path, None).await;
+        (again.status == StatusCode::CONFLICT).then_some(again)
+    })
+    .await;
+    assert_eq!(over.body["code"], "call_over");
+}
+
+#[tokio::test]
+async fn nothing_is_ended_where_nothing_leaves() {
+    let server = Server::start(Options::dev()).await;
+    server.begin_call(&call_sid(72), "+14155550136").await;
+    let call = eventually("the call is known", async || {
+        let calls = server.items("/api/calls").await;
+        calls.into_iter().find(|call| call["from"] == "+14155550136")
+    })
+    .await;
+    let path = format!("/api/calls/{}/hangup", call["id"].as_str().expect("an id"));
+    let refused = server.request(Method::POST, &path, None).await;
+    assert_eq!(
+        (refused.status, &refused.body["code"]),
+        (StatusCode::CONFLICT, &json!("no_provider"))
+    );
 }

@@ -82,6 +82,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("getVersion", One("workflow", AGENT)),
     ("getWorkflow", One("workflow", AGENT)),
     ("healthz", Nothing),
+    ("hangUpCall", One("call", SUPERVISOR)),
     ("importWorkflow", Own(ADMIN)),
     ("listAlerts", Own(AGENT)),
     ("listAutomations", Own(AGENT)),
@@ -104,6 +105,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("logout", Own(AGENT)),
     ("metrics", Nothing),
     ("migrateRuns", One("workflow", ADMIN)),
+    ("placeCall", Own(SUPERVISOR)),
     ("postToWebhook", Door),
     ("previewDraftMigration", One("workflow", AGENT)),
     ("previewMigration", One("workflow", AGENT)),
@@ -197,6 +199,7 @@ fn body_of(id: &str) -> Option<Value> {
         "createKey" | "createWebhook" => json!({"name": "Taken"}),
         "createUser" => json!({"email": "taken@example.com", "password": "taken taken", "role": "agent"}),
         "createWorkflow" | "createWorkflowAt" | "importWorkflow" | "validateWorkflow" => workflow("Taken"),
+        "placeCall" => json!({"to": "+14155550101", "say": "Taken"}),
         "reportEvent" => json!({"type": "quote.sent"}),
         "switchAutomation" => json!({"enabled": false}),
         "retryRun"
@@ -483,7 +486,7 @@ async fn references(town: &Town) -> usize {
     town.ask(&owner, &Method::POST, &format!("{own}/publish"), None)
         .await;
     let execute = format!("{own}/execute");
-    let cases: [(&str, Method, &str, Option<Value>); 9] = [
+    let cases: [(&str, Method, &str, Option<Value>); 10] = [
         ("workflow", Method::GET, "/api/runs?workflow_id=ID", None),
         ("lead", Method::GET, "/api/runs?lead_id=ID", None),
         ("user", Method::GET, "/api/sessions?user_id=ID", None),
@@ -505,12 +508,18 @@ async fn references(town: &Town) -> usize {
             "/api/events",
             Some(json!({"type": "quote.sent", "subject": {"lead_id": "ID"}})),
         ),
-        ("lead", Method::POST, &execute, Some(json!({"lead_id": "ID"}))),
+        ("lead", Method::POST, execute.as_str(), Some(json!({"lead_id": "ID"}))),
         (
             "user",
             Method::POST,
             "/api/webhooks/user/ID/pcw_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             Some(json!({"trigger": "x"})),
+        ),
+        (
+            "lead",
+            Method::POST,
+            "/api/calls",
+            Some(json!({"lead_id": "ID", "say": "x"})),
         ),
         ("lead", Method::GET, "/api/leads?phone=%2B14155550101", None),
     ];

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod automations;
 pub mod backtests;
 pub mod blocks;
+pub mod call_orders;
 pub mod calls;
 pub mod copies;
 pub mod definition_checks;

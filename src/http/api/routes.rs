@@ -3,9 +3,10 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, alerts, auth, automations, backtests, blocks, calls, copies, dry_runs, error_catalogue, events,
-    keys, leads, me, messages, migrations, password, reruns, runs, sessions, simulations, tasks, templates,
-    tickets, users, versions, webhook_events, webhook_signing, webhooks, workflows,
+    account, alerts, auth, automations, backtests, blocks, call_orders, calls, copies, dry_runs,
+    error_catalogue, events, keys, leads, me, messages, migrations, password, reruns, runs, sessions,
+    simulations, tasks, templates, tickets, users, versions, webhook_events, webhook_signing, webhooks,
+    workflows,
 };
 use crate::http::context::Context;
 
@@ -39,7 +40,8 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(leads::list, leads::create))
         .routes(routes!(leads::get, leads::update, leads::delete))
         .routes(routes!(leads::timeline))
-        .routes(routes!(calls::list))
+        .routes(routes!(calls::list, call_orders::place))
+        .routes(routes!(call_orders::hang_up))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
         .routes(routes!(simulations::create))

@@ -15,6 +15,8 @@ pub enum Permission {
     AckAlerts,
     /// Report events and start workflows by hand.
     StartRuns,
+    /// Place calls, and end those that are under way.
+    HandleCalls,
     /// Cancel a run, or choose what becomes of an effect in doubt.
     SteerRuns,
     /// Remove a lead with everything known about it.
@@ -35,7 +37,9 @@ impl Permission {
     pub const fn least_role(self) -> Role {
         match self {
             Self::Read | Self::WorkTasks => Role::Agent,
-            Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::SteerRuns => Role::Supervisor,
+            Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::HandleCalls | Self::SteerRuns => {
+                Role::Supervisor
+            }
             Self::DeleteLeads
             | Self::EditWorkflows
             | Self::ManagePeople

@@ -3,6 +3,7 @@
 pub mod callback_token;
 pub mod calls;
 pub mod error_catalogue;
+pub mod line;
 pub mod media_pass;
 pub mod port;
 pub mod probe;
@@ -13,6 +14,7 @@ pub mod words;
 
 pub use calls::TwilioCalls;
 pub use error_catalogue::{ErrorClass, means_opted_out};
+pub use line::TwilioLine;
 pub use probe::TwilioProbe;
 pub use rest::TwilioRest;
 pub use settings::{Routing, TwilioSettings};

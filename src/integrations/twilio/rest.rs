@@ -264,6 +264,16 @@ impl TwilioRest {
         }
     }
 
+    /// Ends a call that rings or is talked on. `None` when Twilio knows nothing of it.
+    pub async fn end_call(&self, sid: &CallSid) -> Result<Option<KnownCall>, RestError> {
+        let request = self.request(Method::POST, &format!("Calls/{sid}.json"))?;
+        match self.read(request.form(&[("Status", "completed")])).await {
+            Ok(call) => Ok(Some(call)),
+            Err(RestError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts a one-way stream of both tracks on a call that is under way.
     pub async fn start_stream(&self, stream: &NewStream<'_>) -> Result<StartedStream, RestError> {
         let mut form = vec![

@@ -33,6 +33,16 @@ pub fn call_sid(number: u32) -> String {
     format!("CA{number:032x}")
 }
 
+/// What every report about an inbound call says.
+const fn inbound<'a>(sid: &'a str, from: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("CallSid", sid),
+        ("From", from),
+        ("To", "+15550001111"),
+        ("Direction", "inbound"),
+    ]
+}
+
 impl Server {
     /// Sends a signed webhook. `AccountSid` is added when `params` do not name one.
     ///
@@ -63,20 +73,20 @@ impl Server {
             .expect("the server answers")
     }
 
-    /// Reports that the inbound call `sid` from `from` rang out, as Twilio does: the voice request, then the callback.
-    pub async fn report_no_answer(&self, sid: &str, from: &str) {
-        let call = [
-            ("CallSid", sid),
-            ("From", from),
-            ("To", "+15550001111"),
-            ("Direction", "inbound"),
-        ];
-        let mut voice = call.to_vec();
+    /// Reports that the inbound call `sid` from `from` rings, as Twilio does.
+    pub async fn begin_call(&self, sid: &str, from: &str) {
+        let mut voice = inbound(sid, from).to_vec();
         voice.extend([("CallStatus", "ringing"), ("ApiVersion", "2010-04-01")]);
         assert_eq!(
             self.webhook("/twilio/voice", &voice).await.status(),
             StatusCode::OK
         );
+    }
+
+    /// Reports that the inbound call `sid` from `from` rang out, as Twilio does: the voice request, then the callback.
+    pub async fn report_no_answer(&self, sid: &str, from: &str) {
+        self.begin_call(sid, from).await;
+        let call = inbound(sid, from);
         let mut status = call.to_vec();
         status.extend([
             ("CallStatus", "no-answer"),
