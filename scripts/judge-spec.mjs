@@ -7,6 +7,7 @@
 import fs from "node:fs";
 
 const KEPT = [
+  /\/Accounts\/\{Sid\}\.json$/,
   /\/Messages\.json$/,
   /\/Calls\.json$/,
   /\/Calls\/\{Sid\}\.json$/,
@@ -16,6 +17,7 @@ const KEPT = [
 const FORM = "application/x-www-form-urlencoded";
 const ALWAYS_SENT = {
   "/Messages.json": ["To", "From", "Body", "StatusCallback", "ValidityPeriod"],
+  "/Calls/{Sid}.json": ["Status"],
   "/Calls.json": ["To", "From", "Url", "StatusCallback", "StatusCallbackEvent", "Timeout"],
 };
 
