@@ -1,6 +1,14 @@
 # patchcord in an image that runs on any x86-64 machine with AVX2, or on arm64.
 #   docker build -t patchcord .
-# Stage 1 builds, stage 2 is Debian with the program and nothing to build with.
+# One stage builds the pages, one the program with them in it; the last is Debian with the program and nothing to build with.
+
+FROM node:22-bookworm-slim AS pages
+WORKDIR /src
+COPY web web
+# The pages' types are made from the API's description.
+COPY docs/openapi.json docs/openapi.json
+COPY scripts/build-web scripts/build-web
+RUN --mount=type=cache,target=/root/.npm scripts/build-web
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
@@ -8,6 +16,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+COPY --from=pages /src/web/dist web/dist
 # ggml picks the build machine's own instructions unless it is told not to: the image would then run on that kind of CPU only.
 ENV GGML_NATIVE=OFF
 RUN --mount=type=cache,target=/usr/local/cargo/registry \

@@ -417,7 +417,8 @@ fn empty_name(source: &Source) -> Vec<String> {
 }
 
 fn unfinished(source: &Source) -> Vec<String> {
-    let in_code = ["todo!", "unimplemented!", "#[ignore", "dbg!"];
+    // A test that is left to a script says so: `#[ignore = "…"]`.
+    let in_code = ["todo!", "unimplemented!", "#[ignore]", "dbg!"];
     let marks = ["TO\u{44}O", "FIX\u{4d}E", "XX\u{58}"];
     let code = in_code.iter().flat_map(|word| {
         source

@@ -15,6 +15,8 @@ mod api_resources;
 mod api_versions;
 mod backup;
 mod bulk;
+mod cluster;
+mod cluster_faults;
 mod crash;
 mod crash_days;
 mod crash_storm;

@@ -43,9 +43,11 @@ pub struct Keeper {
     ttl: Duration,
     /// Leases that were taken since this node last lapsed. Others that bear its name do not count: somebody may be taking them.
     taken: Arc<Mutex<Taken>>,
+    /// How many losses are still being wound up.
+    winding_up: Arc<watch::Sender<usize>>,
 }
 
-/// What was taken, and how often the node has lapsed: a round that began before a lapse must not end as if there had been none.
+/// What was taken, and how often the node has lost everything: a round that began before must not end as if it had not.
 #[derive(Default)]
 struct Taken {
     epochs: BTreeMap<Shard, u64>,
@@ -76,6 +78,7 @@ impl Keeper {
             node,
             ttl,
             taken: Arc::default(),
+            winding_up: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -115,9 +118,10 @@ impl Keeper {
     /// One round.
     async fn round(&self) -> StoreResult<()> {
         self.let_go_if_over().await;
-        let nodes = self.leases.nodes().await?;
         let lapses = self.taken().lapses;
+        // In this order: an owner that joins between the two reads must not look dead.
         let leases = self.leases.owners().await?;
+        let nodes = self.leases.nodes().await?;
         self.act(&nodes, leases, lapses).await
     }
 
@@ -131,6 +135,10 @@ impl Keeper {
                 beats.tick().await;
                 if let Err(error) = keeper.beat().await {
                     tracing::warn!(%error, "a heartbeat failed: what is held runs out unless the next does not");
+                }
+                // A round may hang at a database that is away.
+                if keeper.ownership.is_over() {
+                    keeper.lose_everything();
                 }
             }
         }))
@@ -148,23 +156,32 @@ impl Keeper {
         })?;
         if beat == Heartbeat::Lapsed {
             // Others may be taking everything at this moment: only what is taken from here on counts.
-            self.lapse();
-            let (keeper, shards) = (
-                self.clone(),
-                self.ownership.held().into_keys().collect::<Vec<Shard>>(),
-            );
-            // From here on nothing is this node's; its actors' end is not waited for, because the next heartbeat is due.
-            self.ownership.drop_held(&shards);
-            tokio::spawn(async move { keeper.wind_up(shards).await });
+            self.forget_taken();
+            self.lose_everything();
         }
         self.ownership.extend(sent + self.ttl * 2 / 3);
         Ok(())
     }
 
-    fn lapse(&self) {
+    fn forget_taken(&self) {
         let mut taken = self.taken();
         taken.epochs.clear();
         taken.lapses += 1;
+    }
+
+    /// From here on nothing is this node's; its actors' end is not waited for, because the next heartbeat is due.
+    fn lose_everything(&self) {
+        self.taken().lapses += 1;
+        let shards: Vec<Shard> = self.ownership.held().into_keys().collect();
+        if !shards.is_empty() {
+            self.ownership.drop_held(&shards);
+            self.winding_up.send_modify(|count| *count += 1);
+            let keeper = self.clone();
+            tokio::spawn(async move {
+                keeper.wind_up(shards).await;
+                keeper.winding_up.send_modify(|count| *count -= 1);
+            });
+        }
     }
 
     async fn act(&self, nodes: &[NodeRow], leases: Vec<Lease>, lapses: u64) -> StoreResult<()> {
@@ -220,6 +237,12 @@ impl Keeper {
             let gone: Vec<Shard> = lost.into_iter().chain(moved_on).collect();
             self.let_go(gone).await;
         }
+        if !gained.is_empty() {
+            // What comes must not be swept away with what went, which takes no longer than that.
+            let mut winding_up = self.winding_up.subscribe();
+            let wound_up = winding_up.wait_for(|count| *count == 0);
+            drop(tokio::time::timeout(DRAIN_MAX, wound_up).await);
+        }
         if !self.learn(Table::new(held, others, addresses), lapses) {
             return Ok(());
         }
@@ -229,8 +252,6 @@ impl Keeper {
                 .increment(gained.len().try_into().unwrap_or(u64::MAX));
             self.household.gained(gained).await;
         }
-        let count = u32::try_from(self.ownership.held().len()).unwrap_or(u32::MAX);
-        metrics::gauge!("patchcord_shards_held").set(count);
         Ok(())
     }
 

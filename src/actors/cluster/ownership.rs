@@ -185,6 +185,7 @@ impl Ownership {
             let mut known = shared.table.write().unwrap_or_else(PoisonError::into_inner);
             let until = known.until;
             *known = Table { until, ..table };
+            tell_held(&known);
             drop(known);
             shared.changes.send_modify(|count| *count += 1);
         }
@@ -195,10 +196,16 @@ impl Ownership {
         if let Some(shared) = &self.0 {
             let mut known = shared.table.write().unwrap_or_else(PoisonError::into_inner);
             known.held.retain(|shard, _| !shards.contains(shard));
+            tell_held(&known);
             drop(known);
             shared.changes.send_modify(|count| *count += 1);
         }
     }
+}
+
+fn tell_held(table: &Table) {
+    let count = u32::try_from(table.held.len()).unwrap_or(u32::MAX);
+    metrics::gauge!("patchcord_shards_held").set(count);
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What the integration tests share: a running server, its doors, and ways to wait for facts.
 
 pub mod api;
+pub mod cluster;
 pub mod dice;
 pub mod eventually;
+pub mod line;
+pub mod load;
 pub mod media_socket;
 pub mod prism;
 pub mod provider;

@@ -57,7 +57,9 @@ impl Server {
         self.until_it_listens().await;
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket it listens on.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
 

@@ -164,6 +164,28 @@ impl Server {
         self.child.kill().await.expect("a process of ours can be killed");
     }
 
+    /// Sends the process a signal by name: `STOP` freezes it, `CONT` wakes it.
+    ///
+    /// # Panics
+    /// When the process has ended.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("the process lives");
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), pid.to_string()])
+            .status()
+            .await;
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Asks the process to stop, as a supervisor does, and waits until it has.
+    pub async fn stop(mut self) -> std::process::ExitStatus {
+        self.signal("TERM").await;
+        self.child
+            .wait()
+            .await
+            .expect("a process of ours can be waited for")
+    }
+
     /// A setting that the process was started with.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {

@@ -70,12 +70,23 @@ impl Sink {
             .clone()
     }
 
+    /// How many arrived.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.arrivals
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     /// How often each idempotency key arrived at `path`.
     #[must_use]
     pub fn counts(&self, path: &str) -> BTreeMap<String, usize> {
+        let arrivals = self.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = BTreeMap::new();
-        for arrival in self.arrivals().into_iter().filter(|arrival| arrival.path == path) {
-            *counts.entry(arrival.key).or_insert(0) += 1;
+        for arrival in arrivals.iter().filter(|arrival| arrival.path == path) {
+            *counts.entry(arrival.key.clone()).or_insert(0) += 1;
         }
         counts
     }
