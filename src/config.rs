@@ -15,10 +15,11 @@ use crate::{
         gate::GateSettings,
         settings::{CallsSettings, EffectsSettings},
     },
-    domain::secret::Secret,
+    domain::{phone::PhoneNumber, secret::Secret},
     http::HttpSettings,
     integrations::{
-        EmailSettings, SecuritySettings, SendgridSettings, SlackSettings, twilio::TwilioSettings,
+        EmailSettings, SecuritySettings, SendgridSettings, SlackSettings,
+        twilio::{Routing, TwilioSettings},
     },
     store::scylla::Address,
 };
@@ -228,6 +229,7 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
             "expected the account's primary auth token, since twilio.account_sid is set",
         ));
     }
+    check_numbers(&settings.twilio)?;
     if let Err(error) = settings.gate.rules() {
         return Err(value(error.key, error.expected));
     }
@@ -236,6 +238,25 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
         return Err(value("security.master_key", "expected 64 hex digits"));
     }
     Ok(settings)
+}
+
+/// The numbers that calls and messages go out from, and that calls are passed to.
+fn check_numbers(twilio: &TwilioSettings) -> Result<(), ConfigError> {
+    let is_number = |text: &str| text.parse::<PhoneNumber>().is_ok();
+    if !twilio.from_number.is_empty() && !is_number(&twilio.from_number) {
+        return Err(value(
+            "twilio.from_number",
+            "expected a number like `+14155550100`, or nothing",
+        ));
+    }
+    let must_dial = !twilio.account_sid.is_empty() && twilio.routing == Routing::Dial;
+    if !is_number(&twilio.dial_to) && (must_dial || !twilio.dial_to.is_empty()) {
+        return Err(value(
+            "twilio.dial_to",
+            "expected the agent's number like `+14155550123`: inbound calls go there with routing = \"dial\"",
+        ));
+    }
+    Ok(())
 }
 
 fn check_cluster(settings: &Settings) -> Result<(), ConfigError> {
@@ -341,6 +362,17 @@ mod tests {
             error.to_string(),
             "twilio.account_sid: expected `AC` and 32 hex digits"
         );
+        assert!(with_env(&[("PATCHCORD_TWILIO__FROM_NUMBER", "555")]).is_err());
+        let dialing = [
+            (
+                "PATCHCORD_TWILIO__ACCOUNT_SID",
+                "AC00000000000000000000000000000001",
+            ),
+            ("PATCHCORD_TWILIO__AUTH_TOKEN", "secret"),
+            ("PATCHCORD_TWILIO__ROUTING", "dial"),
+        ];
+        let error = with_env(&dialing).expect_err("nobody to dial");
+        assert!(error.to_string().starts_with("twilio.dial_to: "), "{error}");
         assert!(with_env(&[("PATCHCORD_STORE__READERS", "many")]).is_err());
         assert!(with_env(&[("PATCHCORD_REDIS__URL", "localhost:6379")]).is_err());
     }

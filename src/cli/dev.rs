@@ -34,6 +34,7 @@ const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// When the configuration is wrong or not loopback, the address taken, or the server fails.
 pub fn run(config: Option<&Path>) -> anyhow::Result<()> {
     let settings = for_dev(config::load(config)?)?;
+    let is_quiet_at_night = !settings.gate.quiet_hours.is_empty();
     with_runtime(async move {
         let app = build(settings).await?;
         let admin = Admin {
@@ -55,6 +56,11 @@ pub fn run(config: Option<&Path>) -> anyhow::Result<()> {
         announce_live_view(&app, &admin).await?;
         println!("sign in: {EMAIL} / {PASSWORD}");
         println!("outbox mode: no message leaves this machine; `patchcord simulate` plays a call");
+        if !is_quiet_at_night {
+            println!(
+                "quiet hours are off here (PATCHCORD_GATE__QUIET_HOURS=21:00-07:59 turns them on); `serve` keeps them"
+            );
+        }
         app.serve(stop_asked()).await
     })
 }

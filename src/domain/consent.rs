@@ -76,7 +76,7 @@ impl Consent {
 }
 
 /// Whether, and from what, a person has opted out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OptOut {
     pub opted_out: bool,
     /// Empty while `opted_out` holds: from everything.
@@ -88,6 +88,16 @@ impl OptOut {
     #[must_use]
     pub fn covers(&self, channel: Option<ContactChannel>) -> bool {
         self.opted_out && (self.from.is_empty() || channel.is_none_or(|channel| self.from.contains(&channel)))
+    }
+
+    /// Takes on what another opt-out covers.
+    pub fn join(&mut self, other: &Self) {
+        if other.opted_out {
+            self.change(&match other.from.is_empty() {
+                true => OptOutChange::Everything,
+                false => OptOutChange::Add(other.from.clone()),
+            });
+        }
     }
 
     fn change(&mut self, change: &OptOutChange) {
@@ -197,6 +207,21 @@ mod tests {
         assert!(!opt_out.opted_out && opt_out.from.is_empty());
         assert_eq!(consent.sms, Standing::Granted);
         assert_eq!(consent.call, Standing::Unknown);
+    }
+
+    #[test]
+    fn a_joined_opt_out_covers_what_either_covers() {
+        let (stopped, _) = after(&[ConsentChange::stop()]);
+        let (everything, _) = after(&[all()]);
+        let mut joined = OptOut::default();
+        joined.join(&OptOut::default());
+        assert!(!joined.opted_out);
+        joined.join(&stopped);
+        assert_eq!(joined, stopped);
+        joined.join(&everything);
+        assert_eq!(joined, everything);
+        joined.join(&stopped);
+        assert_eq!(joined, everything);
     }
 
     #[test]

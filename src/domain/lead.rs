@@ -95,6 +95,14 @@ impl Lead {
         }
     }
 
+    /// Takes on an opt-out that came with the number.
+    pub fn join_opt_out(&mut self, other: &OptOut) {
+        let mut opt_out = self.opt_out();
+        opt_out.join(other);
+        self.opted_out = opt_out.opted_out;
+        self.opted_out_of = opt_out.from;
+    }
+
     /// Applies a change of opt-out or consent. Returns whether anything is different after it.
     pub fn change_consent(&mut self, change: &ConsentChange) -> bool {
         let (mut opt_out, mut consent) = (self.opt_out(), self.consent);

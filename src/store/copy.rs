@@ -153,6 +153,11 @@ impl Copying {
             }
         })
         .await?;
+        each(self.export.numbers.iter(), async |(account, phone)| {
+            let opt_out = self.from.leads.opt_out_of(*account, phone).await?;
+            self.importer.keep_opt_out(*account, phone, &opt_out).await
+        })
+        .await?;
         each(self.export.edits.iter(), async |edit| {
             let lead = (edit.account_id, edit.lead_id);
             self.importer.note_edit(lead, &edit.key, &edit.result).await

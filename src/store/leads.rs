@@ -4,13 +4,15 @@ use async_trait::async_trait;
 
 use super::{Page, PageRequest, StoreResult};
 use crate::domain::{
-    consent::ConsentChange,
+    consent::{ConsentChange, OptOut},
     ids::{AccountId, LeadId},
     lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
     phone::PhoneNumber,
     time::Timestamp,
 };
 
+/// An opt-out belongs to the number it came from as well as to the lead: when the lead is deleted, or its number changed, the number
+/// keeps it, and whichever lead has the number next takes it on.
 #[async_trait]
 pub trait LeadStore: Send + Sync {
     /// `Taken` when the phone number belongs to another lead of the account.
@@ -31,6 +33,8 @@ pub trait LeadStore: Send + Sync {
     async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead>;
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>>;
+    /// What the last lead with this number had opted out of, for as long as no lead has the number.
+    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut>;
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>>;
     /// Makes an edit, keeps the facts that follow from it and notes its key, in one write. A key that is noted already changes
     /// nothing and gives the first result again. A refusal changes nothing and notes nothing.

@@ -10,7 +10,10 @@ use super::{
     input::Choice,
     journal::{Entry, JournalEntry},
 };
-use crate::domain::{ids::RunId, run::StepStatus, time::Timestamp};
+use crate::domain::{ids::RunId, observation::EventType, run::StepStatus, time::Timestamp};
+
+/// Most events that a step's history names as passed over.
+const PASSED_OVER_MAX: usize = 20;
 
 /// What happened at one node on one visit.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -35,6 +38,9 @@ pub struct Step {
     pub port: Option<String>,
     pub error: Option<StepError>,
     pub effect: Option<StepEffect>,
+    /// Events that a wait passed over because its filter could not be decided for them: the last twenty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
     /// What it waits for, while it waits for a time.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub waiting_until: Option<Timestamp>,
@@ -42,6 +48,17 @@ pub struct Step {
     pub started_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+}
+
+/// An event that a wait could not decide about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PassedOver {
+    #[schema(value_type = String)]
+    pub event: EventType,
+    /// What the filter lacked.
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }
 
 /// Why a step or an attempt failed.
@@ -276,8 +293,17 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::Migrated { .. }
         | Entry::RunEnded { .. }
         | Entry::BranchJoined { .. }
-        | Entry::BranchEnded { .. }
-        | Entry::EventUndecided { .. } => {}
+        | Entry::BranchEnded { .. } => {}
+        Entry::EventUndecided { event, reason, .. } => {
+            if step.passed_over.len() >= PASSED_OVER_MAX {
+                step.passed_over.remove(0);
+            }
+            step.passed_over.push(PassedOver {
+                event: event.clone(),
+                reason: reason.clone(),
+                at,
+            });
+        }
     }
 }
 
@@ -368,6 +394,7 @@ fn begin<'a>(steps: &'a mut Vec<Step>, node: &str, kind: &str, visit: u32, at: T
         port: None,
         error: None,
         effect: None,
+        passed_over: Vec::new(),
         waiting_until: None,
         started_at: at,
         ended_at: None,

@@ -120,6 +120,44 @@ async fn stop_during_a_wait_ends_the_run_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_stop_outlives_the_lead_it_came_from() {
+    let server = Server::start(Options::dev()).await;
+    let ask = publish(
+        &server,
+        &json!({"name": "Ask", "trigger": {"type": "shop.asked"},
+            "nodes": [{"id": "tell", "type": "send_sms", "params": {"body": "hello"}}],
+            "edges": [{"from": "trigger", "to": "tell"}]}),
+    )
+    .await;
+    let first = lead(&server).await;
+    write(&server, "SM00000000000000000000000000000003", "STOP").await;
+    let path = format!("/api/leads/{first}");
+    eventually("the lead has stopped", || async {
+        (server.get(&path).await["opted_out"] == true).then_some(())
+    })
+    .await;
+    let gone = server.request(Method::DELETE, &path, None).await;
+    assert_eq!(gone.status, 204);
+
+    // Nobody has the number: a message to it is refused all the same, and so is one to whoever has it next.
+    let event = json!({"type": "shop.asked", "subject": {"phone": NUMBER}});
+    let taken = server.post("/api/events", &event).await;
+    assert_eq!(taken["duplicate"], false);
+    let runs = format!("/api/runs?workflow_id={ask}");
+    let run = eventually("the run ends", || async {
+        let runs = server.items(&runs).await;
+        let run = runs.first().filter(|run| run["status"] == "failed")?;
+        run["id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let run = server.get(&format!("/api/runs/{run}")).await;
+    assert_eq!(run["steps"][0]["error"]["code"], "opted_out", "{run}");
+    let next = run["lead_id"].as_str().expect("a lead").to_owned();
+    assert_eq!(server.get(&format!("/api/leads/{next}")).await["opted_out"], true);
+    assert_eq!(texts_sent(&server).await, 0);
+}
+
+#[tokio::test]
 async fn caps_hold_when_many_workflows_write_to_one_lead_at_once() {
     let options = Options::dev().with("PATCHCORD_GATE__SMS_PER_DAY", "3");
     let server = Server::start(options).await;

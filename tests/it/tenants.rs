@@ -508,7 +508,12 @@ async fn references(town: &Town) -> usize {
             "/api/events",
             Some(json!({"type": "quote.sent", "subject": {"lead_id": "ID"}})),
         ),
-        ("lead", Method::POST, execute.as_str(), Some(json!({"lead_id": "ID"}))),
+        (
+            "lead",
+            Method::POST,
+            execute.as_str(),
+            Some(json!({"lead_id": "ID"})),
+        ),
         (
             "user",
             Method::POST,

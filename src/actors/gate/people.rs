@@ -2,7 +2,13 @@
 
 use super::Gate;
 use crate::{
-    domain::{ids::AccountId, lead::Lead, time::Timestamp},
+    domain::{
+        consent::ContactChannel,
+        ids::{AccountId, LeadId},
+        lead::Lead,
+        phone::PhoneNumber,
+        time::Timestamp,
+    },
     store::{StoreError, StoreResult, accounts::Account},
     workflows::{
         Effect,
@@ -52,9 +58,25 @@ impl Gate {
     ) -> StoreResult<Option<Lead>> {
         match address {
             _ if own.is_some_and(|own| is_address_of(own, address)) => Ok(own.cloned()),
-            Recipient::Phone(number) => self.store.leads.by_phone(account, number).await,
+            Recipient::Phone(number) => match self.store.leads.by_phone(account, number).await? {
+                Some(lead) => Ok(Some(lead)),
+                None => self.whoever_had(account, number).await,
+            },
             Recipient::Email(address) => self.store.leads.by_email(account, address).await,
         }
+    }
+
+    /// Whoever had a number that no lead has any more, if they have opted out of messages or calls.
+    async fn whoever_had(&self, account: AccountId, number: &PhoneNumber) -> StoreResult<Option<Lead>> {
+        let opt_out = self.store.leads.opt_out_of(account, number).await?;
+        let stopped = ContactChannel::STOPPED_BY_SMS;
+        if !stopped.iter().any(|channel| opt_out.covers(Some(*channel))) {
+            return Ok(None);
+        }
+        let mut lead = Lead::nameless(LeadId::fresh(), account, Timestamp::default());
+        lead.phone = Some(number.clone());
+        lead.join_opt_out(&opt_out);
+        Ok(Some(lead))
     }
 
     /// When the person last wrote or called, as far as it matters for an answer.

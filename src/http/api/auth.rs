@@ -10,6 +10,7 @@ use crate::{
         auth::{
             Caller, Origin, Via, password,
             session::{self, NewPerson, Tokens},
+            throttle::Trying,
         },
         context::Context,
         error::{ApiError, ApiResult, Created, Done},
@@ -77,7 +78,11 @@ pub async fn register(
     Origin(address): Origin,
     Json(wanted): Json<Registration>,
 ) -> ApiResult<Created<Tokens>> {
-    context.gate.throttle().take_address(address).await?;
+    context
+        .gate
+        .throttle()
+        .take_address(Trying::SignIn, address)
+        .await?;
     let used_setup = admit(&context, wanted.setup_token.as_ref()).await?;
     let person = NewPerson {
         email: wanted.email,
@@ -151,7 +156,11 @@ pub async fn refresh(
     Origin(address): Origin,
     Json(given): Json<RefreshRequest>,
 ) -> ApiResult<Json<Tokens>> {
-    context.gate.throttle().take_address(address).await?;
+    context
+        .gate
+        .throttle()
+        .take_address(Trying::Refresh, address)
+        .await?;
     context.gate.refresh(given.refresh_token.expose()).await.map(Json)
 }
 
@@ -181,7 +190,11 @@ pub async fn redeem_ticket(
     Origin(address): Origin,
     Json(given): Json<TicketRequest>,
 ) -> ApiResult<Json<Tokens>> {
-    context.gate.throttle().take_address(address).await?;
+    context
+        .gate
+        .throttle()
+        .take_address(Trying::SignIn, address)
+        .await?;
     let holder = context
         .gate
         .sign_in_tickets()

@@ -29,8 +29,19 @@ use crate::{
 const TYPE_CHARS_MAX: usize = 100;
 /// Longest id that the sender may give.
 pub(super) const ID_CHARS_MAX: usize = 255;
-/// Kinds that only patchcord itself brings about.
-pub(super) const RESERVED: [EventType; 2] = [EventType::MANUAL, EventType::SCHEDULE];
+/// Kinds that only patchcord itself brings about: an opt-out that is only reported would not be kept.
+pub(super) const RESERVED: [EventType; 3] =
+    [EventType::MANUAL, EventType::SCHEDULE, EventType::LEAD_OPTED_OUT];
+
+/// Why an event of one of [`RESERVED`] is not taken in, and what to do.
+pub(super) fn reserved(kind: &EventType) -> String {
+    let instead = if *kind == EventType::LEAD_OPTED_OUT {
+        ": set `opted_out` or `opted_out_of` of the lead, which brings it about"
+    } else {
+        ""
+    };
+    format!("`{kind}` is brought about by patchcord alone{instead}")
+}
 
 /// Something that happened elsewhere.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -132,10 +143,7 @@ fn checked_kind(event: &NewEvent) -> ApiResult<EventType> {
     }
     let kind = EventType::new(event.kind.clone());
     if RESERVED.contains(&kind) {
-        errors.push(FieldError::new(
-            "type",
-            format!("`{kind}` is brought about by patchcord alone"),
-        ));
+        errors.push(FieldError::new("type", reserved(&kind)));
     }
     let is_named = event
         .data
@@ -259,7 +267,16 @@ mod tests {
         for good in ["quote.sent", "my_shop.order.paid", "a"] {
             assert!(checked_kind(&event(good)).is_ok(), "{good}");
         }
-        for wrong in ["", "Quote.sent", ".a", "a..b", "a b", "manual", &"a".repeat(101)] {
+        for wrong in [
+            "",
+            "Quote.sent",
+            ".a",
+            "a..b",
+            "a b",
+            "manual",
+            "lead.opted_out",
+            &"a".repeat(101),
+        ] {
             assert!(checked_kind(&event(wrong)).is_err(), "{wrong:?}");
         }
     }

@@ -235,6 +235,8 @@ pub async fn create(
         ..Lead::nameless(context.leads.fresh_lead_id(), caller.account_id, now)
     })?;
     context.store.leads.create(lead.clone()).await?;
+    // Its number may have opted out before.
+    let lead = context.store.leads.get(lead.account_id, lead.id).await?;
     observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;
     if lead.is_qualified() {
         observe(

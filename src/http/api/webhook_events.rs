@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    events::{EventAccepted, ID_CHARS_MAX, RESERVED, Subject, lead_of},
+    events::{EventAccepted, ID_CHARS_MAX, RESERVED, Subject, lead_of, reserved},
     lead_rules,
 };
 use crate::{
@@ -130,10 +130,7 @@ fn kind_of<'a>(trigger: Option<&'a str>, webhook: &'a IncomingWebhook) -> ApiRes
         return Ok(Kind::Named(&webhook.name));
     };
     match EventType::ours(word) {
-        Some(kind) if RESERVED.contains(&kind) => {
-            let message = format!("`{kind}` is brought about by patchcord alone");
-            Err(ApiError::field("trigger", message))
-        }
+        Some(kind) if RESERVED.contains(&kind) => Err(ApiError::field("trigger", reserved(&kind))),
         Some(kind) if kind == EventType::WEBHOOK => Ok(Kind::Named(&webhook.name)),
         Some(kind) => Ok(Kind::Ours(kind)),
         None if word.trim().is_empty() || word.chars().count() > TRIGGER_CHARS_MAX => {

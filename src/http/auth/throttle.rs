@@ -32,6 +32,28 @@ const KEYS_MAX: usize = 20_000;
 /// Who is trying: an account by its e-mail, or an address.
 type Key = [u8; 32];
 
+/// What an address tries. Each has an allowance of its own: people who share an address, behind a proxy say, can still sign in while
+/// somebody among them guesses something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trying {
+    /// Signing in or registering.
+    SignIn,
+    /// Exchanging a refresh token.
+    Refresh,
+    /// An address of a webhook that opens nothing.
+    Webhook,
+}
+
+impl Trying {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Refresh => "refresh",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// The allowances.
 pub struct Throttle {
     shared: Option<Allowances>,
@@ -59,18 +81,18 @@ impl Throttle {
     /// # Errors
     /// [`ApiError::Throttled`] with the time to wait when either is used up.
     pub async fn take(&self, email: &str, address: Option<IpAddr>) -> Result<(), ApiError> {
-        self.take_address(address).await?;
+        self.take_address(Trying::SignIn, address).await?;
         let key = token::hash(&format!("account {email}"));
         take_one(&self.accounts, key)?;
         self.take_shared(key, ACCOUNT_REFILL, ACCOUNT_BURST).await
     }
 
-    /// Takes one try from the allowance of `address` alone.
+    /// Takes one try from what `address` may try of this kind.
     ///
     /// # Errors
     /// [`ApiError::Throttled`] with the time to wait when it is used up.
-    pub async fn take_address(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
-        let key = token::hash(&network(address));
+    pub async fn take_address(&self, what: Trying, address: Option<IpAddr>) -> Result<(), ApiError> {
+        let key = token::hash(&format!("{} {}", what.as_str(), network(address)));
         take_one(&self.addresses, key)?;
         self.take_shared(key, ADDRESS_REFILL, ADDRESS_BURST).await
     }
@@ -172,6 +194,18 @@ mod tests {
         })
         .await;
         assert_eq!(passed, usize::try_from(ADDRESS_BURST).expect("a small number"));
+    }
+
+    #[tokio::test]
+    async fn guesses_of_one_kind_leave_the_others_alone() {
+        let throttle = Throttle::new(None, 0);
+        let throttle = &throttle;
+        let address = Some(IpAddr::from([10, 0, 0, 1]));
+        let burst = usize::try_from(ADDRESS_BURST).expect("a small number");
+        let webhooks = allowed(100, |_| throttle.take_address(Trying::Webhook, address)).await;
+        let refreshes = allowed(100, |_| throttle.take_address(Trying::Refresh, address)).await;
+        assert_eq!((webhooks, refreshes), (burst, burst));
+        assert!(throttle.take("ann@example.com", address).await.is_ok());
     }
 
     #[test]

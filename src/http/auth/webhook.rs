@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::{
     Gate,
+    throttle::Trying,
     token::{self, Shown, TokenKind},
 };
 use crate::{
@@ -29,7 +30,7 @@ impl Gate {
         origin: Option<IpAddr>,
     ) -> Result<IncomingWebhook, ApiError> {
         let Some(webhook) = self.find_webhook(user_id, token).await? else {
-            self.throttle().take_address(origin).await?;
+            self.throttle().take_address(Trying::Webhook, origin).await?;
             return Err(ApiError::Missing { what: "webhook" });
         };
         self.throttle().take_webhook(webhook.id)?;

@@ -5,8 +5,8 @@ use crate::{
     domain::{
         consent::{ConsentChange, ContactChannel, Standing},
         lead::{
-            AssignRule, Assignee, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange,
-            fact_id,
+            AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited, LeadUpdate,
+            ScoreChange, fact_id,
         },
         observation::EventType,
     },
@@ -132,6 +132,65 @@ pub(crate) async fn an_edit_never_lifts_an_opt_out(store: &Store) {
         .await;
     assert!(matches!(foreign, Err(StoreError::Missing { .. })), "{foreign:?}");
 }
+
+pub(crate) async fn an_opt_out_stays_with_the_number_when_its_lead_is_deleted_or_gets_another(store: &Store) {
+    let (account, leads) = (account_id(1), &store.leads);
+    let first = lead(account, 1);
+    let number = first.phone.clone().expect("samples have one");
+    let opt_out = || async { leads.opt_out_of(account, &number).await.expect("read") };
+    let change = async |id, change| {
+        let changed = leads.change_consent(account, id, change, at(9)).await;
+        changed.expect("written").0
+    };
+    leads.create(first).await.expect("written");
+    assert!(!opt_out().await.opted_out);
+    change(lead_id(1), ConsentChange::stop()).await;
+    leads.delete(account, lead_id(1)).await.expect("deleted");
+    assert!(opt_out().await.covers(Some(ContactChannel::Sms)));
+    assert!(
+        !leads
+            .opt_out_of(account_id(2), &number)
+            .await
+            .expect("read")
+            .opted_out
+    );
+
+    // Whoever has the number next has opted out too, and it is theirs to lift.
+    let next = Lead {
+        phone: Some(number.clone()),
+        ..lead(account, 2)
+    };
+    let (next, is_new) = leads.find_or_create_by_phone(next).await.expect("written");
+    assert!(is_new && next.opt_out().covers(Some(ContactChannel::Sms)));
+    let kept = leads.get(account, next.id).await.expect("kept");
+    assert_eq!(kept.opt_out(), next.opt_out());
+    let lifted = change(next.id, ConsentChange::start()).await;
+    assert!(!lifted.opted_out);
+    leads.delete(account, next.id).await.expect("deleted");
+    assert!(!opt_out().await.opted_out, "START was the last word");
+
+    // Another number takes nothing away from the one that opted out.
+    let third = Lead {
+        phone: Some(number.clone()),
+        ..lead(account, 3)
+    };
+    leads.create(third).await.expect("written");
+    let stopped = change(lead_id(3), ConsentChange::stop()).await;
+    let moved = Lead {
+        phone: lead(account, 4).phone,
+        ..stopped
+    };
+    leads.update(moved).await.expect("written");
+    assert!(opt_out().await.covers(Some(ContactChannel::Sms)));
+    let fourth = Lead {
+        phone: Some(number.clone()),
+        ..lead(account, 5)
+    };
+    leads.create(fourth).await.expect("written");
+    let kept = leads.get(account, lead_id(5)).await.expect("kept");
+    assert!(kept.opt_out().covers(Some(ContactChannel::Sms)));
+}
+
 fn keyed(key: &str, edit: LeadEdit) -> KeyedEdit {
     KeyedEdit {
         account_id: account_id(1),

@@ -33,6 +33,7 @@ macro_rules! suite {
             leads::finding_by_phone_creates_once_even_for_many_at_once;
             leads::a_lead_is_found_by_email_in_whatever_case_until_it_is_deleted;
             leads::an_edit_never_lifts_an_opt_out;
+            leads::an_opt_out_stays_with_the_number_when_its_lead_is_deleted_or_gets_another;
             observations::the_unrouted_facts_of_one_lead_are_found_alone;
             leads::an_edit_is_made_once_under_its_key_and_its_facts_are_kept_with_it;
             leads::a_refused_edit_changes_nothing_and_may_be_made_later;

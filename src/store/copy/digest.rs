@@ -87,6 +87,15 @@ impl Side<'_> {
             self.listed(async |account| listed(|page| store.leads.list(account, page)).await)
                 .await?,
         );
+        let numbers = digest(
+            "opted-out numbers",
+            export.numbers.iter(),
+            async |(account, phone)| {
+                let opt_out = store.leads.opt_out_of(*account, phone).await?;
+                Ok(format!("{phone:?} {opt_out:?}"))
+            },
+        )
+        .await?;
         let edits = digest("edits of leads", export.edits.iter(), async |edit| {
             match self.importer {
                 None => Ok(edit.result.clone()),
@@ -115,7 +124,7 @@ impl Side<'_> {
             Ok(format!("{found:?}"))
         })
         .await?;
-        Ok(vec![accounts, answers, leads, edits, turns, contacts])
+        Ok(vec![accounts, answers, leads, numbers, edits, turns, contacts])
     }
 
     async fn of_work(self) -> StoreResult<Vec<Digest>> {

@@ -10,7 +10,11 @@ use super::{
     rows::Conditional,
 };
 use crate::{
-    domain::ids::{AccountId, LeadId, UserId},
+    domain::{
+        consent::OptOut,
+        ids::{AccountId, LeadId, UserId},
+        phone::PhoneNumber,
+    },
     store::{StoreError, StoreResult, workflows::WorkflowVersion},
 };
 
@@ -92,6 +96,19 @@ impl Importer {
     /// When the database does not answer.
     pub async fn turn(&self, account: AccountId, pool: &[UserId]) -> StoreResult<Option<UserId>> {
         self.0.find(&TURNS, &turn_key(account, pool)).await
+    }
+
+    /// Keeps what a number has opted out of that no lead has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn keep_opt_out(
+        &self,
+        account: AccountId,
+        phone: &PhoneNumber,
+        opt_out: &OptOut,
+    ) -> StoreResult<()> {
+        self.0.keep_opt_out(account, phone, opt_out).await
     }
 
     async fn once(&self, text: &'static str, row: super::fields::Values) -> StoreResult<()> {

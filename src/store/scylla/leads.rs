@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
-        consent::ConsentChange,
+        consent::{ConsentChange, OptOut},
         ids::{AccountId, LeadId},
         lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
         phone::PhoneNumber,
@@ -45,6 +45,7 @@ impl LeadStore for Scylla {
             self.claim_phone(lead.account_id, phone, lead.id, lead.created_at)
                 .await?;
         }
+        let lead = self.with_numbers_opt_out(lead).await?;
         match self.insert_lead(&lead).await? {
             Made::Fresh => Ok(()),
             Made::Exists => {
@@ -65,6 +66,7 @@ impl LeadStore for Scylla {
         };
         let value = claimed(lead.account_id, &phone);
         let mut claim = self.claim_of(&value).await?;
+        let lead = self.with_numbers_opt_out(lead).await?;
         for _ in 0..TRIES_MAX {
             let taken_from = match self.phone_holder(lead.account_id, &phone, claim).await? {
                 Holder::Lead(known) => return Ok((*known, false)),
@@ -142,6 +144,7 @@ impl LeadStore for Scylla {
         let key = values![account_id, id];
         for _ in 0..TRIES_MAX {
             let (revision, lead) = self.lead_at(account_id, id).await?;
+            self.leave_opt_out(&lead).await?;
             let is_gone = self
                 .write_revision(&TABLE, &key, Some(revision), None, Vec::new())
                 .await?;
@@ -167,6 +170,10 @@ impl LeadStore for Scylla {
             Holder::Lead(lead) => Some(*lead),
             Holder::Nobody | Holder::Unborn(_) | Holder::Other(..) => None,
         })
+    }
+
+    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut> {
+        self.numbers_opt_out(account_id, phone).await
     }
 
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {
@@ -257,16 +264,21 @@ impl Scylla {
         after: &Lead,
         more: Vec<(&'static str, Values)>,
     ) -> StoreResult<bool> {
-        if let Some(phone) = after.phone.as_ref().filter(|_| after.phone != before.phone) {
-            self.claim_phone(after.account_id, phone, after.id, after.updated_at)
-                .await?;
+        let mut after = after.clone();
+        if after.phone != before.phone {
+            if let Some(phone) = &after.phone {
+                self.claim_phone(after.account_id, phone, after.id, after.updated_at)
+                    .await?;
+            }
+            self.leave_opt_out(before).await?;
+            after = self.with_numbers_opt_out(after).await?;
         }
         let ids = (after.account_id, after.id);
-        let (old, new) = (entries(Some(before)), entries(Some(after)));
+        let (old, new) = (entries(Some(before)), entries(Some(&after)));
         self.enter_lead(ids, new.difference(&old), revision + 1).await?;
         let key = values![after.account_id, after.id];
         let written = self
-            .write_revision(&TABLE, &key, Some(revision), Some(&body(after)?), more)
+            .write_revision(&TABLE, &key, Some(revision), Some(&body(&after)?), more)
             .await?;
         if written {
             self.strike_lead(ids, old.difference(&new), revision + 1).await?;

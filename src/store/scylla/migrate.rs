@@ -26,6 +26,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (3, include_str!("migrations/0003_workflows.cql")),
     (4, include_str!("migrations/0004_leads.cql")),
     (5, include_str!("migrations/0005_records.cql")),
+    (6, include_str!("migrations/0006_numbers.cql")),
 ];
 
 /// The record of what was taken, and the lock: each name with its columns.

@@ -37,6 +37,7 @@ mod lead_phones;
 mod leads;
 mod leases;
 mod messages;
+mod numbers;
 mod observations;
 mod run_index;
 mod run_list;

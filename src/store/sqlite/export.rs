@@ -11,8 +11,11 @@ use rusqlite::{Connection, Row};
 
 use super::database::connect;
 use crate::{
-    domain::ids::{
-        AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
+    domain::{
+        ids::{
+            AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
+        },
+        phone::PhoneNumber,
     },
     store::{StoreError, StoreResult, contacts::Contact},
 };
@@ -55,6 +58,8 @@ pub struct Export {
     pub tasks: Vec<(AccountId, TaskId)>,
     pub messages: Vec<(AccountId, MessageId)>,
     pub contacts: Vec<Contact>,
+    /// Numbers that have opted out and that no lead has.
+    pub numbers: Vec<(AccountId, PhoneNumber)>,
     db: Arc<Mutex<Connection>>,
 }
 
@@ -134,6 +139,11 @@ impl Export {
                         at: row.get(4)?,
                     })
                 },
+            )?,
+            numbers: all(
+                &db,
+                "SELECT account, phone FROM opted_out_numbers ORDER BY account, phone",
+                pair_of,
             )?,
             db: Arc::new(Mutex::new(db)),
         })

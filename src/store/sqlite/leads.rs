@@ -7,11 +7,11 @@ use super::{
     columns::{bodies, body, find, missing, page_of_bodies},
     cursor::{List, Window},
     database::Sqlite,
-    lead_edits,
+    lead_edits, numbers,
 };
 use crate::{
     domain::{
-        consent::ConsentChange,
+        consent::{ConsentChange, OptOut},
         ids::{AccountId, LeadId},
         lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
         phone::PhoneNumber,
@@ -25,7 +25,7 @@ impl LeadStore for Sqlite {
     async fn create(&self, lead: Lead) -> StoreResult<()> {
         self.write(move |db| {
             refuse_taken_phone(db, &lead)?;
-            insert(db, &lead)
+            insert(db, lead).map(drop)
         })
         .await
     }
@@ -38,7 +38,7 @@ impl LeadStore for Sqlite {
             };
             match known {
                 Some(known) => Ok((known, false)),
-                None => insert(db, &lead).map(|()| (lead, true)),
+                None => Ok((insert(db, lead)?, true)),
             }
         })
         .await
@@ -82,12 +82,10 @@ impl LeadStore for Sqlite {
 
     async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()> {
         self.write(move |db| {
-            let deleted = db
-                .prepare_cached("DELETE FROM leads WHERE id = ?1 AND account = ?2")?
+            let lead = get(db, account_id, id)?;
+            db.prepare_cached("DELETE FROM leads WHERE id = ?1 AND account = ?2")?
                 .execute((id, account_id))?;
-            if deleted == 0 {
-                return Err(missing("lead", id));
-            }
+            numbers::left_by(db, &lead)?;
             lead_edits::forget(db, id)
         })
         .await
@@ -100,6 +98,12 @@ impl LeadStore for Sqlite {
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
         let phone = phone.clone();
         self.read(move |db| by_phone(db, account_id, &phone)).await
+    }
+
+    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut> {
+        let phone = phone.clone();
+        self.read(move |db| numbers::opt_out_of(db, account_id, &phone))
+            .await
     }
 
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {
@@ -176,8 +180,14 @@ pub(super) fn by_id(db: &Connection, account: AccountId, id: LeadId) -> StoreRes
     )
 }
 
-/// Writes a lead over its earlier self.
+/// Writes a lead over its earlier self. A number it gives up keeps the opt-out, a new one brings its own.
 pub(super) fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
+    let before = get(db, lead.account_id, lead.id)?;
+    let mut lead = lead.clone();
+    if lead.phone != before.phone {
+        numbers::left_by(db, &before)?;
+        numbers::take_on(db, &mut lead)?;
+    }
     let updated = db
         .prepare_cached(
             "UPDATE leads SET phone = ?3, email = ?4, assigned_to = ?5, body = ?6 WHERE id = ?1 AND account = ?2",
@@ -188,7 +198,7 @@ pub(super) fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
             lead.phone.as_ref().map(PhoneNumber::as_str),
             lead.email.as_deref().map(fold_email),
             lead.assigned_to,
-            body(lead)?,
+            body(&lead)?,
         ])?;
     if updated == 0 {
         Err(missing("lead", lead.id))
@@ -205,7 +215,9 @@ pub(super) fn refuse_taken_phone(db: &Connection, lead: &Lead) -> StoreResult<()
     }
 }
 
-fn insert(db: &Connection, lead: &Lead) -> StoreResult<()> {
+/// Writes a lead that is new, and returns it with what its number had opted out of before.
+fn insert(db: &Connection, mut lead: Lead) -> StoreResult<Lead> {
+    numbers::take_on(db, &mut lead)?;
     let inserted = db
         .prepare_cached(
             "INSERT INTO leads (id, account, created_at, phone, email, assigned_to, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -218,12 +230,12 @@ fn insert(db: &Connection, lead: &Lead) -> StoreResult<()> {
             lead.phone.as_ref().map(PhoneNumber::as_str),
             lead.email.as_deref().map(fold_email),
             lead.assigned_to,
-            body(lead)?,
+            body(&lead)?,
         ])?;
     if inserted == 0 {
         Err(StoreError::Taken { field: "id" })
     } else {
-        Ok(())
+        Ok(lead)
     }
 }
 

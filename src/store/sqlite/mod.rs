@@ -28,6 +28,7 @@ mod lead_edits;
 mod leads;
 mod leases;
 mod messages;
+mod numbers;
 mod observations;
 mod people;
 mod run_list;

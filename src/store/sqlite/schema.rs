@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::store::{StoreError, StoreResult};
 
 const STEPS: &[&str] = &[
-    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS,
+    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS,
 ];
 
 /// The file was written by a later version of the program.
@@ -193,6 +193,12 @@ CREATE TABLE webhooks (
     created_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX webhooks_by_account ON webhooks (account, created_at, id);
 CREATE INDEX webhooks_by_user ON webhooks (user, created_at, id);
+";
+
+/// Opt-outs of numbers that no lead has any more.
+const NUMBERS: &str = "
+CREATE TABLE opted_out_numbers (
+    account BLOB NOT NULL, phone TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, phone)) WITHOUT ROWID;
 ";
 
 #[cfg(test)]

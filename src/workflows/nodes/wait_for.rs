@@ -360,6 +360,12 @@ mod tests {
         let undecided = observed(&mut story, "sms.received", "hello");
         assert!(undecided.changed && undecided.journal.len() == 1);
         assert_eq!(undecided.run.status(), RunStatus::Waiting);
+        let steps = story.steps();
+        let told = &steps.last().expect("the wait").passed_over[0];
+        assert!(
+            told.event == EventType::SMS_RECEIVED && !told.reason.is_empty(),
+            "{told:?}"
+        );
         assert!(!observed(&mut story, "sms.received", "hello").changed);
     }
 

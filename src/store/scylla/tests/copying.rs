@@ -7,7 +7,7 @@ use crate::{
     domain::{
         audio::Speaker,
         call::CallStatus,
-        consent::ContactChannel,
+        consent::{ConsentChange, ContactChannel},
         lead::{AssignRule, Assignee, KeyedEdit, LeadEdit, ScoreChange},
         task::TaskStatus,
         transcript::Utterance,
@@ -134,6 +134,15 @@ async fn fill_people(store: &Store) {
     for number in 1..=3 {
         store.leads.create(lead(owner, number)).await.expect("written");
     }
+    // Somebody who opted out and is gone.
+    store.leads.create(lead(owner, 9)).await.expect("written");
+    let stop = ConsentChange::stop();
+    store
+        .leads
+        .change_consent(owner, lead_id(9), stop, at(2))
+        .await
+        .expect("written");
+    store.leads.delete(owner, lead_id(9)).await.expect("deleted");
     let edit = KeyedEdit {
         account_id: owner,
         lead_id: lead_id(1),
