@@ -93,9 +93,10 @@ impl OptOut {
     /// Takes on what another opt-out covers.
     pub fn join(&mut self, other: &Self) {
         if other.opted_out {
-            self.change(&match other.from.is_empty() {
-                true => OptOutChange::Everything,
-                false => OptOutChange::Add(other.from.clone()),
+            self.change(&if other.from.is_empty() {
+                OptOutChange::Everything
+            } else {
+                OptOutChange::Add(other.from.clone())
             });
         }
     }

@@ -294,17 +294,19 @@ fn go_on(step: &mut Step, at: Timestamp, entry: &Entry) {
         | Entry::RunEnded { .. }
         | Entry::BranchJoined { .. }
         | Entry::BranchEnded { .. } => {}
-        Entry::EventUndecided { event, reason, .. } => {
-            if step.passed_over.len() >= PASSED_OVER_MAX {
-                step.passed_over.remove(0);
-            }
-            step.passed_over.push(PassedOver {
-                event: event.clone(),
-                reason: reason.clone(),
-                at,
-            });
-        }
+        Entry::EventUndecided { event, reason, .. } => pass_over(step, at, event, reason),
     }
+}
+
+fn pass_over(step: &mut Step, at: Timestamp, event: &EventType, reason: &str) {
+    if step.passed_over.len() >= PASSED_OVER_MAX {
+        step.passed_over.remove(0);
+    }
+    step.passed_over.push(PassedOver {
+        event: event.clone(),
+        reason: reason.to_owned(),
+        at,
+    });
 }
 
 /// The effect was carried out, unless a person decided about it or it was answered before.

@@ -96,14 +96,7 @@ impl Export {
                 &db,
                 "SELECT leads.account, leads.id, lead_edits.key, lead_edits.result FROM lead_edits
                  JOIN leads ON leads.id = lead_edits.lead ORDER BY leads.id, lead_edits.key",
-                |row| {
-                    Ok(NotedEdit {
-                        account_id: row.get(0)?,
-                        lead_id: row.get(1)?,
-                        key: row.get(2)?,
-                        result: row.get(3)?,
-                    })
-                },
+                edit,
             )?,
             turns: all(
                 &db,
@@ -130,15 +123,7 @@ impl Export {
             contacts: all(
                 &db,
                 "SELECT account, subject, channel, key, at FROM contacts ORDER BY account, subject, channel, at, key",
-                |row| {
-                    Ok(Contact {
-                        account_id: row.get(0)?,
-                        subject: row.get(1)?,
-                        channel: row.get(2)?,
-                        key: row.get(3)?,
-                        at: row.get(4)?,
-                    })
-                },
+                contact,
             )?,
             numbers: all(
                 &db,
@@ -176,6 +161,25 @@ fn all<T>(
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn edit(row: &Row<'_>) -> rusqlite::Result<NotedEdit> {
+    Ok(NotedEdit {
+        account_id: row.get(0)?,
+        lead_id: row.get(1)?,
+        key: row.get(2)?,
+        result: row.get(3)?,
+    })
+}
+
+fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
+    Ok(Contact {
+        account_id: row.get(0)?,
+        subject: row.get(1)?,
+        channel: row.get(2)?,
+        key: row.get(3)?,
+        at: row.get(4)?,
+    })
 }
 
 fn pair_of<A, B>(row: &Row<'_>) -> rusqlite::Result<(A, B)>
