@@ -14,6 +14,8 @@ const OPERATING: [&str; 4] = ["/livez", "/readyz", "/healthz", "/metrics"];
 const STREAM: &str = "/ws/supervisor";
 const REGISTER: &str = "/api/auth/register";
 const PASSWORD: &str = "/api/auth/password";
+/// Asks for one person of the account by query.
+const SESSIONS: &str = "/api/sessions";
 
 /// Adds the failures to an operation; a status that it describes itself stays.
 pub fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
@@ -48,7 +50,11 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
         (400, has_body || takes_key || is_stream, "Not readable."),
         (401, !is_open || is_guessable || is_stream, "Not signed in."),
         (403, !is_open || path == REGISTER, "Not allowed."),
-        (404, has_path, "There is no such thing in the account."),
+        (
+            404,
+            has_path || path == SESSIONS,
+            "There is no such thing in the account.",
+        ),
         (
             409,
             changes,

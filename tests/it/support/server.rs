@@ -21,6 +21,8 @@ use super::twilio;
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_patchcord");
 /// From start to ready, on a machine that does other things too.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// Lines of the log that are printed when a test fails.
+const LINES_TOLD: usize = 60;
 /// Starts the line with which a server says that it is ready, when asked to by `PATCHCORD_READY_LINE=1`.
 const READY_MARK: &str = "PATCHCORD_READY ";
 
@@ -82,6 +84,21 @@ pub struct Server {
     options: Options,
     data: TempDir,
     log: Log,
+    _told: ToldOnFailure,
+}
+
+/// Prints the end of the log when the test that has the server fails.
+struct ToldOnFailure(Log);
+
+impl Drop for ToldOnFailure {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = self.0.text();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = &lines[lines.len().saturating_sub(LINES_TOLD)..];
+            eprintln!("the server's log ends with:\n{}", end.join("\n"));
+        }
+    }
 }
 
 /// Everything the process printed, for the message of a test that fails.
@@ -112,6 +129,7 @@ impl Server {
             ready,
             options,
             data,
+            _told: ToldOnFailure(log.clone()),
             log,
         }
     }
