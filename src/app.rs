@@ -4,6 +4,8 @@
 //! actors, store.
 
 mod actors;
+#[cfg(test)]
+mod call_order_tests;
 mod cluster;
 #[cfg(test)]
 mod cluster_tests;
@@ -66,21 +68,32 @@ impl App {
     /// # Errors
     /// When the address is taken, the store cannot be opened, or a shipped model is broken.
     pub async fn build(
-        mut settings: Settings,
+        settings: Settings,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(&settings.server.bind)
             .await
             .with_context(|| format!("server.bind: cannot listen on {}", settings.server.bind))?;
-        let address = listener.local_addr().context("the listener has no address")?;
-        if settings.server.public_url.is_empty() {
-            settings.server.public_url = format!("http://{address}");
-        }
+        let storage = storage::open(&settings.store).await?;
+        Self::over(storage, listener, settings, metrics).await
+    }
+
+    /// Builds everything over an open store.
+    async fn over(
+        storage: Storage,
+        listener: TcpListener,
+        mut settings: Settings,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> anyhow::Result<Self> {
         let Storage {
             store,
             key_file,
             guard,
-        } = storage::open(&settings.store).await?;
+        } = storage;
+        let address = listener.local_addr().context("the listener has no address")?;
+        if settings.server.public_url.is_empty() {
+            settings.server.public_url = format!("http://{address}");
+        }
         let master_key = master_key::load(&settings.security.master_key, &key_file)?;
         let redis = shared_redis(&settings)?;
         let epoch = clock::now().as_unix_millis();

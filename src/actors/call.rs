@@ -239,18 +239,20 @@ impl CallActor {
         if loaded.call.lead_id.is_none() {
             loaded.call.lead_id = news.lead_of(&loaded.call).await?;
         }
+        let calls = &self.kind.store.calls;
+        if is_first || !changes.is_empty() {
+            // Whoever hears of it reads the call as it is now. The last fact does not count as told yet.
+            let untold = loaded.folded.saturating_sub(1);
+            calls.save(loaded.call.clone(), untold).await?;
+        }
         if is_first {
             news.started(&loaded.call).await?;
         }
-        // Facts for others first: a crash before the record is saved folds again and tells them under the same ids.
+        // A crash before they count as told folds again and tells them under the same ids.
         for (change, at) in &changes {
             news.observe_change(&loaded.call, *change, *at).await?;
         }
-        self.kind
-            .store
-            .calls
-            .save(loaded.call.clone(), loaded.folded)
-            .await?;
+        calls.save(loaded.call.clone(), loaded.folded).await?;
         news.publish_changes(&loaded.call, changes.iter().map(|(change, _)| *change));
         Ok(())
     }

@@ -26,6 +26,7 @@ impl Deref for Store {
 }
 
 /// Every aggregate of one store.
+#[derive(Clone)]
 pub struct Aggregates {
     pub accounts: Arc<dyn AccountStore>,
     pub workflows: Arc<dyn WorkflowStore>,
