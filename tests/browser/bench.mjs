@@ -61,7 +61,7 @@ async function live(browser) {
   await page.goto(`${server.url}/live`);
   await page.waitForSelector("[data-line=live]");
   await play(server);
-  await page.waitForTimeout(3000);
+  await page.waitForFunction((calls) => globalThis.bench_.painted.filter((one) => one.type === "call.ended").length >= calls, CALLS);
   const { painted, cards, shown } = await page.evaluate(() => ({ ...globalThis.bench_, shown: document.querySelectorAll("[data-call]").length }));
   for (const type of new Set(painted.map((one) => one.type))) {
     tell(`live: ${type} to pixel`, painted.filter((one) => one.type === type).map((one) => one.ms));

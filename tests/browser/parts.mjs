@@ -101,8 +101,8 @@ export async function webhookAddress(browser) {
   const posted = await fetch(await address.textContent(), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data: { phone: "+14155550100" } }) });
   assert.equal(posted.status, 202);
   await accessible(page, "webhook-made-light");
-  await page.getByRole("button", { name: "Replace the address of orders" }).click();
   const before = await address.textContent();
+  await page.getByRole("button", { name: "Replace the address of orders" }).click();
   await page.waitForFunction((old) => document.querySelector("[role=status] code")?.textContent !== old, before);
   await page.getByRole("button", { name: "Show the secret" }).click();
   await page.getByText(/^whsec_/).waitFor();
