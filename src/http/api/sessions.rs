@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use super::users;
 use crate::{
     clock,
     domain::{
@@ -55,11 +56,7 @@ pub async fn list(
 ) -> ApiResult<Json<Paged<SessionView>>> {
     let user_id = query.user_id.unwrap_or(caller.user_id);
     if user_id != caller.user_id {
-        caller.must(Permission::ManagePeople)?;
-        let person = context.store.accounts.user(user_id).await?;
-        if person.account_id != caller.account_id {
-            return Err(ApiError::Missing { what: "user" });
-        }
+        users::managed(&context, &caller, user_id).await?;
     }
     let now = clock::now();
     let sessions = context.store.accounts.sessions_of(user_id).await?;

@@ -187,12 +187,17 @@ pub async fn delete(
 
 /// A person of the caller's account whom the caller may change.
 async fn within_reach(context: &Context, caller: &Caller, id: UserId) -> ApiResult<()> {
+    caller.must_reach(managed(context, caller, id).await?.role)
+}
+
+/// A person of the caller's account, for a caller who manages its people.
+pub(super) async fn managed(context: &Context, caller: &Caller, id: UserId) -> ApiResult<User> {
     caller.must(Permission::ManagePeople)?;
     let person = context.store.accounts.user(id).await?;
     if person.account_id != caller.account_id {
         return Err(ApiError::Missing { what: "user" });
     }
-    caller.must_reach(person.role)
+    Ok(person)
 }
 
 fn settled(staffing: Staffing) -> ApiResult<User> {

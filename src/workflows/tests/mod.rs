@@ -13,6 +13,7 @@ mod migration;
 mod played;
 mod properties;
 mod random_workflows;
+mod slips;
 mod step;
 pub(in crate::workflows) mod story;
 mod templates;
