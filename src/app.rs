@@ -13,6 +13,8 @@ mod cluster_tests;
 mod line_tests;
 mod master_key;
 #[cfg(test)]
+mod resource_tests;
+#[cfg(test)]
 mod schedule_tests;
 mod storage;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use self::{
 };
 use crate::{
     actors::{
+        ResourcesHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -112,6 +115,7 @@ impl App {
             bus,
             redis: redis.clone(),
             calls: actors.calls,
+            resources: ResourcesHandle::start(store.clone(), actors.leads.clone()),
             leads: actors.leads,
             runs: actors.runs,
             schedules: actors.schedules,

@@ -24,6 +24,7 @@ mod place;
 pub mod plans;
 pub mod rates;
 pub mod residents;
+mod resources;
 pub mod root;
 pub mod run;
 pub mod runs;
@@ -41,5 +42,6 @@ pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
 pub use leads::LeadsHandle;
 // What a door hands to an audio line.
 pub use crate::media::frame::AudioFrame;
+pub use resources::ResourcesHandle;
 pub use runs::{BeginAt, Choice, ManualStart, OnVersion, RunError, RunsHandle};
 pub use schedules::SchedulesHandle;

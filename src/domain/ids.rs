@@ -178,6 +178,20 @@ typed_id! {
     ObservationId = "evt";
     /// A text message, sent or received.
     MessageId = "msg";
+    /// A meeting with a lead.
+    AppointmentId = "appt";
+    /// An offer to a lead.
+    QuoteId = "quote";
+    /// Money from a lead.
+    PaymentId = "pay";
+    /// A file of leads that is taken over.
+    ImportId = "imp";
+    /// Somebody who answers calls.
+    AgentId = "agent";
+    /// A telephone number of the account.
+    NumberId = "num";
+    /// A request that came to an incoming webhook.
+    DeliveryId = "dlv";
     /// A process of a cluster, from its start to its end.
     NodeId = "node";
 }

@@ -3,6 +3,7 @@
 //! Everything else imports these; they import nothing of ours.
 
 pub mod alert;
+pub mod appointment;
 pub mod audio;
 pub mod call;
 pub mod consent;
@@ -13,7 +14,10 @@ pub mod ids;
 pub mod lead;
 pub mod message;
 pub mod observation;
+pub mod payment;
 pub mod phone;
+pub mod quote;
+pub mod resource;
 pub mod run;
 pub mod secret;
 pub mod sentiment;

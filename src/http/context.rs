@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{api::Simulator, auth::Gate, settings::HttpSettings};
 use crate::{
-    actors::{CallsHandle, LeadsHandle, RunsHandle, SchedulesHandle},
+    actors::{CallsHandle, LeadsHandle, ResourcesHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, secret::Secret, time::Timestamp},
     integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
@@ -38,6 +38,7 @@ pub struct Parts {
     pub redis: Option<Redis>,
     pub calls: CallsHandle,
     pub leads: LeadsHandle,
+    pub resources: ResourcesHandle,
     pub runs: RunsHandle,
     pub schedules: SchedulesHandle,
     /// Reads scripts before they are published; those that run have runners of their own.

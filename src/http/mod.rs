@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod patch;
+pub mod resources;
 pub mod revision;
 pub mod routes;
 pub mod settings;

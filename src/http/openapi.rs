@@ -27,8 +27,8 @@ use super::{
     health, live, metrics,
 };
 use crate::domain::ids::{
-    AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId, UserId,
-    WebhookId, WorkflowId,
+    AccountId, AlertId, AppointmentId, CallId, KeyId, LeadId, MessageId, ObservationId, PaymentId, QuoteId,
+    RunId, SessionId, TaskId, UserId, WebhookId, WorkflowId,
 };
 
 /// What the document says besides the operations.
@@ -59,6 +59,9 @@ use crate::domain::ids::{
         AlertId,
         ObservationId,
         MessageId,
+        AppointmentId,
+        QuoteId,
+        PaymentId,
         WebhookId
     )),
     security(("bearer" = [])),
@@ -71,6 +74,9 @@ use crate::domain::ids::{
         (name = "calls", description = "Calls and what was said"),
         (name = "alerts", description = "What a supervisor should look at"),
         (name = "tasks", description = "What people have to do"),
+        (name = "appointments", description = "Who comes when, and who did not"),
+        (name = "quotes", description = "What was offered"),
+        (name = "payments", description = "What came in"),
         (name = "messages", description = "What was sent and received"),
         (name = "events", description = "What others tell us"),
         (name = "twilio", description = "What the telephony provider calls"),

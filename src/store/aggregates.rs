@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{
     AccountStore, AlertStore, CallStore, ContactStore, LeadStore, LeaseStore, MessageStore, ObservationStore,
-    RunStore, ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
+    ResourceStore, RunStore, ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
 };
 
 /// One store. Cheap to clone: everything holds it, and every request clones it.
@@ -40,5 +40,6 @@ pub struct Aggregates {
     pub schedules: Arc<dyn ScheduleStore>,
     pub contacts: Arc<dyn ContactStore>,
     pub webhooks: Arc<dyn WebhookStore>,
+    pub resources: Arc<dyn ResourceStore>,
     pub leases: Arc<dyn LeaseStore>,
 }

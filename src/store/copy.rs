@@ -268,6 +268,13 @@ impl Copying {
                 .map(drop)
         })
         .await?;
+        each(self.export.resources.iter(), async |address| {
+            to.resources
+                .create(from.resources.get(*address).await?)
+                .await
+                .map(drop)
+        })
+        .await?;
         each(self.export.contacts.iter(), async |contact| {
             to.contacts
                 .book(contact.clone(), ContactCaps::default())

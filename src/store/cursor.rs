@@ -5,7 +5,10 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::store::{Page, PageRequest, StoreError, StoreResult};
+use crate::{
+    domain::resource::ResourceKind,
+    store::{Page, PageRequest, StoreError, StoreResult},
+};
 
 const LIMIT_MAX: u32 = 200;
 /// What a request without a limit gets.
@@ -23,6 +26,7 @@ pub(in crate::store) enum List {
     Alerts,
     Tasks,
     Messages,
+    Resources(ResourceKind),
 }
 
 impl List {
@@ -36,6 +40,7 @@ impl List {
             Self::Alerts => 6,
             Self::Tasks => 7,
             Self::Messages => 8,
+            Self::Resources(kind) => 100 + kind.number(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod cluster_faults;
 mod crash;
 mod crash_days;
 mod crash_storm;
+mod deals;
 mod doctor;
 mod gate;
 mod house;

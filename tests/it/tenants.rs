@@ -49,17 +49,23 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("cancelRun", One("run", SUPERVISOR)),
     ("changePassword", Own(AGENT)),
     ("cloneWorkflow", One("workflow", ADMIN)),
+    ("createAppointment", Own(AGENT)),
     ("createKey", Own(ADMIN)),
     ("createLead", Own(SUPERVISOR)),
     ("createLiveTicket", Own(AGENT)),
+    ("createPayment", Own(SUPERVISOR)),
+    ("createQuote", Own(SUPERVISOR)),
     ("createTask", Own(AGENT)),
     ("createUser", Own(ADMIN)),
     ("createWebhook", Own(ADMIN)),
     ("createWorkflow", Own(ADMIN)),
     ("createWorkflowAt", Own(ADMIN)),
     ("decideRun", One("run", SUPERVISOR)),
+    ("deleteAppointment", One("appointment", ADMIN)),
     ("deleteKey", One("key", ADMIN)),
     ("deleteLead", One("lead", ADMIN)),
+    ("deletePayment", One("payment", ADMIN)),
+    ("deleteQuote", One("quote", ADMIN)),
     ("deleteUser", One("user", ADMIN)),
     ("deleteWebhook", One("webhook", ADMIN)),
     ("deleteWorkflow", One("workflow", ADMIN)),
@@ -69,11 +75,14 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("exportWorkflow", One("workflow", AGENT)),
     ("getAccount", Own(AGENT)),
     ("getAlert", One("alert", AGENT)),
+    ("getAppointment", One("appointment", AGENT)),
     ("getCall", One("call", AGENT)),
     ("getHistory", One("workflow", AGENT)),
     ("getLead", One("lead", AGENT)),
     ("getMe", Own(AGENT)),
     ("getMessage", One("message", AGENT)),
+    ("getPayment", One("payment", AGENT)),
+    ("getQuote", One("quote", AGENT)),
     ("getRun", One("run", AGENT)),
     ("getSigningSecret", Own(ADMIN)),
     ("getTask", One("task", AGENT)),
@@ -81,10 +90,11 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("getTranscript", One("call", AGENT)),
     ("getVersion", One("workflow", AGENT)),
     ("getWorkflow", One("workflow", AGENT)),
-    ("healthz", Nothing),
     ("hangUpCall", One("call", SUPERVISOR)),
+    ("healthz", Nothing),
     ("importWorkflow", Own(ADMIN)),
     ("listAlerts", Own(AGENT)),
+    ("listAppointments", Own(AGENT)),
     ("listAutomations", Own(AGENT)),
     ("listBlocks", Own(AGENT)),
     ("listCalls", Own(AGENT)),
@@ -92,6 +102,8 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("listKeys", Own(ADMIN)),
     ("listLeads", Own(AGENT)),
     ("listMessages", Own(AGENT)),
+    ("listPayments", Own(AGENT)),
+    ("listQuotes", Own(AGENT)),
     ("listRuns", Own(AGENT)),
     ("listSessions", Own(AGENT)),
     ("listTasks", Own(AGENT)),
@@ -133,7 +145,10 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("twilioStream", Door),
     ("twilioVoice", Door),
     ("updateAccount", Own(ADMIN)),
+    ("updateAppointment", One("appointment", AGENT)),
     ("updateLead", One("lead", SUPERVISOR)),
+    ("updatePayment", One("payment", SUPERVISOR)),
+    ("updateQuote", One("quote", SUPERVISOR)),
     ("updateTask", One("task", AGENT)),
     ("updateUser", One("user", ADMIN)),
     ("updateWorkflow", One("workflow", ADMIN)),
@@ -196,6 +211,11 @@ fn body_of(id: &str) -> Option<Value> {
         "updateLead" | "updateUser" | "updateWorkflow" | "createLead" => json!({"name": "Taken"}),
         "updateTask" | "createTask" => json!({"title": "Taken"}),
         "updateAccount" => json!({"require_consent": true}),
+        "createAppointment" => json!({"title": "Taken", "starts_at": "2027-01-01T10:00:00Z"}),
+        "createQuote" => json!({"title": "Taken", "amount": 1, "currency": "usd"}),
+        "createPayment" => json!({"amount": 1, "currency": "usd"}),
+        "updateAppointment" | "updateQuote" => json!({"title": "Taken"}),
+        "updatePayment" => json!({"reference": "Taken"}),
         "createKey" | "createWebhook" => json!({"name": "Taken"}),
         "createUser" => json!({"email": "taken@example.com", "password": "taken taken", "role": "agent"}),
         "createWorkflow" | "createWorkflowAt" | "importWorkflow" | "validateWorkflow" => workflow("Taken"),
@@ -278,6 +298,12 @@ impl Town {
             .await;
         let task = server.post("/api/tasks", &json!({"title": MARK})).await;
         let webhook = server.post("/api/webhooks", &named).await;
+        let meeting = json!({"title": MARK, "starts_at": "2027-01-01T10:00:00Z", "lead_id": lead["id"]});
+        let appointment = server.post("/api/appointments", &meeting).await;
+        let offer = json!({"title": MARK, "amount": 1, "currency": "usd", "lead_id": lead["id"]});
+        let quote = server.post("/api/quotes", &offer).await;
+        let money = json!({"reference": MARK, "amount": 1, "currency": "usd", "quote_id": quote["id"]});
+        let payment = server.post("/api/payments", &money).await;
         let key = server.post("/api/keys", &named).await;
         let user =
             json!({"email": format!("{MARK}@example.com"), "password": "long enough", "role": "agent"});
@@ -320,6 +346,9 @@ impl Town {
             ("key", text(&key["key"]["id"])),
             ("lead", text(&lead["id"])),
             ("run", text(&run["run_id"])),
+            ("appointment", text(&appointment["id"])),
+            ("quote", text(&quote["id"])),
+            ("payment", text(&payment["id"])),
             ("task", text(&task["id"])),
             ("user", text(&user["id"])),
             ("webhook", text(&webhook["id"])),
@@ -334,6 +363,21 @@ impl Town {
             ("lead", "/api/leads", json!({"name": "Gone"})),
             ("key", "/api/keys", json!({"name": "Gone"})),
             ("webhook", "/api/webhooks", json!({"name": "Gone"})),
+            (
+                "appointment",
+                "/api/appointments",
+                json!({"title": "Gone", "starts_at": "2027-01-01T10:00:00Z"}),
+            ),
+            (
+                "quote",
+                "/api/quotes",
+                json!({"title": "Gone", "amount": 1, "currency": "usd"}),
+            ),
+            (
+                "payment",
+                "/api/payments",
+                json!({"amount": 1, "currency": "usd"}),
+            ),
             ("workflow", "/api/workflows", workflow("Gone")),
             (
                 "user",
@@ -467,6 +511,9 @@ async fn no_operation_reaches_another_account_or_above_a_role() {
         ("alert", "alerts"),
         ("call", "calls"),
         ("message", "messages"),
+        ("appointment", "appointments"),
+        ("quote", "quotes"),
+        ("payment", "payments"),
     ] {
         let path = format!("/api/{path}/{}", town.things[kind]);
         let kept = town.server.get(&path).await.to_string();
@@ -486,7 +533,29 @@ async fn references(town: &Town) -> usize {
     town.ask(&owner, &Method::POST, &format!("{own}/publish"), None)
         .await;
     let execute = format!("{own}/execute");
-    let cases: [(&str, Method, &str, Option<Value>); 10] = [
+    let mut asked = 0;
+    for (kind, method, path, body) in &named_elsewhere(&execute) {
+        let mut seen: Option<(StatusCode, String)> = None;
+        for id in town.tries(kind) {
+            let path = path.replace("ID", &id);
+            let body = body.as_ref().map(|body| {
+                let filled = body.to_string().replace("\"ID\"", &format!("\"{id}\""));
+                serde_json::from_str(&filled).expect("still JSON")
+            });
+            let answer = town.ask(&owner, method, &path, body).await;
+            town.no_leak(&path, &answer, &id);
+            let masked = (answer.status, answer.body.to_string().replace(&id, "ID"));
+            let first = seen.get_or_insert_with(|| masked.clone());
+            assert_eq!(*first, masked, "{method} {path} tells one id from another");
+            asked += 1;
+        }
+    }
+    asked
+}
+
+/// Requests that name a thing as `ID` in their query or body: its kind first.
+fn named_elsewhere(execute: &str) -> Vec<(&'static str, Method, &str, Option<Value>)> {
+    vec![
         ("workflow", Method::GET, "/api/runs?workflow_id=ID", None),
         ("lead", Method::GET, "/api/runs?lead_id=ID", None),
         ("user", Method::GET, "/api/sessions?user_id=ID", None),
@@ -508,12 +577,7 @@ async fn references(town: &Town) -> usize {
             "/api/events",
             Some(json!({"type": "quote.sent", "subject": {"lead_id": "ID"}})),
         ),
-        (
-            "lead",
-            Method::POST,
-            execute.as_str(),
-            Some(json!({"lead_id": "ID"})),
-        ),
+        ("lead", Method::POST, execute, Some(json!({"lead_id": "ID"}))),
         (
             "user",
             Method::POST,
@@ -527,23 +591,18 @@ async fn references(town: &Town) -> usize {
             Some(json!({"lead_id": "ID", "say": "x"})),
         ),
         ("lead", Method::GET, "/api/leads?phone=%2B14155550101", None),
-    ];
-    let mut asked = 0;
-    for (kind, method, path, body) in &cases {
-        let mut seen: Option<(StatusCode, String)> = None;
-        for id in town.tries(kind) {
-            let path = path.replace("ID", &id);
-            let body = body.as_ref().map(|body| {
-                let filled = body.to_string().replace("\"ID\"", &format!("\"{id}\""));
-                serde_json::from_str(&filled).expect("still JSON")
-            });
-            let answer = town.ask(&owner, method, &path, body).await;
-            town.no_leak(&path, &answer, &id);
-            let masked = (answer.status, answer.body.to_string().replace(&id, "ID"));
-            let first = seen.get_or_insert_with(|| masked.clone());
-            assert_eq!(*first, masked, "{method} {path} tells one id from another");
-            asked += 1;
-        }
-    }
-    asked
+        ("lead", Method::GET, "/api/appointments?lead_id=ID", None),
+        (
+            "lead",
+            Method::POST,
+            "/api/quotes",
+            Some(json!({"title": "x", "amount": 1, "currency": "usd", "lead_id": "ID"})),
+        ),
+        (
+            "quote",
+            Method::POST,
+            "/api/payments",
+            Some(json!({"amount": 1, "currency": "usd", "quote_id": "ID"})),
+        ),
+    ]
 }

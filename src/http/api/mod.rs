@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alerts;
+pub mod appointments;
 pub mod auth;
 pub mod automations;
 pub mod backtests;
@@ -20,7 +21,9 @@ pub mod me;
 pub mod messages;
 pub mod migrations;
 pub mod password;
+pub mod payments;
 mod people_reached;
+pub mod quotes;
 pub mod reruns;
 pub mod routes;
 pub mod run_progress;

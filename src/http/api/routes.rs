@@ -3,10 +3,10 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, alerts, auth, automations, backtests, blocks, call_orders, calls, copies, dry_runs,
-    error_catalogue, events, keys, leads, me, messages, migrations, password, reruns, runs, sessions,
-    simulations, tasks, templates, tickets, users, versions, webhook_events, webhook_signing, webhooks,
-    workflows,
+    account, alerts, appointments, auth, automations, backtests, blocks, call_orders, calls, copies,
+    dry_runs, error_catalogue, events, keys, leads, me, messages, migrations, password, payments, quotes,
+    reruns, runs, sessions, simulations, tasks, templates, tickets, users, versions, webhook_events,
+    webhook_signing, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -50,6 +50,16 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::update))
+        .routes(routes!(appointments::list, appointments::create))
+        .routes(routes!(
+            appointments::get,
+            appointments::update,
+            appointments::delete
+        ))
+        .routes(routes!(quotes::list, quotes::create))
+        .routes(routes!(quotes::get, quotes::update, quotes::delete))
+        .routes(routes!(payments::list, payments::create))
+        .routes(routes!(payments::get, payments::update, payments::delete))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(events::report))

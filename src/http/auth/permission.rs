@@ -9,6 +9,12 @@ pub enum Permission {
     Read,
     /// Create, change and finish tasks.
     WorkTasks,
+    /// Create and change appointments.
+    BookAppointments,
+    /// Create and change quotes and payments.
+    EditDeals,
+    /// Remove appointments, quotes and payments.
+    DeleteRecords,
     /// Create and change leads.
     EditLeads,
     /// Acknowledge alerts.
@@ -36,11 +42,15 @@ impl Permission {
     #[must_use]
     pub const fn least_role(self) -> Role {
         match self {
-            Self::Read | Self::WorkTasks => Role::Agent,
-            Self::EditLeads | Self::AckAlerts | Self::StartRuns | Self::HandleCalls | Self::SteerRuns => {
-                Role::Supervisor
-            }
+            Self::Read | Self::WorkTasks | Self::BookAppointments => Role::Agent,
+            Self::EditLeads
+            | Self::EditDeals
+            | Self::AckAlerts
+            | Self::StartRuns
+            | Self::HandleCalls
+            | Self::SteerRuns => Role::Supervisor,
             Self::DeleteLeads
+            | Self::DeleteRecords
             | Self::EditWorkflows
             | Self::ManagePeople
             | Self::EditAccount

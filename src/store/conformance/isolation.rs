@@ -1,15 +1,16 @@
 //! Accounts cannot reach each other's rows: a foreign id looks like one that does not exist.
 
 use super::samples::{
-    account_id, alert, alert_id, at, call, call_id, effect, fact, hash, key, key_id, lead, lead_id, message,
-    message_id, next, observation, observation_id, run, run_id, sid, task, task_id, user, user_id, version,
-    webhook, webhook_id, workflow, workflow_id,
+    account_id, alert, alert_id, appointment, at, call, call_id, effect, fact, hash, key, key_id, lead,
+    lead_id, message, message_id, next, observation, observation_id, run, run_id, sid, task, task_id, user,
+    user_id, version, webhook, webhook_id, workflow, workflow_id,
 };
 use crate::{
     domain::{call::CallStatus, ids::AccountId},
     store::{
         PageRequest, Store, StoreError, StoreResult,
         accounts::RememberedAnswer,
+        resources::{ResourceAddress, ResourceFilter, ResourceRow},
         runs::{EffectState, RunCounts, RunFilter, RunStatus},
     },
 };
@@ -40,6 +41,8 @@ async fn fill(store: &Store) {
         .expect("written");
     store.alerts.raise(alert(owner, 1)).await.expect("written");
     store.tasks.create(task(owner, 1)).await.expect("written");
+    let row = ResourceRow::first(&appointment(owner, 1)).expect("JSON");
+    store.resources.create(row).await.expect("written");
     let mut sent = message(owner, 1);
     sent.provider_id = Some("SM1".to_owned());
     store.messages.record(sent).await.expect("written");
@@ -170,6 +173,22 @@ async fn no_record_is_read(store: &Store, stranger: AccountId) {
     assert_missing(store.tasks.get(stranger, task_id(1)).await);
     assert_eq!(store.tasks.list(stranger, page()).await.expect("read").items, []);
     assert_missing(store.messages.get(stranger, message_id(1)).await);
+    let row = ResourceRow::first(&appointment(stranger, 1)).expect("JSON");
+    let address = ResourceAddress {
+        account_id: stranger,
+        kind: row.kind,
+        id: row.id,
+    };
+    assert_missing(store.resources.get(address).await);
+    for (group, state) in [(None, None), (row.group, None), (None, Some(row.state.clone()))] {
+        let filter = ResourceFilter {
+            kind: row.kind,
+            group,
+            state,
+        };
+        let page = store.resources.list(stranger, filter, page()).await;
+        assert_eq!(page.expect("read").items, []);
+    }
     assert_eq!(
         store
             .messages
@@ -217,6 +236,14 @@ pub(crate) async fn no_write_reaches_another_account(store: &Store) {
             .await,
     );
     assert_missing(store.tasks.update(task(stranger, 1)).await);
+    let row = ResourceRow::first(&appointment(stranger, 1)).expect("JSON");
+    let address = ResourceAddress {
+        account_id: stranger,
+        kind: row.kind,
+        id: row.id,
+    };
+    assert_missing(store.resources.replace(row.settled()).await);
+    assert_missing(store.resources.delete(address).await);
     assert_missing(store.accounts.delete_key(stranger, key_id(1)).await);
     assert_missing(store.webhooks.delete(stranger, webhook_id(1)).await);
     assert_missing(store.webhooks.rotate(stranger, webhook_id(1), hash(9)).await);

@@ -12,6 +12,7 @@ pub(crate) mod observations;
 pub(crate) mod paging;
 pub(crate) mod people;
 pub(crate) mod records;
+pub(crate) mod resources;
 pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod schedules;

@@ -7,10 +7,11 @@ use serde_json::json;
 use crate::{
     domain::{
         alert::{Alert, Severity},
+        appointment::{Appointment, AppointmentStatus},
         call::{Call, CallFact, CallStatus},
         ids::{
-            AccountId, AlertId, CallId, CallSid, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId,
-            TaskId, UserId, WebhookId, WorkflowId,
+            AccountId, AlertId, AppointmentId, CallId, CallSid, KeyId, LeadId, MessageId, ObservationId,
+            RunId, SessionId, TaskId, UserId, WebhookId, WorkflowId,
         },
         lead::Lead,
         message::{Channel, Direction, Message, MessageStatus},
@@ -54,6 +55,7 @@ numbered! {
     observation_id = ObservationId;
     message_id = MessageId;
     webhook_id = WebhookId;
+    appointment_id = AppointmentId;
 }
 
 pub(crate) fn hash(number: u8) -> [u8; 32] {
@@ -320,6 +322,24 @@ pub(crate) fn message(account: AccountId, number: u64) -> Message {
         error: None,
         lead_id: None,
         run_id: None,
+        created_at: at(number),
+        updated_at: at(number),
+    }
+}
+
+/// Those with even and those with odd numbers have a lead each.
+pub(crate) fn appointment(account: AccountId, number: u64) -> Appointment {
+    Appointment {
+        id: appointment_id(number),
+        account_id: account,
+        lead_id: Some(lead_id(number % 2)),
+        title: format!("Appointment {number}"),
+        starts_at: at(number + 1_000),
+        ends_at: None,
+        location: None,
+        notes: String::new(),
+        status: AppointmentStatus::Booked,
+        revision: 1,
         created_at: at(number),
         updated_at: at(number),
     }

@@ -48,6 +48,9 @@ macro_rules! suite {
             records::a_task_is_created_once_and_replaced_whole;
             records::a_message_is_tied_to_the_first_id_it_is_given;
             records::a_message_never_moves_back;
+            resources::a_resource_is_made_once_and_replaced_in_turn;
+            resources::resources_are_listed_by_group_and_state_as_they_stand;
+            resources::a_resource_is_open_until_nothing_is_left_to_do;
             runs::a_run_is_created_once;
             runs::what_is_beside_the_snapshot_is_kept_until_it_is_dropped;
             runs::an_append_out_of_turn_is_refused_and_changes_nothing;

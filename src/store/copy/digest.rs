@@ -8,7 +8,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
 
 use super::listed;
-use crate::store::{Store, StoreError, StoreResult, runs::RunFilter, scylla::Importer, sqlite::Export};
+use crate::{
+    domain::resource::ResourceKind,
+    store::{
+        Store, StoreError, StoreResult, resources::ResourceFilter, runs::RunFilter, scylla::Importer,
+        sqlite::Export,
+    },
+};
 
 const READS_AT_ONCE: usize = 16;
 
@@ -232,7 +238,27 @@ impl Side<'_> {
             self.listed(async |account| listed(|page| store.messages.list(account, page)).await)
                 .await?,
         );
-        Ok(vec![calls, open, facts, waiting, alerts, tasks, messages])
+        let resources = self.of_resources().await?;
+        Ok(vec![
+            calls, open, facts, waiting, alerts, tasks, messages, resources,
+        ])
+    }
+
+    async fn of_resources(self) -> StoreResult<Digest> {
+        let Self { store, export, .. } = self;
+        let mut resources = digest("resources", export.resources.iter(), async |address| {
+            Ok(format!("{:?}", store.resources.get(*address).await?))
+        })
+        .await?;
+        let mut rows = 0;
+        for kind in ResourceKind::ALL {
+            let all = || ResourceFilter::all(kind);
+            rows += self
+                .listed(async |account| listed(|page| store.resources.list(account, all(), page)).await)
+                .await?;
+        }
+        resources.listed = Some(rows);
+        Ok(resources)
     }
 
     /// Adds up what the accounts' lists show.

@@ -39,6 +39,7 @@ mod leases;
 mod messages;
 mod numbers;
 mod observations;
+mod resources;
 mod run_index;
 mod run_list;
 mod run_rows;

@@ -70,7 +70,8 @@ pub(super) fn whole_with(core: &Core, rest: Arc<Scylla>) -> Store {
         messages: rest.clone(),
         schedules: rest.clone(),
         contacts: rest.clone(),
-        webhooks: rest,
+        webhooks: rest.clone(),
+        resources: rest,
         leases: core.leases.clone(),
     })
 }

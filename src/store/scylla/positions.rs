@@ -57,7 +57,8 @@ const fn bucket_of(list: List, at: i64) -> i64 {
         | List::Timeline
         | List::Alerts
         | List::Tasks
-        | List::Messages => month_of_millis(at),
+        | List::Messages
+        | List::Resources(_) => month_of_millis(at),
     }
 }
 

@@ -238,6 +238,7 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         contacts: store.clone(),
         schedules: store.clone(),
         webhooks: store.clone(),
+        resources: store.clone(),
         leases: store.clone(),
     })
 }

@@ -16,8 +16,9 @@ use crate::{
             AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
         },
         phone::PhoneNumber,
+        resource::ResourceKind,
     },
-    store::{StoreError, StoreResult, contacts::Contact},
+    store::{StoreError, StoreResult, contacts::Contact, resources::ResourceAddress},
 };
 
 /// An edit that a run made of a lead.
@@ -57,6 +58,7 @@ pub struct Export {
     pub alerts: Vec<(AccountId, AlertId)>,
     pub tasks: Vec<(AccountId, TaskId)>,
     pub messages: Vec<(AccountId, MessageId)>,
+    pub resources: Vec<ResourceAddress>,
     pub contacts: Vec<Contact>,
     /// Numbers that have opted out and that no lead has.
     pub numbers: Vec<(AccountId, PhoneNumber)>,
@@ -120,6 +122,11 @@ impl Export {
             alerts: all(&db, &format!("SELECT account, id FROM alerts {pair}"), pair_of)?,
             tasks: all(&db, &format!("SELECT account, id FROM tasks {pair}"), pair_of)?,
             messages: all(&db, &format!("SELECT account, id FROM messages {pair}"), pair_of)?,
+            resources: all(
+                &db,
+                "SELECT account, kind, id FROM resources ORDER BY account, kind, id",
+                resource,
+            )?,
             contacts: all(
                 &db,
                 "SELECT account, subject, channel, key, at FROM contacts ORDER BY account, subject, channel, at, key",
@@ -169,6 +176,16 @@ fn edit(row: &Row<'_>) -> rusqlite::Result<NotedEdit> {
         lead_id: row.get(1)?,
         key: row.get(2)?,
         result: row.get(3)?,
+    })
+}
+
+fn resource(row: &Row<'_>) -> rusqlite::Result<ResourceAddress> {
+    let number: u8 = row.get(1)?;
+    Ok(ResourceAddress {
+        account_id: row.get(0)?,
+        kind: ResourceKind::of_number(number)
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::from(number)))?,
+        id: row.get(2)?,
     })
 }
 

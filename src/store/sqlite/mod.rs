@@ -31,6 +31,7 @@ mod messages;
 mod numbers;
 mod observations;
 mod people;
+mod resources;
 mod run_list;
 mod runs;
 mod schedules;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::store::{StoreError, StoreResult};
 
 const STEPS: &[&str] = &[
-    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS,
+    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS, RESOURCES,
 ];
 
 /// The file was written by a later version of the program.
@@ -199,6 +199,17 @@ CREATE INDEX webhooks_by_user ON webhooks (user, created_at, id);
 const NUMBERS: &str = "
 CREATE TABLE opted_out_numbers (
     account BLOB NOT NULL, phone TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, phone)) WITHOUT ROWID;
+";
+
+/// Appointments, quotes, payments and whatever else is kept whole.
+const RESOURCES: &str = "
+CREATE TABLE resources (
+    account BLOB NOT NULL, kind INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL, grouped BLOB, state TEXT NOT NULL,
+    open INTEGER NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (account, kind, id));
+CREATE INDEX resources_by_account ON resources (account, kind, at, id);
+CREATE INDEX resources_by_group ON resources (account, kind, grouped, at, id) WHERE grouped IS NOT NULL;
+CREATE INDEX resources_by_state ON resources (account, kind, state, at, id);
+CREATE INDEX resources_open ON resources (kind, account, id) WHERE open = 1;
 ";
 
 #[cfg(test)]

@@ -16,12 +16,13 @@ use crate::{
         Store,
         accounts::RememberedAnswer,
         conformance::samples::{
-            account, account_id, alert, at, call, call_id, effect, fact, hash, key, lead, lead_id, line,
-            message, next, observation, observation_id, run, run_id, task, user, version, webhook, workflow,
-            workflow_id,
+            account, account_id, alert, appointment, at, call, call_id, effect, fact, hash, key, lead,
+            lead_id, line, message, next, observation, observation_id, run, run_id, task, user, version,
+            webhook, workflow, workflow_id,
         },
         contacts::{Contact, ContactCaps},
         copy::{CopyError, Copying},
+        resources::ResourceRow,
         runs::{EffectState, RunStatus},
         schedules::Considered,
         scylla::{database::Scylla, import::Importer, open::whole_with},
@@ -75,6 +76,8 @@ async fn fill(store: &Store) {
         .expect("written");
     store.alerts.raise(alert(owner, 1)).await.expect("written");
     store.tasks.create(task(owner, 1)).await.expect("written");
+    let row = ResourceRow::first(&appointment(owner, 1)).expect("JSON");
+    store.resources.create(row).await.expect("written");
     let mut sent = message(owner, 1);
     sent.provider_id = Some("SM1".to_owned());
     store.messages.record(sent).await.expect("written");
