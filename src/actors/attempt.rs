@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     effects::{Ask, EffectsKind, EffectsMsg},
-    gate::Decision,
+    gate::{self, Decision},
     place::Place,
     rates::RateOf,
 };
@@ -17,7 +17,7 @@ use crate::{
     bus::redis::allowance::Rate,
     domain::time::Timestamp,
     integrations::{
-        port::{EffectOutcome, EffectPort},
+        port::{AWAY, EffectOutcome, EffectPort},
         twilio,
     },
     store::StoreError,
@@ -77,6 +77,12 @@ pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, eff
     let outcome = execute(Arc::clone(&kind.port), allowed).await;
     if let EffectOutcome::Rejected(failure) = &outcome {
         kind.gate.give_back(permit.booked).await;
+        if failure.code == AWAY {
+            return Ended::Held {
+                until: gate::when_store_may_be_back(effect),
+                reason: format!("nothing was sent: {}", failure.message),
+            };
+        }
         if twilio::means_opted_out(&failure.code) {
             keep_opt_out(kind, effect).await;
         }

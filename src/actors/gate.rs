@@ -315,11 +315,15 @@ impl Gate {
 
 /// The facts could not be read: nothing goes on a guess, and what the store cannot do at the moment is no failed attempt.
 fn unread(effect: &Effect, error: &StoreError) -> Decision {
-    let pause = UNREAD_PAUSE * (1 << effect.holds.min(UNREAD_DOUBLINGS_MAX));
     Decision::Hold {
-        until: clock::now().plus(pause),
+        until: when_store_may_be_back(effect),
         reason: format!("the gate could not read the facts: {error}"),
     }
+}
+
+/// When an effect for which the store failed is taken up again.
+pub fn when_store_may_be_back(effect: &Effect) -> Timestamp {
+    clock::now().plus(UNREAD_PAUSE * (1 << effect.holds.min(UNREAD_DOUBLINGS_MAX)))
 }
 
 impl From<Objection> for Decision {

@@ -188,6 +188,8 @@ impl RunActor {
             self.carry_out(state, &plan, &moved);
             self.show_alerts(&moved).await?;
             self.hand_on_facts(&moved).await?;
+            self.close_messages(&moved).await?;
+            self.call_people(&moved.run).await?;
             let reaction = if moved.changed {
                 Reaction::Moved
             } else {

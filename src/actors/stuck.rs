@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Stuck {
     pub account_id: AccountId,
-    /// `run_stuck`, `call_stuck`, `lead_stuck`.
+    /// `run_stuck`, `outcome_unknown`, `call_stuck`, `lead_stuck`, `provider_down`.
     pub kind: &'static str,
     pub title: String,
     pub error: String,
@@ -26,7 +26,7 @@ pub struct Stuck {
 /// Raises an alert for something stuck. Runs on its own: the parent that gives up must not wait.
 pub fn tell(store: Store, bus: LocalBus, stuck: Stuck) {
     tokio::spawn(async move {
-        if let Err(error) = raise(&store, &bus, stuck).await {
+        if let Err(error) = raise(&store, &bus, AlertId::fresh(), stuck).await {
             tracing::error!(%error, "the alert about something stuck could not be kept");
         }
     });
@@ -46,7 +46,7 @@ pub fn park_run(store: Store, bus: LocalBus, run_id: RunId, error: String) {
                 call_id: head.call_id,
                 lead_id: head.lead_id,
             };
-            raise(&store, &bus, stuck).await
+            raise(&store, &bus, AlertId::fresh(), stuck).await
         };
         if let Err(error) = told.await {
             tracing::error!(%run_id, %error, "the alert about a stuck run could not be kept");
@@ -54,10 +54,11 @@ pub fn park_run(store: Store, bus: LocalBus, run_id: RunId, error: String) {
     });
 }
 
-async fn raise(store: &Store, bus: &LocalBus, stuck: Stuck) -> StoreResult<()> {
+/// Raises an alert, once for each id.
+pub async fn raise(store: &Store, bus: &LocalBus, id: AlertId, stuck: Stuck) -> StoreResult<()> {
     let now = clock::now();
     let alert = Alert {
-        id: AlertId::fresh(),
+        id,
         account_id: stuck.account_id,
         kind: stuck.kind.to_owned(),
         severity: Severity::Critical,

@@ -1,6 +1,10 @@
 //! What may be written after `patchcord`, and the exit status of each command.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{ErrorKind, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -102,19 +106,21 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Backup(arguments) => backup::back_up(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Store(arguments) => store::run(arguments),
-        Command::Openapi => {
-            println!("{}", http::openapi::document().to_pretty_json()?);
-            Ok(())
-        }
+        Command::Openapi => print(http::openapi::document().to_pretty_json()? + "\n"),
         Command::ScriptRunner => script_runner::run(),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "patchcord",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "patchcord", &mut script);
+            print(script)
         }
+    }
+}
+
+/// Writes a whole answer. A reader that has seen enough (`| head`) is no failure.
+fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_ref()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }

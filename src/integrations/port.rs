@@ -49,12 +49,16 @@ impl EffectOutcome {
         })
     }
 
-    /// The store failed before anything was sent.
+    /// The store failed before anything was sent. While it is away the attempt does not count: [`AWAY`] says so.
     #[must_use]
     pub fn store_failed(error: &StoreError) -> Self {
-        Self::temporary("store", error.to_string())
+        let is_away = matches!(error, StoreError::Busy | StoreError::Unavailable(_));
+        Self::temporary(if is_away { AWAY } else { "store" }, error.to_string())
     }
 }
+
+/// The code of a failure of the store alone, before anything was sent.
+pub const AWAY: &str = "store_away";
 
 /// Whoever can carry effects out.
 #[async_trait]

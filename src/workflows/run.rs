@@ -476,4 +476,18 @@ impl Run {
             .filter_map(|token| token.state.effect())
             .collect()
     }
+
+    /// Whether the effect of this key may still be carried out.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        let mut effects = self.tokens.values().filter_map(|token| token.state.effect());
+        effects.any(|effect| effect.key == key)
+    }
+
+    /// Effects of which a person has to say whether they are sent again.
+    pub fn asking(&self) -> impl Iterator<Item = &Effect> {
+        let is_asking = |token: &&Token| matches!(token.state, TokenState::Asking(_));
+        let asking = self.tokens.values().filter(is_asking);
+        asking.filter_map(|token| token.state.effect())
+    }
 }

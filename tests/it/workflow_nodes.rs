@@ -242,3 +242,31 @@ async fn workflows_that_run_one_another_in_a_ring_are_cut_and_shown() {
         "{timeline:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_which_every_attempt_failed_says_so() {
+    // Nobody listens on the discard port: each attempt is a temporary failure.
+    let options = Options::serve()
+        .with("PATCHCORD_EFFECTS__MODE", "live")
+        .with("PATCHCORD_EMAIL__SMTP_URL", "smtp://127.0.0.1:9?tls=never")
+        .with("PATCHCORD_EMAIL__FROM", "Acme <hello@acme.example>");
+    let server = Server::start(options).await;
+    let definition = workflow(
+        "Write",
+        &json!([{"id": "write", "type": "send_email",
+            "params": {"to": "ann@example.com", "subject": "Hello", "body": "Hello Ann"}, "audience": "staff",
+            "retry": {"max_attempts": 2, "initial_interval": "1s"}}]),
+        &json!([{"from": "trigger", "to": "write"}]),
+    );
+    let run = started(&server, &published(&server, &definition).await, &Value::Null).await;
+    until_status(&server, &run, "failed").await;
+    let message = eventually("the message is closed", async || {
+        let message = server.items("/api/messages").await.pop()?;
+        (message["status"] == "failed").then_some(message)
+    })
+    .await;
+    assert!(
+        message["error"].as_str().is_some_and(|error| !error.is_empty()),
+        "{message}"
+    );
+}

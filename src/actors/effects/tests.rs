@@ -13,6 +13,7 @@ use crate::{
         lead::Lead,
     },
     store::{
+        StoreError,
         conformance::samples,
         sqlite::{self, SqliteGuard},
     },
@@ -417,4 +418,22 @@ async fn a_provider_that_keeps_failing_is_left_alone_and_what_waits_is_held() {
     }
     assert_eq!((failed, held), (3, 2));
     assert_eq!(bench.port.executed.lock().expect("free").len(), 3);
+}
+
+#[tokio::test]
+async fn an_attempt_that_only_the_store_kept_from_being_made_is_held_and_does_not_count() {
+    for (error, is_held) in [
+        (StoreError::Busy, true),
+        (StoreError::Taken { field: "number" }, false),
+    ] {
+        let mut bench = Bench::new(EffectOutcome::store_failed(&error), 4).await;
+        bench.port.permits.add_permits(1);
+        bench.ask(Ask::Act, "a");
+        let answer = bench.answer().await;
+        assert_eq!(
+            matches!(answer, Input::EffectHeld { .. }),
+            is_held,
+            "{error}: {answer:?}"
+        );
+    }
 }

@@ -5,11 +5,16 @@
 
 use super::{RunActor, RunFault};
 use crate::{
-    actors::{lead::LeadMsg, leads::Subject},
+    actors::{
+        lead::LeadMsg,
+        leads::Subject,
+        stuck::{self, Stuck},
+    },
     bus::live::LiveFact,
     clock,
     domain::{
-        ids::AccountId,
+        ids::{AccountId, AlertId},
+        message::MessageStatus,
         observation::EventType,
         run::{EffectState, RunStatus},
     },
@@ -80,6 +85,59 @@ impl RunActor {
                     Err(error) => return Err(error.into()),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Marks messages that are not tried again as failed.
+    pub(super) async fn close_messages(&self, moved: &Transition) -> Result<(), RunFault> {
+        for record in &moved.effects {
+            let effect = &record.effect;
+            let was_given_up = matches!(record.state, EffectState::Rejected | EffectState::Absent)
+                && !moved.run.holds(&effect.key);
+            if !was_given_up
+                || !matches!(
+                    effect.provider(),
+                    Provider::Sms | Provider::Email | Provider::Call
+                )
+            {
+                continue;
+            }
+            let messages = &self.kind.store.messages;
+            let closed = messages.progress(
+                effect.message_id(),
+                MessageStatus::Failed,
+                None,
+                record.error.clone(),
+                clock::now(),
+            );
+            match closed.await {
+                // The gate refused it: it was never written down.
+                Ok(_) | Err(StoreError::Missing { .. }) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises an alert for each effect that waits for a person's word; once for each time that one is asked for.
+    pub(super) async fn call_people(&self, run: &Run) -> Result<(), RunFault> {
+        for effect in run.asking() {
+            let attempt = effect.attempt.to_be_bytes();
+            let id = AlertId::derived(effect.planned_at, &[effect.key.as_bytes(), b"asked", &attempt]);
+            let stuck = Stuck {
+                account_id: run.account_id(),
+                kind: "outcome_unknown",
+                title: format!(
+                    "It is not known whether “{}” was carried out: resend or skip it",
+                    effect.node
+                ),
+                error: run.error().unwrap_or_default(),
+                run_id: Some(run.id()),
+                call_id: run.call_id(),
+                lead_id: run.lead_id(),
+            };
+            stuck::raise(&self.kind.store, &self.kind.bus, id, stuck).await?;
         }
         Ok(())
     }

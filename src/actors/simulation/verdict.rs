@@ -9,7 +9,7 @@ use super::{
 use crate::{
     actors::runs::triggered_run_id,
     domain::{ids::RunId, run::RunStatus, time::Timestamp},
-    store::Store,
+    store::{PageRequest, Store},
     workflows::{Entry, Provider as Kind},
 };
 
@@ -23,6 +23,7 @@ pub(super) async fn of(store: &Store, provider: &Provider, events: &[Event]) -> 
         .into_iter()
         .map(|head| (head.id, head.status))
         .collect();
+    let mut calls = calls_of_people(store).await?;
     let mut deeds = provider.deeds();
     let mut visits: BTreeMap<u64, Vec<(u64, Timestamp)>> = BTreeMap::new();
     let mut effects = 0;
@@ -33,7 +34,18 @@ pub(super) async fn of(store: &Store, provider: &Provider, events: &[Event]) -> 
             Some(status) => return Err(format!("event {}: its run is {status:?}", event.number)),
             None => return Err(format!("event {}: accepted, but it has no run", event.number)),
         }
-        timers_rang_once(store, run, event).await?;
+        let entries = entries_of(store, run, event).await?;
+        timers_rang_once(&entries, event)?;
+        let asked = entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry, Entry::Asked { .. }));
+        let (asked, called) = (asked.count(), calls.remove(&run).unwrap_or_default());
+        if asked != called {
+            return Err(format!(
+                "event {}: asked {asked} times, and called people {called} times",
+                event.number
+            ));
+        }
         for node in acting_nodes(event.kind) {
             let done = deeds
                 .remove(&format!("{run}/{node}/0/0"))
@@ -85,22 +97,46 @@ fn carried_out_once(done: &[Deed]) -> Result<(), String> {
     Ok(())
 }
 
-/// Each pause of the run ended once, and not before its time.
-async fn timers_rang_once(store: &Store, run: RunId, event: &Event) -> Result<(), String> {
+/// How often people were called to decide about each run.
+async fn calls_of_people(store: &Store) -> Result<BTreeMap<RunId, usize>, String> {
+    let mut calls = BTreeMap::new();
+    let mut cursor = None;
+    loop {
+        let page = PageRequest { limit: 200, cursor };
+        let page = store.alerts.list(account_id(), page).await;
+        let page = page.map_err(|error| error.to_string())?;
+        let calling = page.items.iter().filter(|alert| alert.kind == "outcome_unknown");
+        for run in calling.filter_map(|alert| alert.run_id) {
+            *calls.entry(run).or_default() += 1;
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(calls);
+        }
+    }
+}
+
+async fn entries_of(store: &Store, run: RunId, event: &Event) -> Result<Vec<(Timestamp, Entry)>, String> {
     let lines = store.runs.journal(account_id(), run).await;
     let lines = lines.map_err(|error| error.to_string())?;
+    let entries = lines.iter().map(|line| match Entry::from_json(&line.entry) {
+        Ok(entry) => Ok((line.at, entry)),
+        Err(error) => Err(format!(
+            "event {}: a journal line is broken: {error}",
+            event.number
+        )),
+    });
+    entries.collect()
+}
+
+/// Each pause of the run ended once, and not before its time.
+fn timers_rang_once(entries: &[(Timestamp, Entry)], event: &Event) -> Result<(), String> {
     let (mut until, mut ended) = (None, Vec::new());
-    for line in &lines {
-        match Entry::from_json(&line.entry) {
-            Ok(Entry::NodeWaiting { until: moment, .. }) => until = moment,
-            Ok(Entry::NodeDone { node, .. }) if node == "pause" => ended.push(line.at),
-            Ok(_) => {}
-            Err(error) => {
-                return Err(format!(
-                    "event {}: a journal line is broken: {error}",
-                    event.number
-                ));
-            }
+    for (at, entry) in entries {
+        match entry {
+            Entry::NodeWaiting { until: moment, .. } => until = *moment,
+            Entry::NodeDone { node, .. } if node == "pause" => ended.push(*at),
+            _ => {}
         }
     }
     match (until, ended.as_slice()) {
