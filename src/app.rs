@@ -20,7 +20,12 @@ mod storage;
 #[cfg(test)]
 mod test_app;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt;
@@ -109,6 +114,9 @@ impl App {
         let senses = senses(&settings, &store, &master_key, asr, redis.clone())?;
         let membership = Membership::prepare(&settings, &master_key).await?;
         let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
+        // Known before a call comes, so that its audio is taken while the database is away.
+        let account = store.accounts.first_account().await?;
+        let twilio_account = account.map_or_else(OnceLock::new, |account| OnceLock::from(account.id));
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -125,7 +133,7 @@ impl App {
             gate: Gate::new(store.clone(), redis, settings.server.webhook_events_per_s),
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
-            twilio_account: Arc::default(),
+            twilio_account: Arc::new(twilio_account),
             line: call_line(settings.effects.mode == EffectsMode::Live, &settings.twilio)?,
             metrics,
             speech_model: speech_model.into(),
@@ -232,7 +240,11 @@ fn senses(
     Ok(Senses {
         asr,
         port,
-        probe: call_probe(is_live, &settings.twilio)?,
+        probe: call_probe(
+            is_live,
+            &settings.twilio,
+            (settings.server.public_url.as_str(), master_key),
+        )?,
         allowances: redis.map(Allowances::new),
     })
 }

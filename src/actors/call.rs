@@ -4,7 +4,9 @@
 //! observations for the lead, alerts. Decisions are made in `domain::call` and `analysis`; this file carries them out.
 //! Restarts: its parent makes it anew and tells it to recover; it folds the facts in the store and goes on. Doing so twice
 //! is harmless: observations and alerts have ids derived from the call.
+//! While the database is away it hears on: what was said is in its mailbox and in its hands until it is kept.
 
+mod hearing_again;
 mod watched;
 mod words;
 
@@ -16,8 +18,11 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use super::{
     asr::AsrHandle,
     call_news::CallNews,
+    cluster::neighbours::Neighbours,
     hearing::Heard,
     leads::LeadsHandle,
+    open_lines::OpenLines,
+    patience::until_done,
     plans::Plans,
     residents::{Desk, Resident},
     scoring::ScoringHandle,
@@ -55,8 +60,9 @@ pub enum CallMsg {
         inbound: Speaker,
         began: Timestamp,
     },
+    /// Heard on a stream that began at this moment.
     Heard {
-        base_ms: u64,
+        began: Timestamp,
         heard: Heard,
     },
     Scored(Box<ScoreAnswer>),
@@ -68,6 +74,8 @@ pub enum CallMsg {
     Watch,
     /// What the provider says about a call nothing was heard of.
     Probed(ProbeAnswer),
+    /// It should be heard, and perhaps nobody hears it.
+    Unheard,
     Recover,
 }
 
@@ -81,6 +89,9 @@ pub struct CallKind {
     pub asr: AsrHandle,
     pub scoring: ScoringHandle,
     pub probe: Arc<dyn CallProbe>,
+    pub neighbours: Neighbours,
+    /// What is heard on this node.
+    pub lines: OpenLines,
     /// Without any sign of life for this long, the provider is asked.
     pub lost_after: Duration,
 }
@@ -116,11 +127,30 @@ struct Loaded {
     words_until_ms: u64,
     /// Waits for silence.
     quiet: Option<JoinHandle<()>>,
+    /// Looks whether anybody hears the call.
+    ears: Option<JoinHandle<()>>,
+    ears_tried: u32,
+}
+
+impl Loaded {
+    /// Notes the task that hears a stream which began at `began`.
+    fn listens(&mut self, listening: JoinHandle<()>, began: Timestamp) {
+        // A stream that replaces another leaves the other to end by itself: what it still has to say is said.
+        self.listening = Some(listening);
+        self.last_sign = Instant::now();
+        let known = self.stream_began.or_else(|| self.call.first_stream_began());
+        self.stream_began = Some(known.map_or(began, |first| first.min(began)));
+    }
 }
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        let tasks = [self.watch.take(), self.listening.take(), self.quiet.take()];
+        let tasks = [
+            self.watch.take(),
+            self.listening.take(),
+            self.quiet.take(),
+            self.ears.take(),
+        ];
         for task in tasks.into_iter().flatten() {
             task.abort();
         }
@@ -220,12 +250,26 @@ impl CallActor {
             watch: None,
             words_until_ms: 0,
             quiet: None,
+            ears: None,
+            ears_tried: 0,
         }))
+    }
+
+    /// Reads what is known of the call, however long the database is away. One whose stream is open has facts, or will have as soon
+    /// as the database takes them.
+    async fn load_in_the_end(&self, key: CallKey, is_open: bool) -> StoreResult<Option<Loaded>> {
+        let read = async || match self.load(key).await? {
+            None if is_open => Err(StoreError::Unavailable(
+                "the stream's start is not kept yet".into(),
+            )),
+            loaded => Ok(loaded),
+        };
+        until_done(read).await
     }
 
     /// Folds in the facts that are in the store and tells what changed.
     async fn fold(&self, key: CallKey, loaded: &mut Loaded) -> Result<(), StoreError> {
-        let facts = self.kind.store.calls.facts(key.1).await?;
+        let facts = until_done(|| self.kind.store.calls.facts(key.1)).await?;
         let is_first = loaded.folded == 0;
         let mut changes: Vec<(CallChange, Timestamp)> = Vec::new();
         for stored in facts.iter().filter(|stored| stored.ordinal >= loaded.folded) {
@@ -243,7 +287,7 @@ impl CallActor {
         if is_first || !changes.is_empty() {
             // Whoever hears of it reads the call as it is now. The last fact does not count as told yet.
             let untold = loaded.folded.saturating_sub(1);
-            calls.save(loaded.call.clone(), untold).await?;
+            until_done(|| calls.save(loaded.call.clone(), untold)).await?;
         }
         if is_first {
             news.started(&loaded.call).await?;
@@ -252,7 +296,7 @@ impl CallActor {
         for (change, at) in &changes {
             news.observe_change(&loaded.call, *change, *at).await?;
         }
-        calls.save(loaded.call.clone(), loaded.folded).await?;
+        until_done(|| calls.save(loaded.call.clone(), loaded.folded)).await?;
         news.publish_changes(&loaded.call, changes.iter().map(|(change, _)| *change));
         Ok(())
     }
@@ -295,7 +339,7 @@ impl CallActor {
             at: clock::now(),
             fact,
         };
-        self.kind.store.calls.record_fact(incoming).await?;
+        until_done(|| self.kind.store.calls.record_fact(incoming.clone())).await?;
         self.fold(key, loaded).await
     }
 
@@ -316,9 +360,49 @@ impl CallActor {
         }));
     }
 
+    /// Takes up a call that is not in memory, by its first message; `None` when there is nothing to take up. A stream is heard from its
+    /// first frame on, before anything is read.
+    async fn begin(&self, state: &CallState, message: CallMsg) -> StoreResult<Option<Loaded>> {
+        let (message, stream) = match message {
+            CallMsg::LineOpened {
+                frames,
+                inbound,
+                began,
+            } => {
+                let listening = self.hear(state, frames, (inbound, began));
+                (None, Some((listening, began)))
+            }
+            other => (Some(other), None),
+        };
+        let loaded = match self.load_in_the_end(state.key, stream.is_some()).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if let Some((listening, _)) = stream {
+                    listening.abort();
+                }
+                return Err(error);
+            }
+        };
+        let Some(mut loaded) = loaded else {
+            return Ok(None);
+        };
+        self.fold(state.key, &mut loaded).await?;
+        if let Some((listening, began)) = stream {
+            loaded.listens(listening, began);
+        }
+        if let Some(message) = message {
+            self.take(state, &mut loaded, message).await?;
+        }
+        Ok(Some(loaded))
+    }
+
     async fn take(&self, state: &CallState, loaded: &mut Loaded, message: CallMsg) -> StoreResult<()> {
         match message {
-            CallMsg::FactsArrived | CallMsg::Recover => self.fold(state.key, loaded).await,
+            CallMsg::FactsArrived | CallMsg::Recover => {
+                self.fold(state.key, loaded).await?;
+                self.look_for_ears(state, loaded);
+                Ok(())
+            }
             CallMsg::LineOpened {
                 frames,
                 inbound,
@@ -327,7 +411,7 @@ impl CallActor {
                 self.listen(state, loaded, frames, (inbound, began));
                 Ok(())
             }
-            CallMsg::Heard { base_ms, heard } => self.take_heard(state, loaded, base_ms, heard).await,
+            CallMsg::Heard { began, heard } => self.take_heard(state, loaded, began, heard).await,
             CallMsg::Scored(answer) => {
                 let changes = loaded.mood.scored(*answer);
                 self.take_mood(state.key, loaded, changes).await
@@ -338,6 +422,10 @@ impl CallActor {
                 Ok(())
             }
             CallMsg::Probed(answer) => self.take_probe(state.key, loaded, answer).await,
+            CallMsg::Unheard => {
+                self.take_unheard(state, loaded);
+                Ok(())
+            }
         }
     }
 }
@@ -375,19 +463,18 @@ impl Actor for CallActor {
     ) -> Result<(), ActorProcessingErr> {
         state.handled += 1;
         let mut loaded = match state.loaded.take() {
-            Some(loaded) => loaded,
-            None => match self.load(state.key).await? {
-                Some(mut loaded) => {
-                    self.fold(state.key, &mut loaded).await?;
-                    loaded
-                }
+            Some(mut loaded) => {
+                self.take(state, &mut loaded, message).await?;
+                loaded
+            }
+            None => match self.begin(state, message).await? {
+                Some(loaded) => loaded,
                 None => {
                     state.desk.idle(state.key, state.handled);
                     return Ok(());
                 }
             },
         };
-        self.take(state, &mut loaded, message).await?;
         self.set_watch(state, &mut loaded);
         let is_over =
             loaded.call.status.is_terminal() && loaded.listening.is_none() && loaded.unscored.is_empty();

@@ -1,12 +1,14 @@
 //! What others hear of a call: live facts, observations for the lead, alerts.
 //!
-//! Everything here may be said twice: ids come from the call, and what is there already changes nothing.
+//! Everything here may be said twice: ids come from the call, and what is there already changes nothing. So everything is said again while the
+//! database is away, until it is kept.
 
 use serde_json::json;
 
 use super::{
     call::{CallKey, SILENCE},
     leads::LeadsHandle,
+    patience::until_done,
 };
 use crate::{
     analysis::{Evidence, keywords::KeywordHit},
@@ -52,8 +54,10 @@ impl CallNews<'_> {
             phone: Some(phone),
             ..Lead::nameless(self.leads.fresh_lead_id(), call.account_id, now)
         };
-        let (lead, is_new) = self.store.leads.find_or_create_by_phone(lead).await?;
-        if is_new {
+        let ours = lead.id;
+        let (lead, is_new) = until_done(|| self.store.leads.find_or_create_by_phone(lead.clone())).await?;
+        // An earlier try may have made it without hearing so.
+        if is_new || lead.id == ours {
             let observation = Observation {
                 id: ObservationId::derived(lead.created_at, &[b"lead.created", lead.id.as_bytes()]),
                 account_id: lead.account_id,
@@ -64,7 +68,7 @@ impl CallNews<'_> {
                 caused_by: None,
                 data: json!({ "phone": lead.phone, "source": "call" }),
             };
-            self.leads.observe(observation).await?;
+            self.observed(observation).await?;
         }
         Ok(Some(lead.id))
     }
@@ -115,10 +119,7 @@ impl CallNews<'_> {
 
     /// Keeps and shows what was said.
     pub async fn said(&self, utterance: Utterance) -> StoreResult<()> {
-        self.store
-            .calls
-            .append_utterance(self.key.1, utterance.clone())
-            .await?;
+        until_done(|| self.store.calls.append_utterance(self.key.1, utterance.clone())).await?;
         self.publish(LiveFact::TranscriptFinal {
             call_id: self.key.1,
             ordinal: utterance.ordinal,
@@ -159,8 +160,7 @@ impl CallNews<'_> {
             )
             .await?;
         }
-        self.leads
-            .observe(observation(call, kind, id, at, data))
+        self.observed(observation(call, kind, id, at, data))
             .await
             .map(drop)
     }
@@ -192,8 +192,7 @@ impl CallNews<'_> {
             "end_ms": utterance.end_ms,
         });
         let data = with(facts_of(call), found);
-        self.leads
-            .observe(observation(call, kind, id, clock::now(), data))
+        self.observed(observation(call, kind, id, clock::now(), data))
             .await
             .map(drop)
     }
@@ -211,8 +210,7 @@ impl CallNews<'_> {
         );
         let quiet = json!({"seconds": SILENCE.as_secs(), "since_ms": since_ms});
         let data = with(facts_of(call), quiet);
-        self.leads
-            .observe(observation(call, kind, id, clock::now(), data))
+        self.observed(observation(call, kind, id, clock::now(), data))
             .await
             .map(drop)
     }
@@ -232,7 +230,14 @@ impl CallNews<'_> {
             acked_at: None,
             acked_by: None,
         };
-        if self.store.alerts.raise(alert.clone()).await? == Recorded::Fresh {
+        let mut tries = 0;
+        let recorded = until_done(|| {
+            tries += 1;
+            self.store.alerts.raise(alert.clone())
+        })
+        .await?;
+        // An earlier try may have kept it without hearing so: showing it twice does no harm.
+        if recorded == Recorded::Fresh || tries > 1 {
             metrics::counter!("patchcord_alerts_total").increment(1);
             self.publish(LiveFact::AlertRaised {
                 alert: Box::new(alert),
@@ -258,7 +263,11 @@ impl CallNews<'_> {
             caused_by,
             ..observation(call, kind, id, at, data)
         };
-        self.leads.observe(fact).await
+        self.observed(fact).await
+    }
+
+    async fn observed(&self, fact: Observation) -> StoreResult<Recorded> {
+        until_done(|| self.leads.observe(fact.clone())).await
     }
 
     /// The run that placed the call, when one did: what became of the call is that run's doing.
@@ -266,11 +275,12 @@ impl CallNews<'_> {
         if call.direction == Direction::Inbound {
             return Ok(None);
         }
-        let placed = self
-            .store
-            .messages
-            .by_provider_id(call.account_id, call.sid.as_str())
-            .await?;
+        let placed = until_done(|| {
+            self.store
+                .messages
+                .by_provider_id(call.account_id, call.sid.as_str())
+        })
+        .await?;
         Ok(placed.and_then(|placed| placed.run_id))
     }
 

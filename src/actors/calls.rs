@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
-use tokio::{sync::mpsc, time::Instant};
+use ractor::{ActorCell, SpawnErr};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{
     call::{CallKind, CallMsg},
+    cluster::{neighbours::Neighbours, words::Word},
+    open_lines::{OpenLine, OpenLines},
+    patience::until_done,
     residents::Residents,
 };
 #[cfg(test)]
@@ -30,6 +34,8 @@ pub const LINE_FRAMES_MAX: usize = 400;
 
 /// Between two tries to find somebody who hears a call.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// How long the database may take with the start of a stream before it is heard all the same: its frames wait on the wire.
+const KEPT_WITHIN: Duration = Duration::from_millis(500);
 
 /// One fact from a door.
 #[derive(Debug, Clone)]
@@ -69,13 +75,22 @@ pub fn call_id(account_id: AccountId, sid: &CallSid) -> CallId {
 pub struct CallsHandle {
     store: Store,
     calls: Residents<CallKind>,
+    neighbours: Neighbours,
+    lines: OpenLines,
 }
 
 impl CallsHandle {
-    /// Ties the store to the call actors.
-    #[must_use]
-    pub fn new(store: Store, calls: Residents<CallKind>) -> Self {
-        Self { store, calls }
+    /// Starts the call actors of this kind under `supervisor`.
+    ///
+    /// # Errors
+    /// When the supervisor is no longer alive.
+    pub async fn start(kind: CallKind, supervisor: ActorCell) -> Result<Self, SpawnErr> {
+        Ok(Self {
+            store: kind.store.clone(),
+            neighbours: kind.neighbours.clone(),
+            lines: kind.lines.clone(),
+            calls: Residents::start(kind, supervisor).await?,
+        })
     }
 
     /// Keeps a fact, then tells the call's actor. When this returns, the fact survives a crash.
@@ -83,13 +98,18 @@ impl CallsHandle {
     /// # Errors
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
     pub async fn report(&self, report: CallReport) -> StoreResult<(CallId, Recorded)> {
+        self.report_of(report, clock::now()).await
+    }
+
+    /// The same of a fact that was heard `at` some moment.
+    async fn report_of(&self, report: CallReport, at: Timestamp) -> StoreResult<(CallId, Recorded)> {
         let call_id = call_id(report.account_id, &report.sid);
         let fact = IncomingFact {
             account_id: report.account_id,
             sid: report.sid,
             call_id,
             dedupe_key: report.dedupe_key,
-            at: clock::now(),
+            at,
             fact: report.fact,
         };
         let recorded = self.store.calls.record_fact(fact).await?;
@@ -100,25 +120,36 @@ impl CallsHandle {
         Ok((call_id, recorded))
     }
 
-    /// Opens the call's audio line for one stream.
+    /// Opens the call's audio line for one stream. A database that is away is not waited for: the call is heard, and what is to be kept of
+    /// it is kept when it is back.
     ///
     /// # Errors
-    /// [`LineError::Store`] when the start of the stream could not be kept.
+    /// [`LineError::Store`] when the start of the stream cannot be kept.
     pub async fn open_line(&self, opening: LineOpening) -> Result<AudioLine, LineError> {
+        let key = (opening.account_id, call_id(opening.account_id, &opening.sid));
+        let open = self.lines.open(key);
         let started = CallReport {
             account_id: opening.account_id,
             sid: opening.sid.clone(),
             dedupe_key: format!("stream-started:{}", opening.stream),
             fact: CallFact::StreamStarted {
                 stream: opening.stream.clone(),
+                inbound: Some(opening.inbound),
             },
         };
-        let (call_id, _) = self.report(started).await?;
+        let began = clock::now();
+        let mut keeping = self.keep(started, began);
+        match tokio::time::timeout(KEPT_WITHIN, &mut keeping).await {
+            Ok(Ok(kept)) => kept?,
+            Ok(Err(error)) => tracing::error!(%error, "keeping the start of a stream broke off"),
+            Err(_) => tracing::warn!("a stream is heard before its start is kept"),
+        }
         let mut line = AudioLine {
             frames: None,
+            open: Some(open),
             calls: self.clone(),
-            call_id,
-            began: clock::now(),
+            call_id: key.1,
+            began,
             connected_at: Instant::now(),
             opening,
             dropped: 0,
@@ -127,9 +158,36 @@ impl CallsHandle {
         Ok(line)
     }
 
-    /// Facts about a call that is heard here came in elsewhere.
+    /// Keeps a fact in the background, however long the database is away.
+    fn keep(&self, report: CallReport, at: Timestamp) -> JoinHandle<StoreResult<()>> {
+        let calls = self.clone();
+        tokio::spawn(async move {
+            let kept = until_done(|| calls.report_of(report.clone(), at)).await;
+            if let Err(error) = &kept {
+                // The watchdog of the call closes the record without it.
+                tracing::warn!(%error, "a fact about a stream could not be kept");
+            }
+            kept.map(drop)
+        })
+    }
+
+    /// Facts about a call came in elsewhere that the node which acts for its shard has to know of.
     pub(super) fn facts_arrived(&self, account_id: AccountId, call_id: CallId) {
         self.calls.deliver((account_id, call_id), CallMsg::FactsArrived);
+    }
+
+    /// Whether a call is heard on this node.
+    pub(super) fn hears(&self, account_id: AccountId, call_id: CallId) -> bool {
+        self.lines.hears((account_id, call_id))
+    }
+
+    /// Tells the node that acts for the call's shard that a stream broke off: it sees to it that somebody hears the call.
+    fn tell_owner(&self, account_id: AccountId, call_id: CallId) {
+        if !self.neighbours.is_here(call_id.shard()) {
+            let word = Word::CallFacts { account_id, call_id };
+            // Should the shard come here meanwhile, its open calls are taken up.
+            self.neighbours.mention(call_id.shard(), word, drop);
+        }
     }
 
     /// Wakes every call of a shard, or of all, that was not settled when its process ended.
@@ -160,6 +218,7 @@ impl CallsHandle {
 /// Bounded: a frame that finds it full is dropped and counted, the socket never waits. When the call's actor failed and was made anew,
 /// the line connects to the new one: what was said meanwhile is lost, what follows is heard.
 pub struct AudioLine {
+    open: Option<OpenLine>,
     frames: Option<mpsc::Sender<AudioFrame>>,
     calls: CallsHandle,
     call_id: CallId,
@@ -217,9 +276,11 @@ impl AudioLine {
         if self.frames.take().is_none() {
             return;
         }
+        self.open = None;
         let calls = self.calls.clone();
-        let report = CallReport {
-            account_id: self.opening.account_id,
+        let (account_id, call_id) = (self.opening.account_id, self.call_id);
+        let stopped = CallReport {
+            account_id,
             sid: self.opening.sid.clone(),
             dedupe_key: format!("stream-stopped:{}", self.opening.stream),
             fact: CallFact::StreamStopped {
@@ -227,12 +288,14 @@ impl AudioLine {
                 clean,
             },
         };
-        tokio::spawn(async move {
-            if let Err(error) = calls.report(report).await {
-                // The watchdog of the call closes the record without this fact.
-                tracing::warn!(%error, "the end of a stream could not be kept");
-            }
-        });
+        let kept = self.calls.keep(stopped, clock::now());
+        if !clean {
+            tokio::spawn(async move {
+                if matches!(kept.await, Ok(Ok(()))) {
+                    calls.tell_owner(account_id, call_id);
+                }
+            });
+        }
     }
 }
 

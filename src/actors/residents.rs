@@ -12,6 +12,7 @@ mod parent;
 mod tests;
 
 use std::{
+    error::Error,
     fmt::Debug,
     hash::Hash,
     sync::{
@@ -24,6 +25,8 @@ use std::{
 use ractor::{Actor, ActorCell, ActorRef, RpcReplyPort};
 
 use self::parent::Parent;
+use super::runs::RunError;
+use crate::store::StoreError;
 
 /// Parents that share the keys of one kind.
 const SHARDS: usize = 16;
@@ -42,10 +45,22 @@ pub trait Resident: Clone + Send + Sync + 'static {
     fn here(&self, _key: &Self::Key, message: Self::Msg) -> Option<Self::Msg> {
         Some(message)
     }
+    /// Whether a child failed for a reason that is not its own and will pass.
+    fn is_passing(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+        is_passing(error)
+    }
     /// A child failed too often. Its key takes no messages until the window has passed.
     fn gave_up(&self, key: &Self::Key, error: &str);
     /// Word for logs and metrics: `call`, `lead`, `run`.
     const NAME: &'static str;
+}
+
+/// Whether an error of the store, or of a run, will pass.
+pub fn is_passing(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let of_store = error
+        .downcast_ref::<StoreError>()
+        .is_some_and(StoreError::is_passing);
+    of_store || error.downcast_ref::<RunError>().is_some_and(RunError::is_passing)
 }
 
 /// Which keys are meant.
@@ -63,7 +78,7 @@ pub enum DeskMsg<R: Resident> {
     Wake(R::Key),
     /// Let the children that are meant go: they are given back, and messages for them find a new one or another node.
     Evict(Meant<R>, RpcReplyPort<Vec<ActorRef<R::Msg>>>),
-    /// The window since the child of this key was given up is over: it gets another try.
+    /// The window since the child of this key was given up, or the pause since it failed, is over: it gets another try.
     TryAgain(R::Key),
 }
 

@@ -19,7 +19,7 @@ use super::{
     kinship::{self, Past},
     lead::LeadKind,
     plans::Plans,
-    residents::{Desk, Resident, Residents},
+    residents::{self, Desk, Resident, Residents},
     runs::{RunError, RunsHandle},
     timers::TimersHandle,
 };
@@ -120,6 +120,14 @@ impl Resident for RunKind {
 
     fn recover() -> RunMsg {
         RunMsg::Recover
+    }
+
+    fn is_passing(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        match error.downcast_ref::<RunFault>() {
+            Some(RunFault::Run(error)) => error.is_passing(),
+            Some(RunFault::Snapshot(..) | RunFault::Contended(_)) => false,
+            None => residents::is_passing(error),
+        }
     }
 
     fn here(&self, run_id: &RunId, message: RunMsg) -> Option<RunMsg> {

@@ -112,6 +112,15 @@ pub struct FirstStep {
 }
 
 impl RunError {
+    /// Whether nothing is wrong with the run: the database was away, or the shard is just moving.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing() || matches!(error, StoreError::Fenced { .. }),
+            other => matches!(other, Self::Unowned(_)),
+        }
+    }
+
     /// The code that clients get.
     #[must_use]
     pub const fn code(&self) -> &'static str {

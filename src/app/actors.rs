@@ -14,8 +14,8 @@ use crate::{
         cluster::{Ownership, takeover::Estate},
         engine::{Engine, EngineParts},
         gate::Gate,
+        open_lines::OpenLines,
         rates::Limits,
-        residents::Residents,
         schedules::Rounds,
         scoring::ScoringHandle,
         sweeping,
@@ -74,9 +74,11 @@ pub(super) async fn start(
         asr: senses.asr,
         scoring: ScoringHandle::start()?,
         probe: senses.probe,
+        neighbours: membership.neighbours().clone(),
+        lines: OpenLines::default(),
         lost_after: Duration::from_secs(settings.calls.lost_after_s),
     };
-    let calls = CallsHandle::new(store.clone(), Residents::start(call_kind, root.get_cell()).await?);
+    let calls = CallsHandle::start(call_kind, root.get_cell()).await?;
     let ownership = membership.neighbours().ownership().clone();
     let schedules = start_schedules(store, &engine, ownership.clone(), root).await?;
     let estate = Estate {

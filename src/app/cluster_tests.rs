@@ -26,8 +26,8 @@ use crate::{
         },
         engine::{Engine, EngineParts},
         gate::Gate,
+        open_lines::OpenLines,
         rates::Limits,
-        residents::Residents,
         root::Root,
         schedules::Rounds,
         scoring::ScoringHandle,
@@ -257,10 +257,13 @@ async fn start(
         asr: AsrHandle::without_model(),
         scoring: ScoringHandle::start().expect("a scorer"),
         probe: Arc::new(NoProvider),
+        neighbours: neighbours.clone(),
+        lines: OpenLines::default(),
         lost_after: Duration::from_secs(30),
     };
-    let calls = Residents::start(call_kind, root.get_cell()).await.expect("calls");
-    let calls = CallsHandle::new(store.clone(), calls);
+    let calls = CallsHandle::start(call_kind, root.get_cell())
+        .await
+        .expect("calls");
     let rounds = Rounds {
         store: store.clone(),
         plans: engine.plans,

@@ -13,6 +13,7 @@ pub use fold::{CallChange, FoldState};
 pub use plan::{CallPlan, OnMachine};
 
 use super::{
+    audio::Speaker,
     ids::{AccountId, CallId, CallSid, LeadId, StreamSid},
     message::Direction,
     time::Timestamp,
@@ -108,9 +109,7 @@ pub enum CallFact {
         duration_s: Option<u32>,
     },
     /// Answering-machine detection decided.
-    MachineDetected {
-        answered_by: AnsweredBy,
-    },
+    MachineDetected { answered_by: AnsweredBy },
     /// A recording is ready. `voicemail` when our TwiML asked the caller to leave a message.
     RecordingReady {
         url: String,
@@ -119,12 +118,14 @@ pub enum CallFact {
     },
     StreamStarted {
         stream: StreamSid,
+        /// Who is heard on the inbound track.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inbound: Option<Speaker>,
     },
     /// The media stream ended; `clean` when the provider said so before the socket closed.
-    StreamStopped {
-        stream: StreamSid,
-        clean: bool,
-    },
+    StreamStopped { stream: StreamSid, clean: bool },
+    /// The provider reports that a stream is over, whoever ended it: all that is heard of one whose listener died.
+    StreamReportedOver { stream: StreamSid },
     /// Nothing was heard of the call for too long and the provider no longer knows it.
     Lost,
 }

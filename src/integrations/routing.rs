@@ -18,12 +18,12 @@ use super::{
     records::Records,
     script::runners::ScriptRunners,
     slack::{self, Slack},
-    twilio::{TwilioCalls, TwilioLine, TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
+    twilio::{Doors, TwilioCalls, TwilioLine, TwilioProbe, TwilioRest, TwilioSettings, TwilioSms, rest},
     unconnected::Unconnected,
     webhook::Webhooks,
 };
 use crate::{
-    domain::secret::Secret,
+    domain::{ids::AccountSid, secret::Secret},
     store::Store,
     workflows::{Effect, Finding, Provider},
 };
@@ -79,12 +79,20 @@ pub fn effect_port(parts: Parts) -> Result<Arc<dyn EffectPort>, SetupError> {
 ///
 /// # Errors
 /// [`SetupError`] naming the setting that is wrong.
-pub fn call_probe(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn CallProbe>, SetupError> {
-    let probe: Arc<dyn CallProbe> = match calls_of(is_live, twilio)? {
-        Some(rest) => Arc::new(TwilioProbe::new(rest)),
-        None => Arc::new(NoProvider),
+pub fn call_probe(
+    is_live: bool,
+    twilio: &TwilioSettings,
+    (public_url, master_key): (&str, &Secret),
+) -> Result<Arc<dyn CallProbe>, SetupError> {
+    let Some(rest) = calls_of(is_live, twilio)? else {
+        return Ok(Arc::new(NoProvider));
     };
-    Ok(probe)
+    let doors = Doors {
+        account: AccountSid::new(twilio.account_sid.as_str()),
+        public_url: public_url.to_owned(),
+        master_key: master_key.clone(),
+    };
+    Ok(Arc::new(TwilioProbe::new(rest, doors)))
 }
 
 /// Returns whoever carries calls: Twilio, or nobody where nothing may leave or no account is set.

@@ -15,6 +15,7 @@ pub mod leads;
 pub mod leases;
 pub mod messages;
 pub mod observations;
+mod passing;
 mod remembered;
 pub mod resources;
 pub mod runs;

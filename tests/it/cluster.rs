@@ -1,23 +1,32 @@
-//! Three nodes on one CQL server and one Redis, under load: nodes leave, join and die, and what ends on one has ended on all.
+//! Three nodes on one CQL server and one Redis, under load: nodes leave, join and die, a call goes on being heard, and what
+//! ends on one has ended on all.
 //!
-//! What takes longer (nodes frozen, cut off, killed again and again; many parked runs) is in `cluster_faults`;
-//! `scripts/bench-cluster` runs it.
+//! What takes longer (nodes and servers frozen, cut off, flushed; many parked runs) is in `cluster_faults` and
+//! `cluster_store_faults`; `scripts/bench-cluster` runs it.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{
-    api::http,
-    cluster::{Cluster, LEASE_TTL_S, Node, Setup},
-    eventually::{a_moment, eventually},
-    load::Load,
+use crate::{
+    calls_heard_again::streams_asked,
+    support::{
+        api::http,
+        cluster::{Cluster, END_WITHIN, LEASE_TTL_S, Node, Setup},
+        eventually::{a_moment, eventually, eventually_within},
+        load::Load,
+        media_socket::{STREAM_SID, token_of},
+        provider::Provider,
+        twilio::call_sid,
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_leave_join_and_die_under_load_lose_nothing_and_repeat_nothing() {
-    let mut cluster = Cluster::start(Setup::shared("moves"), 3).await;
+    let provider = Provider::start(0, 1).await;
+    let setup = Setup::shared("moves").with("PATCHCORD_TWILIO__API_BASE", &provider.at(""));
+    let mut cluster = Cluster::start(setup, 3).await;
     cluster.two_webhooks().await;
     let load = Load::on(&cluster);
     a_moment(Duration::from_secs(3)).await;
@@ -35,19 +44,52 @@ async fn nodes_that_leave_join_and_die_under_load_lose_nothing_and_repeat_nothin
         "a node that joined had its part after {:?}",
         cluster.until_spread(&[0, 1, 2]).await
     );
+    let call = call_sid(1);
+    let address = cluster.nodes[1].server.ring(&call, "+14155550101").await;
+    let mut heard = cluster.nodes[1]
+        .server
+        .open_media(&address)
+        .await
+        .expect("the pass is good");
+    heard.start(&call, token_of(&address)).await;
+    until_streamed(&cluster.nodes[0], &call, STREAM_SID).await;
     cluster.nodes[1].server.kill9().await;
     println!(
         "takeover after a kill: {:?}, lease {LEASE_TTL_S} s",
         cluster.until_spread(&[0, 2]).await
     );
+    let again_at = eventually_within(END_WITHIN, "the call is to be streamed again", || async {
+        streams_asked(&provider).into_iter().next()
+    })
+    .await
+    .remove("Url")
+    .expect("it has an address");
+    let server = &cluster.nodes[0].server;
+    let mut heard = server
+        .open_media(&again_at)
+        .await
+        .expect("the pass is good on the node that asked");
+    heard.start_as("MZ2", &call, token_of(&again_at)).await;
+    until_streamed(&cluster.nodes[0], &call, "MZ2").await;
     let brought = load.end().await;
     let (again, _) = cluster
         .until_all_done(&["/first", "/second"], brought.accepted)
         .await;
-    println!(
-        "{} events accepted, {} tries refused, {again} effects in doubt and made again under their key",
-        brought.accepted, brought.refused
+    println!("{brought:?}, {again} effects in doubt and made again under their key");
+    assert_eq!(
+        streams_asked(&provider).len(),
+        1,
+        "one stream for one that broke off"
     );
+}
+
+async fn until_streamed(node: &Node, call: &str, stream: &str) {
+    eventually_within(END_WITHIN, "the call is streamed", || async {
+        let calls = node.server.items("/api/calls").await;
+        let is_it = |record: &Value| record["sid"] == call && record["stream"] == stream;
+        calls.iter().any(is_it).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -177,7 +177,7 @@ fn per_second(count: usize, time: Duration) -> f64 {
     f64::from(u32::try_from(count).expect("not that many")) / time.as_secs_f64()
 }
 
-/// Brings events that each start a run which waits until `due`: 64 at once, to all nodes in turn.
+/// Brings events that each start a run which waits until `due`: 24 at once, to all nodes in turn.
 async fn park(cluster: &Cluster, count: usize, due: &str) {
     let doors: Vec<(String, &str)> = cluster
         .nodes
@@ -208,7 +208,7 @@ async fn park(cluster: &Cluster, count: usize, due: &str) {
             panic!("nobody takes event {number}");
         }
     });
-    sent.buffer_unordered(64).for_each(async |()| ()).await;
+    sent.buffer_unordered(24).for_each(async |()| ()).await;
 }
 
 /// Waits until the sink has heard of all, and as long again as nothing more comes; returns how long after `due_at` the last came.

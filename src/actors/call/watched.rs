@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{CallActor, CallKey, CallMsg, CallState, Loaded};
 use crate::{
+    actors::{RunError, patience::until_done},
     analysis::keywords::{self, Keyword, KeywordHit},
     domain::{observation::EventType, transcript::Utterance},
     store::StoreResult,
@@ -24,15 +25,15 @@ impl CallActor {
         utterance: &Utterance,
     ) -> StoreResult<()> {
         let kind = EventType::CALL_KEYWORD;
-        let rows = self
-            .kind
-            .store
-            .workflows
-            .triggered_by(key.0, kind.as_str())
-            .await?;
+        let workflows = &self.kind.store.workflows;
+        let rows = until_done(|| workflows.triggered_by(key.0, kind.as_str())).await?;
         let mut hits: BTreeMap<String, KeywordHit> = BTreeMap::new();
         for row in &rows {
-            let plan = match self.kind.plans.get(row.id, row.published).await {
+            let read = async || match self.kind.plans.get(row.id, row.published).await {
+                Err(RunError::Store(error)) if error.is_passing() => Err(error),
+                read => Ok(read),
+            };
+            let plan = match until_done(read).await? {
                 Ok(plan) => plan,
                 Err(error) => {
                     // One workflow that cannot be read must not keep the call from being heard.

@@ -3,7 +3,7 @@
 //! In: frames of a stream, what the hearing makes of them, scores. Out: utterances in the store, live facts, and word of a
 //! mood that fired. Part of the call's actor; the record of the call is not touched here but for its trend.
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{CallActor, CallKey, CallMsg, CallState, Loaded};
 use crate::{
@@ -33,28 +33,36 @@ impl CallActor {
         frames: mpsc::Receiver<AudioFrame>,
         (inbound, began): (Speaker, Timestamp),
     ) {
-        let first_began = *loaded.stream_began.get_or_insert(began);
-        let base_ms = millis_of(began.since(first_began));
+        let listening = self.hear(state, frames, (inbound, began));
+        loaded.listens(listening, began);
+    }
+
+    /// Lets a stream be heard that began at `began`.
+    pub(super) fn hear(
+        &self,
+        state: &CallState,
+        frames: mpsc::Receiver<AudioFrame>,
+        (inbound, began): (Speaker, Timestamp),
+    ) -> JoinHandle<()> {
         let speakers = TrackSpeakers {
             inbound,
             outbound: inbound.other(),
         };
         let (desk, key) = (state.desk.clone(), state.key);
-        let report = move |heard| desk.send(key, CallMsg::Heard { base_ms, heard });
-        loaded.last_sign = Instant::now();
-        // A stream that replaces another leaves the other to end by itself: what it still has to say is said.
-        loaded.listening = Some(hearing::start(speakers, self.kind.asr.clone(), frames, report));
+        let report = move |heard| desk.send(key, CallMsg::Heard { began, heard });
+        hearing::start(speakers, self.kind.asr.clone(), frames, report)
     }
 
-    /// Takes in what is heard; `base_ms` is where its stream begins on the call's time line.
+    /// Takes in what is heard on a stream that began at `began`: the call's time line begins with its first stream.
     pub(super) async fn take_heard(
         &self,
         state: &CallState,
         loaded: &mut Loaded,
-        base_ms: u64,
+        began: Timestamp,
         heard: Heard,
     ) -> StoreResult<()> {
         let call_id = state.key.1;
+        let base_ms = millis_of(began.since(loaded.stream_began.unwrap_or(began)));
         loaded.last_sign = Instant::now();
         match heard {
             Heard::Partial {

@@ -173,6 +173,9 @@ impl Answering {
                 self.calls.facts_arrived(account_id, call_id);
                 Said::Done
             }
+            Word::Hears { account_id, call_id } => Said::Settled {
+                is_settled: self.calls.hears(account_id, call_id),
+            },
         }
     }
 
@@ -216,6 +219,7 @@ fn shard_of(word: &Word) -> Option<Shard> {
         | Word::TakeUpRun { id: run_id, .. }
         | Word::Execute { id: run_id, .. } => Some(run_id.shard()),
         Word::StartChild { effect } => Some(effect.child_id().shard()),
-        Word::CallFacts { .. } => None,
+        Word::CallFacts { call_id, .. } => Some(call_id.shard()),
+        Word::Hears { .. } => None,
     }
 }

@@ -27,6 +27,8 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 /// How long one try may take: what is asked waits for appends, not for effects.
 const TRY_MAX: Duration = Duration::from_secs(12);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How long a question to every node may take.
+const ASK_MAX: Duration = Duration::from_secs(3);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Largest answer that is read.
@@ -155,6 +157,22 @@ impl Neighbours {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Asks every node that lives, this one among them: what each said, nothing for one that did not answer.
+    pub async fn ask_everybody(&self, word: &Word) -> Vec<Option<Said>> {
+        let Some(line) = &self.line else {
+            return Vec::new();
+        };
+        let (letter, until) = (Line::letter(word), Instant::now() + ASK_MAX);
+        let addresses = self.ownership.addresses();
+        let asked = addresses
+            .iter()
+            .map(async |address| match line.send(address, &letter, until).await {
+                Tried::Said(said) => Some(said),
+                Tried::Unsent | Tried::Lost => None,
+            });
+        futures_util::future::join_all(asked).await
     }
 
     /// Tells the owner of `shard` without waiting. `mine` is called when this node turns out to be the owner. A word that is lost

@@ -5,7 +5,7 @@
 //! database would say: a process that was stopped and goes on knows at once that it must not act.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -162,6 +162,15 @@ impl Ownership {
                 table.held.clone()
             }
         }
+    }
+
+    /// Where all nodes are reached that live, this one among them.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeSet<String> {
+        self.0.as_ref().map_or_else(BTreeSet::new, |shared| {
+            let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
+            table.addresses.values().cloned().collect()
+        })
     }
 
     /// Whether the time of what is held has run out.

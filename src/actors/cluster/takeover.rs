@@ -7,6 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{household::Household, ownership::Ownership};
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
 
 /// Between two looks for what was left in the store.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// So many times as long as a look took, it is not looked again: it reads every mark of the hour, and they may be very many.
+const LOOK_SHARE: u32 = 4;
+const LOOK_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Before a scan that failed is made again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long actors of a shard that goes may take to finish what they were sent.
@@ -88,19 +92,19 @@ impl Estate {
     pub fn look_after(&self) {
         let estate = self.clone();
         tokio::spawn(async move {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
-            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut nodes = BTreeSet::new();
             loop {
-                looks.tick().await;
-                let held: Vec<Shard> = estate.ownership.held().into_keys().collect();
-                for some in held.chunks(AT_ONCE) {
-                    let looks = some.iter().map(|shard| estate.look(*shard));
-                    for looked in futures_util::future::join_all(looks).await {
-                        if let Err(error) = looked {
-                            tracing::warn!(%error, "a shard could not be looked at: it is again in a moment");
-                        }
-                    }
-                }
+                let began = Instant::now();
+                let living = estate.ownership.addresses();
+                // Whatever the shard of a call, the node that heard it may be the one that is gone.
+                let are_all_there = nodes.is_subset(&living);
+                let pause = if estate.look_everywhere(!are_all_there, began).await {
+                    nodes = living;
+                    (began.elapsed() * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_PAUSE_MAX)
+                } else {
+                    LOOK_EVERY
+                };
+                tokio::time::sleep(pause).await;
             }
         });
     }
@@ -135,9 +139,31 @@ impl Estate {
         }
     }
 
+    /// Looks at every shard and says whether all could be read. When the database does not answer it is not asked for the rest.
+    async fn look_everywhere(&self, has_node_left: bool, began: Instant) -> bool {
+        let held: Vec<Shard> = self.ownership.held().into_keys().collect();
+        let mut are_all_read = true;
+        for some in held.chunks(AT_ONCE) {
+            let looks = some.iter().map(|shard| self.look(*shard, has_node_left));
+            for looked in futures_util::future::join_all(looks).await {
+                if let Err(error) = looked {
+                    tracing::warn!(%error, "a shard could not be looked at: it is again in a moment");
+                    are_all_read = false;
+                }
+            }
+            if !are_all_read && began.elapsed() > LOOK_EVERY {
+                break;
+            }
+        }
+        are_all_read
+    }
+
     /// What was left for this node since the last look.
-    async fn look(&self, shard: Shard) -> StoreResult<()> {
+    async fn look(&self, shard: Shard, has_node_left: bool) -> StoreResult<()> {
         self.bring_facts(shard).await?;
+        if has_node_left {
+            self.calls.recover(Some(shard)).await?;
+        }
         for run_id in self.store.runs.unparked(Some(shard)).await? {
             // Those that are awake know what they do.
             self.run_actors.wake(run_id);

@@ -55,8 +55,10 @@ pub enum Word {
         begin_at: BeginAt,
         on: OnVersion,
     },
-    /// Facts about a call are in the store, and the call is heard on the node that is told.
+    /// Facts about a call are in the store that its owner has to act on.
     CallFacts { account_id: AccountId, call_id: CallId },
+    /// Does this node hear the call? Asked of every node.
+    Hears { account_id: AccountId, call_id: CallId },
 }
 
 /// What the one who was told says.

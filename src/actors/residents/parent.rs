@@ -1,7 +1,7 @@
 //! A parent: makes a child when a message for it comes, makes it anew when it fails, leaves it alone when it keeps failing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -17,6 +17,8 @@ pub(super) const FAILURES_MAX: usize = 3;
 pub(super) const FAILURES_WINDOW: Duration = Duration::from_secs(60);
 /// Longest time a child that was given up is left alone: a disk that was full is not full for ever.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Between two looks whether a database that was away is back.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
 /// Enough to reach it from the window.
 const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
@@ -38,6 +40,8 @@ pub struct Rooms<R: Resident> {
     failures: BTreeMap<R::Key, Vec<Instant>>,
     /// How often each child was given up since it last rested.
     given_up: BTreeMap<R::Key, u32>,
+    /// Children that wait for a database that was away.
+    waiting: BTreeSet<R::Key>,
 }
 
 impl<R: Resident> Rooms<R> {
@@ -100,11 +104,7 @@ impl<R: Resident> Parent<R> {
             .saturating_mul(1 << (*times).min(PAUSE_DOUBLINGS_MAX))
             .min(PAUSE_MAX);
         *times = times.saturating_add(1);
-        let myself = myself.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
-            send(&myself, DeskMsg::TryAgain(key));
-        });
+        try_later(myself, key, pause);
     }
 
     /// Forgets the room of an actor that ended; its key, when the room was still its.
@@ -124,6 +124,14 @@ impl<R: Resident> Parent<R> {
     }
 }
 
+fn try_later<R: Resident>(myself: &ActorRef<DeskMsg<R>>, key: R::Key, pause: Duration) {
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        send(&myself, DeskMsg::TryAgain(key));
+    });
+}
+
 impl<R: Resident> Actor for Parent<R> {
     type Msg = DeskMsg<R>;
     type State = Rooms<R>;
@@ -135,6 +143,7 @@ impl<R: Resident> Actor for Parent<R> {
             by_actor: BTreeMap::new(),
             failures: BTreeMap::new(),
             given_up: BTreeMap::new(),
+            waiting: BTreeSet::new(),
         })
     }
 
@@ -170,6 +179,7 @@ impl<R: Resident> Actor for Parent<R> {
             DeskMsg::Evict(is_meant, reply) => {
                 rooms.failures.retain(|key, _| !is_meant(key));
                 rooms.given_up.retain(|key, _| !is_meant(key));
+                rooms.waiting.retain(|key| !is_meant(key));
                 let meant: Vec<R::Key> = rooms.by_key.keys().filter(|key| is_meant(key)).cloned().collect();
                 let going = meant.iter().filter_map(|key| rooms.by_key.remove(key));
                 // Nobody waits any more when the time to let go was over.
@@ -177,6 +187,7 @@ impl<R: Resident> Actor for Parent<R> {
             }
             DeskMsg::TryAgain(key) => {
                 rooms.failures.remove(&key);
+                rooms.waiting.remove(&key);
                 self.deliver(&myself, rooms, key, R::recover()).await?;
             }
         }
@@ -195,6 +206,13 @@ impl<R: Resident> Actor for Parent<R> {
                 let Some(key) = self.forget(rooms, cell.get_id().pid()) else {
                     return Ok(());
                 };
+                if R::is_passing(&*error) {
+                    tracing::warn!(kind = R::NAME, ?key, %error, "an actor waits for the database");
+                    if rooms.waiting.insert(key.clone()) {
+                        try_later(&myself, key, AWAY_PAUSE);
+                    }
+                    return Ok(());
+                }
                 tracing::error!(kind = R::NAME, ?key, %error, "an actor failed");
                 metrics::counter!("patchcord_actor_failures_total", "kind" => R::NAME).increment(1);
                 if rooms.may_restart(&key) {

@@ -60,6 +60,7 @@ impl Actor for EchoActor {
         let _ = self.0.heard.send((state.key, message));
         match message {
             "panic" => panic!("asked to"),
+            "database away" => return Err(StoreError::Busy.into()),
             "rest" => state.desk.idle(state.key, state.handled),
             _ => {}
         }
@@ -141,6 +142,23 @@ async fn a_child_that_keeps_failing_is_given_up_and_does_not_spin() {
     residents.deliver(1, "hello");
     residents.deliver(2, "hello");
     assert_eq!(hearing.recv().await, Some((2, "made")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_finds_the_database_away_is_told_to_recover_until_it_is_back_and_never_given_up() {
+    let (residents, mut hearing) = start().await;
+    residents.deliver(1, "database away");
+    let mut recovered = 0;
+    while recovered < 3 * FAILURES_MAX {
+        match hearing.recv().await.expect("alive").1 {
+            "recover" => {
+                recovered += 1;
+                residents.deliver(1, "database away");
+            }
+            "gave up" => panic!("it has not failed"),
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test]

@@ -18,15 +18,6 @@ impl TestRedis {
         Redis::new(&self.url()).expect("an address")
     }
 
-    /// Forgets everything, connections stay.
-    pub async fn flush(&self) {
-        let () = self
-            .redis()
-            .ask(&redis::cmd("FLUSHALL"))
-            .await
-            .expect("redis answers");
-    }
-
     /// Waits until a connection works.
     pub async fn until_it_answers(&self, redis: &Redis) {
         let began = tokio::time::Instant::now();

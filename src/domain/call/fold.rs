@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, CallFact, CallStatus, Parties};
-use crate::domain::{ids::StreamSid, message::Direction, time::Timestamp};
+use crate::domain::{audio::Speaker, ids::StreamSid, message::Direction, time::Timestamp};
 
 /// What a fact changed about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,9 +77,54 @@ struct StreamLife {
     stopped: bool,
     /// Some end of it was not the provider's word.
     broke: bool,
+    /// The provider ended it, and we heard so on its socket.
+    #[serde(default)]
+    ended: bool,
+    /// Who is heard on its inbound track.
+    #[serde(default)]
+    inbound: Option<Speaker>,
+}
+
+impl StreamLife {
+    fn begin(&mut self, at: Timestamp, inbound: Option<Speaker>) {
+        earliest(&mut self.started_at, at);
+        self.inbound = self.inbound.max(inbound);
+    }
+
+    fn stop(&mut self, is_clean: bool) {
+        self.stopped = true;
+        self.broke |= !is_clean;
+        self.ended |= is_clean;
+    }
+
+    /// Whether the transcript has a hole behind it: it broke off, or another began although nobody heard it end.
+    fn leaves_gap(&self, last_began: Option<Timestamp>) -> bool {
+        self.broke || (!self.ended && self.started_at.is_some() && self.started_at < last_began)
+    }
 }
 
 impl Call {
+    /// Who is heard on the inbound track of a call that goes on and should be heard: its last stream has not been ended by the provider. It may
+    /// be open, or have broken off.
+    #[must_use]
+    pub fn should_be_heard(&self) -> Option<Speaker> {
+        let began = self
+            .fold
+            .streams
+            .values()
+            .filter(|life| life.started_at.is_some());
+        let last = began.max_by_key(|life| life.started_at)?;
+        let is_due = !self.status.is_terminal() && (last.broke || !last.ended);
+        is_due.then(|| last.inbound.unwrap_or(Speaker::Customer))
+    }
+
+    /// When its first stream began: later streams' times go on from it.
+    #[must_use]
+    pub fn first_stream_began(&self) -> Option<Timestamp> {
+        let streams = self.fold.streams.values();
+        streams.filter_map(|life| life.started_at).min()
+    }
+
     /// Folds one fact in and returns what changed: [`CallChange::Updated`] first, [`CallChange::Ended`] last.
     pub fn apply(&mut self, fact: &CallFact, at: Timestamp) -> Vec<CallChange> {
         let before = self.clone();
@@ -147,16 +192,12 @@ impl Call {
                 duration_s: _,
                 voicemail,
             } => self.keep_recording(url, *voicemail),
-            CallFact::StreamStarted { stream } => {
+            CallFact::StreamStarted { stream, inbound } => {
                 self.reach(CallStatus::InProgress, None, at);
-                let life = self.fold.streams.entry(stream.clone()).or_default();
-                earliest(&mut life.started_at, at);
+                self.life_of(stream).begin(at, *inbound);
             }
-            CallFact::StreamStopped { stream, clean } => {
-                let life = self.fold.streams.entry(stream.clone()).or_default();
-                life.stopped = true;
-                life.broke |= !clean;
-            }
+            CallFact::StreamStopped { stream, clean } => self.life_of(stream).stop(*clean),
+            CallFact::StreamReportedOver { stream } => self.life_of(stream).stopped = true,
             CallFact::Lost => {
                 earliest(&mut self.ended_at, at);
                 if !self.status.is_terminal() {
@@ -166,6 +207,10 @@ impl Call {
                 }
             }
         }
+    }
+
+    fn life_of(&mut self, stream: &StreamSid) -> &mut StreamLife {
+        self.fold.streams.entry(stream.clone()).or_default()
     }
 
     /// A message outranks a recording of the call; the greatest text decides between equals.
@@ -230,9 +275,15 @@ impl Call {
             (false, _) | (true, Direction::Inbound) => agent_at,
             (true, Direction::Outbound) => fold.connected_at.or(fold.connected_about),
         };
-        let broken = fold.streams.values().filter(|life| life.broke).count();
+        let last_began = fold.streams.values().filter_map(|life| life.started_at).max();
+        let lives = fold.streams.values();
+        let broken = lives.filter(|life| life.leaves_gap(last_began)).count();
         self.gaps = u32::try_from(broken).unwrap_or(u32::MAX);
-        let open = fold.streams.iter().filter(|(_, life)| !life.stopped);
+        // One that another took the place of is not waited for: its listener may have died.
+        let open = fold
+            .streams
+            .iter()
+            .filter(|(_, life)| !life.stopped && life.started_at >= last_began);
         let newest = open.max_by_key(|(sid, life)| (life.started_at, (*sid).clone()));
         self.stream = newest
             .filter(|_| !self.status.is_terminal())

@@ -71,13 +71,18 @@ pub async fn stream(State(context): State<Context>, request: TwilioRequest) -> A
     let call = request.call()?;
     let stream = StreamSid::new(request.sid("StreamSid")?);
     let event = request.required("StreamEvent")?;
-    let clean = match event {
-        "stream-stopped" => true,
+    let fact = match event {
+        "stream-stopped" => CallFact::StreamReportedOver {
+            stream: stream.clone(),
+        },
         "stream-error" => {
             metrics::counter!("patchcord_media_stream_errors_total").increment(1);
             let error = request.get("StreamError").unwrap_or("unnamed");
             tracing::warn!(%call, %stream, error, "Twilio could not stream a call");
-            false
+            CallFact::StreamStopped {
+                stream: stream.clone(),
+                clean: false,
+            }
         }
         // The socket itself tells when it starts.
         _ => return Ok(Twiml::nothing()),
@@ -88,7 +93,7 @@ pub async fn stream(State(context): State<Context>, request: TwilioRequest) -> A
         Unkept {
             call,
             dedupe_key,
-            fact: CallFact::StreamStopped { stream, clean },
+            fact,
         },
     )
     .await?;

@@ -28,10 +28,8 @@ use tokio::{
 };
 
 use super::{
-    addresses::Addresses,
     lateness::Lateness,
     request::{account, check_account, check_signature, path_and_query, refused},
-    routing::PASS_PARAMETER,
     signature::Payload,
     stream_message::{Media, MessageError, Start, StreamMessage},
 };
@@ -44,7 +42,10 @@ use crate::{
         error::{ApiError, ApiResult},
         json::Path,
     },
-    integrations::twilio::media_pass::{MediaPass, PassError, UsedPasses},
+    integrations::twilio::{
+        addresses::Addresses,
+        media_pass::{MediaPass, PASS_PARAMETER, PassError, UsedPasses},
+    },
 };
 
 /// Largest message taken; a frame of 20 ms has about 400 bytes.

@@ -1,6 +1,5 @@
 //! Twilio's doors.
 
-pub mod addresses;
 pub mod routes;
 pub mod signature;
 pub mod twiml;

@@ -4,7 +4,6 @@
 //! whose answer was lost, is hung up before anybody hears us twice.
 
 use super::{
-    addresses::Addresses,
     answer::Twiml,
     callbacks::answered_by,
     request::{TwilioRequest, account, refused},
@@ -26,7 +25,7 @@ use crate::{
         context::Context,
         error::{ApiError, ApiResult},
     },
-    integrations::twilio::{TwilioSettings, callback_token, media_pass::MediaPass},
+    integrations::twilio::{TwilioSettings, addresses::Addresses, callback_token, media_pass::MediaPass},
 };
 
 /// Whose call it is.

@@ -9,10 +9,7 @@ use axum::{
 };
 use url::{Url, form_urlencoded};
 
-use super::{
-    addresses::Addresses,
-    signature::{self, Payload, SIGNATURE_HEADER},
-};
+use super::signature::{self, Payload, SIGNATURE_HEADER};
 use crate::{
     domain::{
         call::{CallStatus, Parties},
@@ -23,7 +20,7 @@ use crate::{
         context::Context,
         error::{ApiError, ApiResult},
     },
-    integrations::twilio::words,
+    integrations::twilio::{addresses::Addresses, words},
 };
 
 /// Largest body taken from Twilio. Its largest, messages with many media, are a few kilobytes.

@@ -2,19 +2,16 @@
 //!
 //! In: settings, addresses, the media pass. Out: verbs. Pure.
 
-use super::{
-    addresses::Addresses,
-    twiml::{Dial, DialTarget, Record, Stream, Verb},
-};
+use super::twiml::{Dial, DialTarget, Record, Stream, Verb};
 use crate::{
     domain::{audio::Speaker, call::CallStatus},
-    integrations::twilio::{Routing, TwilioSettings},
+    integrations::twilio::{
+        Routing, TwilioSettings,
+        addresses::Addresses,
+        media_pass::{PASS_PARAMETER, ROLE_PARAMETER},
+    },
 };
 
-/// Name of the stream's parameter that repeats the media pass.
-pub const PASS_PARAMETER: &str = "t";
-/// Name of the stream's parameter that says who is heard on the inbound track.
-pub const ROLE_PARAMETER: &str = "role_inbound";
 /// Where recordings are reported that callers leave for us.
 const VOICEMAIL_DOOR: &str = "/twilio/recording?voicemail=1";
 /// Longest message a caller may leave, seconds.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::extract::State;
 
 use super::{
-    addresses::Addresses,
     answer::Twiml,
     callbacks::answered_by,
     keep::{Unkept, keep_within},
@@ -21,7 +20,10 @@ use crate::{
         message::Direction,
     },
     http::{context::Context, error::ApiResult},
-    integrations::twilio::media_pass::MediaPass,
+    integrations::twilio::{
+        addresses::Addresses,
+        media_pass::{MediaPass, ROLE_PARAMETER},
+    },
 };
 
 /// How long an answer waits for the store. The caller hears silence until it comes.
@@ -32,7 +34,7 @@ pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> Ap
     let call = request.call()?;
     keep_request(&context, &request, &call).await?;
     // A call that we place to an agent first has the agent on the leg that runs this.
-    let inbound = match request.query(routing::ROLE_PARAMETER) {
+    let inbound = match request.query(ROLE_PARAMETER) {
         Some("agent") => Speaker::Agent,
         _ => Speaker::Customer,
     };

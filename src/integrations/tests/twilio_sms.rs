@@ -300,10 +300,15 @@ async fn when_twilio_cannot_be_asked_nothing_is_claimed() {
 #[tokio::test]
 async fn a_call_is_live_ended_or_gone() {
     use crate::{
-        domain::{call::CallStatus, ids::CallSid},
+        domain::{
+            audio::Speaker,
+            call::CallStatus,
+            ids::{AccountSid, CallSid},
+            secret::Secret,
+        },
         integrations::{
             probe::{CallProbe, ProbeAnswer},
-            twilio::{TwilioProbe, TwilioRest},
+            twilio::{Doors, TwilioProbe, TwilioRest},
         },
     };
     let answers = [
@@ -317,11 +322,18 @@ async fn a_call_is_live_ended_or_gone() {
         ),
         answer(404, json!({"code": 20404, "message": "not found"})),
         answer(500, ""),
+        answer(201, json!({"sid": "MZ1"})),
+        answer(404, json!({"code": 20404, "message": "not found"})),
     ];
     let fake = Fake::with(answers).await;
     let rest =
         TwilioRest::new(super::fake::http(), &super::fake::twilio_settings(&fake.base)).expect("an address");
-    let probe = TwilioProbe::new(rest);
+    let doors = Doors {
+        account: AccountSid::new("AC1"),
+        public_url: "https://calls.example".to_owned(),
+        master_key: Secret::new("a key".to_owned()),
+    };
+    let probe = TwilioProbe::new(rest, doors);
     let ended = ProbeAnswer::Ended {
         status: CallStatus::Completed,
         duration_s: Some(61),
@@ -329,4 +341,25 @@ async fn a_call_is_live_ended_or_gone() {
     for expected in [ProbeAnswer::Live, ended, ProbeAnswer::Gone, ProbeAnswer::Live] {
         assert_eq!(probe.ask(&CallSid::new("CA1")).await, expected);
     }
+    let again = probe.stream_again(&CallSid::new("CA1"), Speaker::Agent).await;
+    assert!(again.is_ok(), "{again:?}");
+    let asked = fake.asked().pop().expect("it was asked");
+    assert!(
+        asked.uri.path().ends_with("/Calls/CA1/Streams.json"),
+        "{}",
+        asked.uri
+    );
+    let field = |name: &str| asked.field(name).unwrap_or_default();
+    let url = field("Url");
+    assert!(url.starts_with("wss://calls.example/twilio/media/"), "{url}");
+    assert!(
+        url.ends_with(&field("Parameter1.Value")),
+        "the pass is in both places"
+    );
+    assert_eq!(
+        (field("Track"), field("Parameter2.Value")),
+        ("both_tracks".to_owned(), "agent".to_owned())
+    );
+    let gone = probe.stream_again(&CallSid::new("CA1"), Speaker::Agent).await;
+    assert!(gone.is_err(), "a call that is over is not streamed");
 }

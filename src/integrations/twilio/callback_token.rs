@@ -7,13 +7,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::addresses::RETRIED;
 use crate::domain::{ids::MessageId, secret::Secret};
 
 /// Name of the query parameter that carries the token.
 pub const PARAMETER: &str = "e";
-/// Asks Twilio to deliver a callback up to five times more: when it cannot connect, gets no answer, or gets a 5xx.
-/// The fragment is neither signed nor sent.
-const RETRIED: &str = "#rc=5&rp=ct,rt,5xx";
 /// Tells this use of the master key from every other.
 const PURPOSE: &[u8] = b"patchcord message callback 1\n";
 

@@ -21,6 +21,10 @@ use crate::domain::{
     time::Timestamp,
 };
 
+/// Name of the stream's parameter that repeats the pass.
+pub const PASS_PARAMETER: &str = "t";
+/// Name of the stream's parameter that says who is heard on the inbound track.
+pub const ROLE_PARAMETER: &str = "role_inbound";
 /// How long a pass may wait to be used. Twilio opens the stream as soon as it has read the TwiML.
 pub const PASS_LIFE: Duration = Duration::from_mins(1);
 /// Passes that may be remembered as used at one time: a minute of 1,600 calls a second. Beyond it none is let in.

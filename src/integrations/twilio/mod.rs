@@ -1,5 +1,6 @@
 //! Twilio: settings, and what we ask of its REST API.
 
+pub mod addresses;
 pub mod callback_token;
 pub mod calls;
 pub mod error_catalogue;
@@ -15,7 +16,7 @@ pub mod words;
 pub use calls::TwilioCalls;
 pub use error_catalogue::{ErrorClass, means_opted_out};
 pub use line::TwilioLine;
-pub use probe::TwilioProbe;
+pub use probe::{Doors, TwilioProbe};
 pub use rest::TwilioRest;
 pub use settings::{Routing, TwilioSettings};
 pub use sms::TwilioSms;

@@ -1,25 +1,45 @@
-//! Asks Twilio whether a call still lives.
+//! Asks Twilio whether a call still lives, and to stream it to us again.
 
 use async_trait::async_trait;
 
 use super::{
-    rest::{KnownCall, TwilioRest},
+    addresses::Addresses,
+    media_pass::{MediaPass, PASS_PARAMETER, ROLE_PARAMETER},
+    rest::{KnownCall, NewStream, TwilioRest},
     words::call_status,
 };
 use crate::{
-    domain::ids::CallSid,
-    integrations::probe::{CallProbe, ProbeAnswer},
+    clock,
+    domain::{
+        audio::Speaker,
+        ids::{AccountSid, CallSid},
+        secret::Secret,
+    },
+    integrations::probe::{CallProbe, NotStreamed, ProbeAnswer},
 };
+
+/// Name of a stream that takes the place of one that broke off.
+const STREAM_NAME: &str = "patchcord-again";
 
 /// Asks by the REST API.
 pub struct TwilioProbe {
     rest: TwilioRest,
+    doors: Doors,
+}
+
+/// Where Twilio reaches us, and what lets it in.
+#[derive(Clone)]
+pub struct Doors {
+    pub account: AccountSid,
+    /// Without a slash at its end.
+    pub public_url: String,
+    pub master_key: Secret,
 }
 
 impl TwilioProbe {
     #[must_use]
-    pub const fn new(rest: TwilioRest) -> Self {
-        Self { rest }
+    pub const fn new(rest: TwilioRest, doors: Doors) -> Self {
+        Self { rest, doors }
     }
 }
 
@@ -34,6 +54,28 @@ impl CallProbe for TwilioProbe {
                 ProbeAnswer::Live
             }
         }
+    }
+
+    async fn stream_again(&self, sid: &CallSid, inbound: Speaker) -> Result<(), NotStreamed> {
+        let Doors {
+            account,
+            public_url,
+            master_key,
+        } = &self.doors;
+        let pass = MediaPass::fresh(account.clone(), sid.clone(), inbound, clock::now()).seal(master_key);
+        let doors = Addresses(public_url);
+        let stream = NewStream {
+            call: sid,
+            url: &doors.socket(&format!("/twilio/media/{pass}")),
+            name: STREAM_NAME,
+            status_callback: &doors.callback("/twilio/stream"),
+            parameters: &[
+                (PASS_PARAMETER, pass.as_str()),
+                (ROLE_PARAMETER, inbound.as_str()),
+            ],
+        };
+        let started = self.rest.start_stream(&stream).await;
+        started.map(drop).map_err(|error| NotStreamed(error.to_string()))
     }
 }
 

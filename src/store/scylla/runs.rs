@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak, atomic::Ordering};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     buckets::hour_of,
@@ -57,6 +58,10 @@ const READS_AT_ONCE: usize = 16;
 /// Runs whose mark, or end, this process remembers, twice over.
 const REMEMBERED_MAX: usize = 50_000;
 const TALLIES_MAX: usize = 10_000;
+/// Transitions of this node that are on their way at once. The others wait here, where no time-out of a request runs: thousands of timers that
+/// come due together would bury the server, and each request that it gives up leaves an outcome to be looked up. Who waits is bounded by
+/// the runs at work.
+const TRANSITIONS_AT_ONCE: usize = 64;
 /// Pages of a lead's runs that enrolment looks through: of a lead with more than 20,000 runs it sees the newest.
 const PAGES_OF_LEAD_MAX: usize = 20;
 
@@ -69,6 +74,7 @@ pub(super) struct Runs {
     /// Where a moving run is marked by this node.
     marked: Recent<RunId, Marked>,
     tallies: Tallies,
+    turns: Semaphore,
 }
 
 /// The hour of a run's mark, and the epoch of the node that set it: another owner in between may have said that it is done.
@@ -86,12 +92,18 @@ impl Runs {
             owns: OnceLock::new(),
             marked: Recent::new(REMEMBERED_MAX),
             tallies: Recent::new(TALLIES_MAX),
+            turns: Semaphore::new(TRANSITIONS_AT_ONCE),
         }
     }
 
     /// Tells the runs where leads are found; the first one told stays.
     pub(super) fn meet(&self, leads: &Arc<dyn LeadStore>) {
         self.leads.get_or_init(|| Arc::downgrade(leads));
+    }
+
+    /// Waits until a transition may set out.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("nobody closes the semaphore")
     }
 
     /// Writes what must not be missing once the transition has taken place.
@@ -306,6 +318,7 @@ impl RunStore for Runs {
 
     async fn create(&self, append: RunAppend) -> StoreResult<Recorded> {
         let (commit, id) = (CommitId::fresh(), append.head.id);
+        let _turn = self.turn().await;
         tokio::try_join!(
             self.prepare(&append, commit),
             run_index::enter(&self.db, &append.head)
@@ -332,6 +345,7 @@ impl RunStore for Runs {
 
     async fn append(&self, append: RunAppend) -> StoreResult<()> {
         let (commit, id) = (CommitId::fresh(), append.head.id);
+        let _turn = self.turn().await;
         self.prepare(&append, commit).await?;
         self.may_move(&append)?;
         let outcome = self.db.conditional_batch(transition(&append, commit)).await;

@@ -1,6 +1,6 @@
 //! Several nodes on one CQL server and one Redis, each a process of its own.
 //!
-//! The CQL server's address comes in `PATCHCORD_TEST_CQL` (`scripts/test` starts one). Each cluster has
+//! The CQL server's address comes in `PATCHCORD_TEST_CQL` (`scripts/test` starts one), unless a test has one of its own. Each cluster has
 //! a keyspace of its own.
 
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub struct Setup {
     pub cql: String,
     pub keyspace: String,
     pub ways: Ways,
+    /// Settings beyond the usual ones.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 /// One node.
@@ -75,11 +77,14 @@ impl Setup {
         Self::on(&cql, keyspace)
     }
 
-    fn on(cql: &str, keyspace: &str) -> Self {
+    /// On a CQL server of the test's own.
+    #[must_use]
+    pub fn on(cql: &str, keyspace: &str) -> Self {
         Self {
             cql: cql.to_owned(),
             keyspace: format!("{keyspace}_{:x}", std::process::id()),
             ways: Ways::Direct,
+            settings: Vec::new(),
         }
     }
 
@@ -87,6 +92,13 @@ impl Setup {
     #[must_use]
     pub fn with_lines(mut self) -> Self {
         self.ways = Ways::Lines;
+        self
+    }
+
+    /// The same, with one more setting.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.settings.push((key, value.to_owned()));
         self
     }
 }
@@ -237,6 +249,9 @@ impl Node {
                     "PATCHCORD_CLUSTER__ADVERTISE",
                     &format!("http://{}", lines.door.address()),
                 );
+        }
+        for (key, value) in &setup.settings {
+            options = options.with(key, value);
         }
         Self {
             server: Server::start(options).await,

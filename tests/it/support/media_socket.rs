@@ -112,14 +112,29 @@ impl MediaSocket {
         self.send(&start_message(call, token)).await;
     }
 
+    /// Says the same of the stream `stream`.
+    pub async fn start_as(&mut self, stream: &str, call: &str, token: &str) {
+        let mut start = start_message(call, token);
+        start["streamSid"] = stream.into();
+        start["start"]["streamSid"] = stream.into();
+        self.send(&start).await;
+    }
+
     /// Sends 20 ms of silence of one track. `chunk` counts from 1.
     pub async fn silence(&mut self, track: &str, chunk: u64) {
-        let payload = STANDARD.encode([0xff_u8; 160]);
+        self.sound(track, chunk, &[0xff_u8; 160]).await;
+    }
+
+    /// Sends 20 ms of one track in mu-law. `chunk` counts from 1.
+    pub async fn sound(&mut self, track: &str, chunk: u64, mulaw: &[u8]) {
         self.send(&json!({
             "event": "media",
             "sequenceNumber": (chunk + 1).to_string(),
             "streamSid": STREAM_SID,
-            "media": {"track": track, "chunk": chunk.to_string(), "timestamp": ((chunk - 1) * 20).to_string(), "payload": payload},
+            "media": {
+                "track": track, "chunk": chunk.to_string(), "timestamp": ((chunk - 1) * 20).to_string(),
+                "payload": STANDARD.encode(mulaw),
+            },
         }))
         .await;
     }

@@ -155,6 +155,9 @@ impl State {
             if request.path.ends_with("/Calls.json") {
                 let sid = format!("CA{:032x}", bodies.len());
                 Reply::Json(201, json!({"sid": sid, "status": "queued"}).to_string())
+            } else if request.path.ends_with("/Streams.json") {
+                let sid = format!("MZ{:032x}", bodies.len());
+                Reply::Json(201, json!({"sid": sid}).to_string())
             } else {
                 Reply::Json(200, "{\"ok\":true}".to_owned())
             }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     process::{Child, Command},
     time::Instant,
@@ -49,6 +50,17 @@ impl Server {
             .kill()
             .await
             .expect("a process of ours can be killed");
+    }
+
+    /// Forgets everything, connections stay.
+    pub async fn flush(&self) {
+        let mut line = UnixStream::connect(self.socket())
+            .await
+            .expect("redis-server listens");
+        line.write_all(b"FLUSHALL\r\n").await.expect("it takes a command");
+        let mut answer = [0; 5];
+        line.read_exact(&mut answer).await.expect("it answers");
+        assert_eq!(&answer, b"+OK\r\n");
     }
 
     /// Starts it again on the same address, empty.

@@ -190,9 +190,44 @@ fn a_cut_stream_is_a_gap_whatever_the_provider_says_later() {
         stream: stream("MZ1"),
         clean: true,
     };
-    let start = |name| CallFact::StreamStarted { stream: stream(name) };
+    let start = |name| CallFact::StreamStarted {
+        stream: stream(name),
+        inbound: None,
+    };
     let (call, _) = told(&[start("MZ1"), cut, word, start("MZ2")]);
     assert_eq!((call.gaps, call.stream), (1, Some(stream("MZ2"))));
+}
+
+#[test]
+fn a_call_should_be_heard_until_its_last_stream_was_ended_by_the_provider() {
+    let start = |name, inbound| CallFact::StreamStarted {
+        stream: stream(name),
+        inbound: Some(inbound),
+    };
+    let over = |name| CallFact::StreamReportedOver { stream: stream(name) };
+    let stop = |name, clean| CallFact::StreamStopped {
+        stream: stream(name),
+        clean,
+    };
+    let (agent, customer) = (Speaker::Agent, Speaker::Customer);
+    assert_eq!(told(&[requested(Direction::Inbound)]).0.should_be_heard(), None);
+    let open = [start("MZ1", agent)];
+    assert_eq!(told(&open).0.should_be_heard(), Some(agent));
+    // Its listener died: the provider's report is all that is heard of its end.
+    let (call, _) = told(&[start("MZ1", agent), over("MZ1")]);
+    assert_eq!(
+        (call.should_be_heard(), call.stream, call.gaps),
+        (Some(agent), None, 0)
+    );
+    let (call, _) = told(&[start("MZ1", agent), over("MZ1"), start("MZ2", customer)]);
+    assert_eq!((call.should_be_heard(), call.gaps), (Some(customer), 1));
+    assert_eq!(call.first_stream_began(), Some(at(0)));
+    let (call, _) = told(&[start("MZ1", agent), stop("MZ1", false)]);
+    assert_eq!((call.should_be_heard(), call.gaps), (Some(agent), 1));
+    let (call, _) = told(&[start("MZ1", agent), stop("MZ1", true), over("MZ1")]);
+    assert_eq!((call.should_be_heard(), call.gaps), (None, 0));
+    let (call, _) = told(&[start("MZ1", agent), reported(CallStatus::Completed, 3)]);
+    assert_eq!(call.should_be_heard(), None);
 }
 
 #[test]
@@ -279,6 +314,7 @@ fn history(plot: &Plot) -> Vec<CallFact> {
             reported(CallStatus::InProgress, 2),
             CallFact::StreamStarted {
                 stream: stream("MZ1"),
+                inbound: Some(Speaker::Agent),
             },
             CallFact::StreamStopped {
                 stream: stream("MZ1"),
@@ -296,6 +332,7 @@ fn history(plot: &Plot) -> Vec<CallFact> {
     );
     facts.extend(plot.has_restart.then(|| CallFact::StreamStarted {
         stream: stream("MZ2"),
+        inbound: None,
     }));
     facts.extend(plot.has_recording.then(|| CallFact::RecordingReady {
         url: "https://r/1".to_owned(),
@@ -366,7 +403,12 @@ fn any_fact() -> impl Strategy<Value = CallFact> {
             duration_s: None,
             voicemail
         }),
-        streams().prop_map(|stream| CallFact::StreamStarted { stream }),
+        (
+            streams(),
+            prop::option::of(select(vec![Speaker::Customer, Speaker::Agent]))
+        )
+            .prop_map(|(stream, inbound)| CallFact::StreamStarted { stream, inbound }),
+        streams().prop_map(|stream| CallFact::StreamReportedOver { stream }),
         (streams(), any::<bool>()).prop_map(|(stream, clean)| CallFact::StreamStopped { stream, clean }),
     ]
 }

@@ -1,10 +1,10 @@
-//! The addresses of these doors, as Twilio sees them.
+//! The addresses of our doors, as Twilio sees them.
 //!
 //! In: the configured public address. Out: absolute addresses. Never from a request's `Host`: anybody can write that.
 
 /// Asks Twilio to deliver a callback up to five times more: when it cannot connect, gets no answer, or gets a 5xx.
 /// <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>
-const RETRIED: &str = "#rc=5&rp=ct,rt,5xx";
+pub const RETRIED: &str = "#rc=5&rp=ct,rt,5xx";
 
 /// The public address, without a trailing slash.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,349 @@
+//! What happens to three nodes when the database is away for half a minute, or Redis is killed and emptied: live calls go on, nothing that
+//! was accepted is lost.
+//!
+//! Long, so not part of `make test`: `scripts/bench-cluster` runs them and shows the lines they print as a table.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use patchcord::media::{mulaw, wav};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::support::{
+    api::http,
+    cluster::{Cluster, END_WITHIN, Node, Setup},
+    cql::CqlServer,
+    eventually::{a_moment, eventually_within},
+    load::Load,
+    media_socket::{MediaSocket, token_of},
+    twilio::call_sid,
+};
+
+/// How long the database is away.
+const AWAY: Duration = Duration::from_secs(30);
+/// The goal: from when the database answers to when everything goes on as before.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+/// Twilio waits so long for an answer.
+const TWILIO_MAX: Duration = Duration::from_secs(15);
+const BOTH: &[&str] = &["/first", "/second"];
+const FRAME_BYTES: usize = 160;
+
+/// One line of the table.
+fn tell(what: &str, measured: &str) {
+    println!("| {what} | {measured} |");
+}
+
+/// How the database is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absence {
+    Frozen,
+    Killed,
+}
+
+/// A call whose both sides talk, over and over, until it is told to end.
+struct Talk {
+    call: String,
+    began: Instant,
+    is_over: Arc<AtomicBool>,
+    task: JoinHandle<MediaSocket>,
+}
+
+impl Talk {
+    /// Rings, opens the stream as Twilio does, and talks. Returns how long the answer took too.
+    async fn begin(node: &Node, number: u32) -> (Self, Duration) {
+        let (call, rang) = (call_sid(number), Instant::now());
+        let address = node.server.ring(&call, "+14155550101").await;
+        let answered = rang.elapsed();
+        let mut socket = node.server.open_media(&address).await.expect("the pass is good");
+        socket.start(&call, token_of(&address)).await;
+        let is_over = Arc::<AtomicBool>::default();
+        let (over, began) = (Arc::clone(&is_over), Instant::now());
+        let sides = [("inbound", recording("caller")), ("outbound", recording("agent"))];
+        let task = tokio::spawn(async move {
+            let mut frames = tokio::time::interval(Duration::from_millis(20));
+            let mut number = 0;
+            while !over.load(Ordering::SeqCst) {
+                frames.tick().await;
+                for (track, bytes) in &sides {
+                    let begin = number * FRAME_BYTES % (bytes.len() - FRAME_BYTES);
+                    let chunk = u64::try_from(number + 1).expect("few frames");
+                    socket
+                        .sound(track, chunk, &bytes[begin..begin + FRAME_BYTES])
+                        .await;
+                }
+                number += 1;
+            }
+            socket
+        });
+        let talk = Self {
+            call,
+            began,
+            is_over,
+            task,
+        };
+        (talk, answered)
+    }
+
+    /// Ends the stream as Twilio does.
+    async fn end(self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let mut socket = self.task.await.expect("the stream was open to the end");
+        socket.stop(&self.call).await;
+        assert_eq!(socket.closed().await.0, 1_000, "the stream was open to the end");
+    }
+
+    /// Milliseconds of the call so far.
+    fn at_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).expect("a short call")
+    }
+}
+
+/// One side of the demonstration's call, in mu-law.
+fn recording(side: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/demo/refund-{side}.wav"));
+    let bytes = std::fs::read(path).expect("the demonstration's call is there");
+    let (_, samples) = wav::parse(&bytes).expect("it is a recording of a call");
+    samples.into_iter().map(mulaw::encode).collect()
+}
+
+/// What a call's record says, by the provider's id.
+async fn record(node: &Node, call: &str) -> Option<Value> {
+    let calls = items(node, "/api/calls").await;
+    calls.into_iter().find(|record| record["sid"] == call)
+}
+
+/// The items of a list; none while the node cannot read them.
+async fn items(node: &Node, path: &str) -> Vec<Value> {
+    let answer = node.server.request(Method::GET, path, None).await;
+    answer.body["items"].as_array().cloned().unwrap_or_default()
+}
+
+/// Words that began within a stretch of the call, as they are kept.
+async fn words_between(node: &Node, call: &str, from_ms: u64, to_ms: u64) -> usize {
+    let Some(record) = record(node, call).await else {
+        return 0;
+    };
+    let id = record["id"].as_str().expect("an id").to_owned();
+    let said = items(node, &format!("/api/calls/{id}/transcript")).await;
+    let began = said.iter().filter_map(|utterance| utterance["start_ms"].as_u64());
+    began.filter(|ms| (from_ms..to_ms).contains(ms)).count()
+}
+
+/// Reports that a call has ended; returns the status of the answer.
+async fn report_end(node: &Node, call: &str) -> u16 {
+    let params = [
+        ("CallSid", call),
+        ("From", "+14155550101"),
+        ("To", "+15550001111"),
+        ("Direction", "inbound"),
+        ("CallStatus", "completed"),
+        ("SequenceNumber", "3"),
+        ("CallDuration", "60"),
+    ];
+    node.server
+        .webhook("/twilio/status", &params)
+        .await
+        .status()
+        .as_u16()
+}
+
+/// The status of an answer that needs no sign-in.
+async fn standing(node: &Node, path: &str) -> u16 {
+    let answer = http().get(node.server.at(path)).send().await;
+    answer.expect("the node answers").status().as_u16()
+}
+
+async fn without_the_database(absence: Absence) {
+    let server = CqlServer::start().await;
+    let setup = Setup::on(&server.address(), "away").with("PATCHCORD_ASR__MODEL", "tiny.en");
+    let cluster = Cluster::start(setup, 3).await;
+    cluster.two_webhooks().await;
+    let load = Load::on(&cluster);
+    let node = &cluster.nodes[0];
+    let (before, _) = Talk::begin(node, 1).await;
+    a_moment(Duration::from_secs(8)).await;
+
+    let gone = Instant::now();
+    let gone_at_ms = before.at_ms();
+    match absence {
+        Absence::Frozen => server.signal("STOP").await,
+        Absence::Killed => server.kill().await,
+    }
+    a_moment(Duration::from_secs(5)).await;
+    let (during, answered) = Talk::begin(node, 2).await;
+    let asked = Instant::now();
+    let refused = report_end(&cluster.nodes[1], &call_sid(3)).await;
+    let refused_in = asked.elapsed();
+    let doors = (standing(node, "/readyz").await, standing(node, "/livez").await);
+    a_moment(AWAY.saturating_sub(gone.elapsed())).await;
+    let back_at_ms = before.at_ms();
+    match absence {
+        Absence::Frozen => server.signal("CONT").await,
+        Absence::Killed => server.start_again().await,
+    }
+    let back = Instant::now();
+
+    eventually_within(END_WITHIN, "what was said meanwhile is kept", || async {
+        let words = words_between(node, &before.call, gone_at_ms + 2_000, back_at_ms).await;
+        (words > 0).then_some(())
+    })
+    .await;
+    let words_kept = back.elapsed();
+    cluster.until_spread(&[0, 1, 2]).await;
+    let spread = back.elapsed();
+    eventually_within(END_WITHIN, "callbacks are taken again", || async {
+        (report_end(&cluster.nodes[1], &call_sid(3)).await < 300).then_some(())
+    })
+    .await;
+    let taken = back.elapsed();
+    let during_at_ms = during.at_ms();
+    eventually_within(END_WITHIN, "a call that began meanwhile is heard", || async {
+        (words_between(node, &during.call, 0, during_at_ms).await > 0).then_some(())
+    })
+    .await;
+    let heard = back.elapsed();
+    let brought = load.end().await;
+    for talk in [before, during] {
+        let call = talk.call.clone();
+        talk.end().await;
+        assert!(report_end(node, &call).await < 300);
+        eventually_within(END_WITHIN, "the call ends", || async {
+            record(node, &call)
+                .await
+                .filter(|record| record["status"] == "completed")
+        })
+        .await;
+    }
+    let (again, _) = cluster.until_all_done(BOTH, brought.accepted).await;
+    let dropped = node
+        .metric("patchcord_audio_frames_dropped_total")
+        .await
+        .unwrap_or(0.0);
+
+    let name = match absence {
+        Absence::Frozen => "CQL server frozen for 30 s",
+        Absence::Killed => "CQL server killed, started again after 30 s",
+    };
+    tell(
+        &format!("{name}: events accepted, lost, repeated"),
+        &format!("{}, 0, 0", brought.accepted),
+    );
+    tell("– in doubt, made again under their key", &again.to_string());
+    tell("– frames of live calls dropped", &dropped.to_string());
+    tell(
+        "– a call that came in meanwhile was answered in",
+        &format!("{} ms", answered.as_millis()),
+    );
+    tell(
+        "– a status callback meanwhile",
+        &format!("{refused} in {} ms", refused_in.as_millis()),
+    );
+    tell(
+        "– `/readyz`, `/livez` meanwhile",
+        &format!("{}, {}", doors.0, doors.1),
+    );
+    let caught_up = words_kept.max(spread).max(taken).max(heard);
+    tell(
+        "– caught up after: words said meanwhile kept, shards held, callbacks taken, the new call heard",
+        &[words_kept, spread, taken, heard]
+            .map(|time| format!("{:.1} s", time.as_secs_f64()))
+            .join(", "),
+    );
+    assert_eq!(doors, (503, 200), "no balancer sends people here, calls go on");
+    assert!(dropped < 1.0, "a live call is heard throughout");
+    assert!(answered < Duration::from_secs(2), "{answered:?}");
+    assert!(
+        refused == 503 && refused_in < TWILIO_MAX,
+        "{refused} in {refused_in:?}"
+    );
+    assert!(caught_up <= CATCH_UP_MAX, "{caught_up:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "half a minute without a database and as much around it: scripts/bench-cluster"]
+async fn live_calls_go_on_while_the_database_is_frozen() {
+    without_the_database(Absence::Frozen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "half a minute without a database and as much around it: scripts/bench-cluster"]
+async fn live_calls_go_on_while_the_database_is_killed_and_started_again() {
+    without_the_database(Absence::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "half a minute: scripts/bench-cluster"]
+async fn no_promise_is_broken_while_redis_is_gone_and_after_it_came_back_empty() {
+    let mut cluster = Cluster::start(Setup::shared("redis"), 3).await;
+    cluster.two_webhooks().await;
+    let ended = sign_in(&cluster.nodes[0]).await;
+    let load = Load::on(&cluster);
+    a_moment(Duration::from_secs(3)).await;
+    cluster.redis.kill().await;
+    let refused_after = refused_everywhere(&cluster, &ended).await;
+    a_moment(Duration::from_secs(5)).await;
+    cluster.redis.start_again().await;
+    a_moment(Duration::from_secs(5)).await;
+    cluster.redis.flush().await;
+    assert_eq!(
+        refused_everywhere_at_once(&cluster, &ended).await,
+        3,
+        "it stays refused"
+    );
+    a_moment(Duration::from_secs(3)).await;
+    let brought = load.end().await;
+    let (again, _) = cluster.until_all_done(BOTH, brought.accepted).await;
+    tell(
+        "Redis killed, started empty, flushed: events accepted, refused, lost, repeated",
+        &format!("{}, {}, 0, 0", brought.accepted, brought.refused),
+    );
+    tell("– in doubt, made again under their key", &again.to_string());
+    tell(
+        "– a session that ended without Redis was refused on every node after",
+        &format!("{} ms", refused_after.as_millis()),
+    );
+}
+
+/// A session of its own.
+async fn sign_in(node: &Node) -> String {
+    let ready = node.server.ready();
+    let who = json!({"email": ready.email, "password": ready.password});
+    let signed_in = node.server.post("/api/auth/login", &who).await;
+    signed_in["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// Ends the session on one node; returns how long the others took it.
+async fn refused_everywhere(cluster: &Cluster, token: &str) -> Duration {
+    let out = http()
+        .post(cluster.nodes[1].server.at("/api/auth/logout"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .expect("the node answers");
+    assert_eq!(out.status().as_u16(), 204);
+    let ended = Instant::now();
+    eventually_within(END_WITHIN, "the session is refused", || async {
+        (refused_everywhere_at_once(cluster, token).await == 3).then_some(())
+    })
+    .await;
+    ended.elapsed()
+}
+
+/// How many nodes refuse the session.
+async fn refused_everywhere_at_once(cluster: &Cluster, token: &str) -> usize {
+    let mut refused = 0;
+    for node in &cluster.nodes {
+        let request = http().get(node.server.at("/api/me")).bearer_auth(token);
+        let status = request.send().await.expect("the node answers").status();
+        refused += usize::from(status.as_u16() == 401);
+    }
+    refused
+}
