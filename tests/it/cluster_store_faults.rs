@@ -4,6 +4,7 @@
 //! Long, so not part of `make test`: `scripts/bench-cluster` runs them and shows the lines they print as a table.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -164,6 +165,49 @@ async fn standing(node: &Node, path: &str) -> u16 {
     answer.expect("the node answers").status().as_u16()
 }
 
+impl Absence {
+    async fn begin(self, server: &CqlServer) {
+        match self {
+            Self::Frozen => server.signal("STOP").await,
+            Self::Killed => server.kill().await,
+        }
+    }
+
+    async fn end(self, server: &CqlServer) {
+        match self {
+            Self::Frozen => server.signal("CONT").await,
+            Self::Killed => server.start_again().await,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Frozen => "CQL server frozen for 30 s",
+            Self::Killed => "CQL server killed, started again after 30 s",
+        }
+    }
+}
+
+/// What was seen while the database was away.
+struct Meanwhile {
+    /// From and until when, on the time line of the call that was there before.
+    at_ms: Range<u64>,
+    /// How long the answer to a new call took.
+    answered: Duration,
+    /// What a status callback was told, and when.
+    callback: (u16, Duration),
+    /// `/readyz` and `/livez`.
+    doors: (u16, u16),
+}
+
+/// How long after the database's return things were as before.
+struct CaughtUp {
+    words: Duration,
+    shards: Duration,
+    callbacks: Duration,
+    new_call: Duration,
+}
+
 async fn without_the_database(absence: Absence) {
     let server = CqlServer::start().await;
     let setup = Setup::on(&server.address(), "away")
@@ -172,103 +216,137 @@ async fn without_the_database(absence: Absence) {
     let cluster = Cluster::start(setup, 3).await;
     cluster.two_webhooks().await;
     let load = Load::on(&cluster);
-    let node = &cluster.nodes[0];
-    let (before, _) = Talk::begin(node, 1).await;
+    let (before, _) = Talk::begin(&cluster.nodes[0], 1).await;
     a_moment(Duration::from_secs(8)).await;
-
-    let gone = Instant::now();
-    let gone_at_ms = before.at_ms();
-    match absence {
-        Absence::Frozen => server.signal("STOP").await,
-        Absence::Killed => server.kill().await,
+    let (during, meanwhile) = stay_away(&cluster, &server, absence, &before).await;
+    let caught_up = catch_up(&cluster, &before, &meanwhile, &during).await;
+    let brought = load.end().await;
+    for talk in [before, during] {
+        end_of(&cluster.nodes[0], talk).await;
     }
+    let (again, _) = cluster.until_all_done(BOTH, brought.accepted).await;
+    tell(
+        &format!("{}: events accepted, lost, repeated", absence.name()),
+        &format!("{}, 0, 0", brought.accepted),
+    );
+    tell("– in doubt, made again under their key", &again.to_string());
+    let dropped = cluster.nodes[0]
+        .metric("patchcord_audio_frames_dropped_total")
+        .await;
+    tell(
+        "– frames of live calls dropped",
+        &dropped.unwrap_or(0.0).to_string(),
+    );
+    meanwhile.judge();
+    caught_up.judge();
+}
+
+/// Takes the database away for half a minute; a call comes in meanwhile.
+async fn stay_away(
+    cluster: &Cluster,
+    server: &CqlServer,
+    absence: Absence,
+    before: &Talk,
+) -> (Talk, Meanwhile) {
+    let (gone, from_ms) = (Instant::now(), before.at_ms());
+    absence.begin(server).await;
     a_moment(Duration::from_secs(5)).await;
-    let (during, answered) = Talk::begin(node, 2).await;
+    let (during, answered) = Talk::begin(&cluster.nodes[0], 2).await;
     let asked = Instant::now();
-    let refused = report_end(&cluster.nodes[1], &call_sid(3)).await;
-    let refused_in = asked.elapsed();
-    let doors = (standing(node, "/readyz").await, standing(node, "/livez").await);
+    let told = report_end(&cluster.nodes[1], &call_sid(3)).await;
+    let callback = (told, asked.elapsed());
+    let doors = (
+        standing(&cluster.nodes[0], "/readyz").await,
+        standing(&cluster.nodes[0], "/livez").await,
+    );
     a_moment(AWAY.saturating_sub(gone.elapsed())).await;
-    let back_at_ms = before.at_ms();
-    match absence {
-        Absence::Frozen => server.signal("CONT").await,
-        Absence::Killed => server.start_again().await,
-    }
-    let back = Instant::now();
+    let at_ms = from_ms..before.at_ms();
+    absence.end(server).await;
+    let meanwhile = Meanwhile {
+        at_ms,
+        answered,
+        callback,
+        doors,
+    };
+    (during, meanwhile)
+}
 
+/// Waits until everything is as before.
+async fn catch_up(cluster: &Cluster, before: &Talk, meanwhile: &Meanwhile, during: &Talk) -> CaughtUp {
+    let (back, node) = (Instant::now(), &cluster.nodes[0]);
+    let (from_ms, until_ms) = (meanwhile.at_ms.start + 2_000, meanwhile.at_ms.end);
     eventually_within(END_WITHIN, "what was said meanwhile is kept", || async {
-        let words = words_between(node, &before.call, gone_at_ms + 2_000, back_at_ms).await;
-        (words > 0).then_some(())
+        (words_between(node, &before.call, from_ms, until_ms).await > 0).then_some(())
     })
     .await;
-    let words_kept = back.elapsed();
+    let words = back.elapsed();
     cluster.until_spread(&[0, 1, 2]).await;
-    let spread = back.elapsed();
+    let shards = back.elapsed();
     eventually_within(END_WITHIN, "callbacks are taken again", || async {
         (report_end(&cluster.nodes[1], &call_sid(3)).await < 300).then_some(())
     })
     .await;
-    let taken = back.elapsed();
-    let during_at_ms = during.at_ms();
+    let callbacks = back.elapsed();
+    let until_ms = during.at_ms();
     eventually_within(END_WITHIN, "a call that began meanwhile is heard", || async {
-        (words_between(node, &during.call, 0, during_at_ms).await > 0).then_some(())
+        (words_between(node, &during.call, 0, until_ms).await > 0).then_some(())
     })
     .await;
-    let heard = back.elapsed();
-    let brought = load.end().await;
-    for talk in [before, during] {
-        let call = talk.call.clone();
-        talk.end().await;
-        assert!(report_end(node, &call).await < 300);
-        eventually_within(END_WITHIN, "the call ends", || async {
-            record(node, &call)
-                .await
-                .filter(|record| record["status"] == "completed")
-        })
-        .await;
+    CaughtUp {
+        words,
+        shards,
+        callbacks,
+        new_call: back.elapsed(),
     }
-    let (again, _) = cluster.until_all_done(BOTH, brought.accepted).await;
-    let dropped = node
-        .metric("patchcord_audio_frames_dropped_total")
-        .await
-        .unwrap_or(0.0);
+}
 
-    let name = match absence {
-        Absence::Frozen => "CQL server frozen for 30 s",
-        Absence::Killed => "CQL server killed, started again after 30 s",
-    };
-    tell(
-        &format!("{name}: events accepted, lost, repeated"),
-        &format!("{}, 0, 0", brought.accepted),
-    );
-    tell("– in doubt, made again under their key", &again.to_string());
-    tell("– frames of live calls dropped", &dropped.to_string());
-    tell(
-        "– a call that came in meanwhile was answered in",
-        &format!("{} ms", answered.as_millis()),
-    );
-    tell(
-        "– a status callback meanwhile",
-        &format!("{refused} in {} ms", refused_in.as_millis()),
-    );
-    tell(
-        "– `/readyz`, `/livez` meanwhile",
-        &format!("{}, {}", doors.0, doors.1),
-    );
-    let caught_up = words_kept.max(spread).max(taken).max(heard);
-    tell(
-        "– caught up after: words said meanwhile kept, shards held, callbacks taken, the new call heard",
-        &[words_kept, spread, taken, heard]
-            .map(|time| format!("{:.1} s", time.as_secs_f64()))
-            .join(", "),
-    );
-    assert_eq!(doors, (503, 200), "no balancer sends people here, calls go on");
-    assert!(answered < Duration::from_secs(2), "{answered:?}");
-    assert!(
-        refused >= 500 && refused_in < TWILIO_MAX,
-        "{refused} in {refused_in:?}"
-    );
-    assert!(caught_up <= CATCH_UP_MAX, "{caught_up:?}");
+/// Ends a call as Twilio does and waits until its record says so.
+async fn end_of(node: &Node, talk: Talk) {
+    let call = talk.call.clone();
+    talk.end().await;
+    assert!(report_end(node, &call).await < 300);
+    eventually_within(END_WITHIN, "the call ends", || async {
+        record(node, &call)
+            .await
+            .filter(|record| record["status"] == "completed")
+    })
+    .await;
+}
+
+impl Meanwhile {
+    fn judge(&self) {
+        let (told, told_in) = self.callback;
+        tell(
+            "– a call that came in meanwhile was answered in",
+            &format!("{} ms", self.answered.as_millis()),
+        );
+        tell(
+            "– a status callback meanwhile",
+            &format!("{told} in {} ms", told_in.as_millis()),
+        );
+        tell(
+            "– `/readyz`, `/livez` meanwhile",
+            &format!("{}, {}", self.doors.0, self.doors.1),
+        );
+        assert_eq!(
+            self.doors,
+            (503, 200),
+            "no balancer sends people here, calls go on"
+        );
+        assert!(self.answered < Duration::from_secs(2), "{:?}", self.answered);
+        assert!(told >= 500 && told_in < TWILIO_MAX, "{told} in {told_in:?}");
+    }
+}
+
+impl CaughtUp {
+    fn judge(&self) {
+        let all = [self.words, self.shards, self.callbacks, self.new_call];
+        tell(
+            "– caught up after: words said meanwhile kept, shards held, callbacks taken, the new call heard",
+            &all.map(|time| format!("{:.1} s", time.as_secs_f64())).join(", "),
+        );
+        assert!(all.into_iter().max() <= Some(CATCH_UP_MAX), "{all:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
