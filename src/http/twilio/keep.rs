@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+/// Twilio waits for 15 s, then delivers again: it is told before.
+const ANSWER_MAX: Duration = Duration::from_secs(12);
 /// First pause between two attempts; it doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -41,16 +43,20 @@ pub async fn keep(context: &Context, unkept: Unkept) -> ApiResult<()> {
         dedupe_key,
         fact,
     } = unkept;
-    context
-        .calls
-        .report(CallReport {
-            account_id,
-            sid,
-            dedupe_key,
-            fact,
-        })
-        .await?;
-    Ok(())
+    let report = CallReport {
+        account_id,
+        sid,
+        dedupe_key,
+        fact,
+    };
+    let calls = context.calls.clone();
+    // It goes on by itself when the answer cannot wait any longer.
+    let keeping = tokio::spawn(async move { calls.report(report).await });
+    match timeout(ANSWER_MAX, keeping).await {
+        Ok(Ok(kept)) => Ok(kept.map(drop)?),
+        Ok(Err(broke_off)) => Err(ApiError::Unavailable(Box::new(broke_off))),
+        Err(elapsed) => Err(ApiError::Unavailable(Box::new(elapsed))),
+    }
 }
 
 /// Returns once `fact` is on disk or `patience` is over; then it is kept in the background, however long that takes.

@@ -14,6 +14,11 @@ pub(super) struct Unexpected {
     pub(super) what: &'static str,
 }
 
+/// A statement was not prepared in time: it was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the database did not prepare a statement in time")]
+pub(super) struct NotPrepared;
+
 impl From<Unexpected> for StoreError {
     fn from(error: Unexpected) -> Self {
         Self::Unavailable(Box::new(error))
@@ -46,6 +51,7 @@ unavailable!(
     IntoRowsResultError,
     MaybeFirstRowError,
     NewSessionError,
+    NotPrepared,
     PagerExecutionError,
     PrepareError,
     RowsError,

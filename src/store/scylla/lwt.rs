@@ -18,7 +18,7 @@ use scylla::{
 use tokio::time::Instant;
 
 use super::{
-    errors::Unexpected,
+    errors::{NotPrepared, Unexpected},
     session::{Db, Statement, sent_once},
 };
 use crate::store::{StoreError, StoreResult};
@@ -137,6 +137,7 @@ pub(super) fn was_never_sent(error: &StoreError) -> bool {
         return false;
     };
     cause.is::<PrepareError>()
+        || cause.is::<NotPrepared>()
         || matches!(
             cause.downcast_ref(),
             Some(

@@ -25,7 +25,7 @@ use scylla::{
     statement::{Consistency, SerialConsistency, prepared::PreparedStatement},
 };
 
-use super::{address::Address, buckets::Noted};
+use super::{address::Address, buckets::Noted, errors::NotPrepared};
 use crate::store::StoreResult;
 
 /// How long a request may take, every repetition by the driver included.
@@ -204,7 +204,9 @@ impl Db {
         {
             return Ok(known.clone());
         }
-        let mut prepared = self.session.prepare(statement.text).await?;
+        // The driver itself would wait for as long as a database that hangs keeps its connections.
+        let prepared = tokio::time::timeout(REQUEST_TIMEOUT, self.session.prepare(statement.text)).await;
+        let mut prepared = prepared.map_err(|_elapsed| NotPrepared)??;
         prepared.set_page_size(ROWS_PER_PAGE);
         prepared.set_is_idempotent(statement.kind != Kind::Conditional);
         match statement.kind {
