@@ -19,9 +19,9 @@ const data = mkdtempSync(join(tmpdir(), "patchcord-browser-"));
 const running = new Set();
 
 /** Starts a server and resolves with everything it printed until `isReady` held for a line. */
-export function start(command, bind, store, isReady) {
+export function start(command, bind, store, isReady, settings = {}) {
   const child = spawn(PROGRAM, [command], {
-    env: { ...process.env, PATCHCORD_READY_LINE: "1", PATCHCORD_SERVER__BIND: bind, PATCHCORD_STORE__URL: `sqlite:${join(data, store)}` },
+    env: { ...process.env, ...settings, PATCHCORD_READY_LINE: "1", PATCHCORD_SERVER__BIND: bind, PATCHCORD_STORE__URL: `sqlite:${join(data, store)}` },
     stdio: ["ignore", "pipe", "ignore"],
   });
   running.add(child);
@@ -36,8 +36,8 @@ export function start(command, bind, store, isReady) {
 }
 
 /** A demo server, with where it is and a way to call its API. */
-export async function startDemo(store, bind = "127.0.0.1:0") {
-  const { child, printed } = await start("dev", bind, store, (line) => line.includes("#ticket="));
+export async function startDemo(store, bind = "127.0.0.1:0", settings = {}) {
+  const { child, printed } = await start("dev", bind, store, (line) => line.includes("#ticket="), settings);
   const ready = JSON.parse(/^PATCHCORD_READY (.*)$/m.exec(printed)[1]);
   const address = /http\S+#ticket=\S+/.exec(printed)[0];
   const ask = async (method, path, body) => {
@@ -51,6 +51,17 @@ export async function startDemo(store, bind = "127.0.0.1:0") {
     return text === "" ? null : JSON.parse(text);
   };
   return { child, url: ready.url, address, email: ready.email, password: ready.password, ask };
+}
+
+/** Asks until `isSo` holds; whoever waits for what never comes is told what it was. */
+export async function until(what, isSo) {
+  const FOR_MS = 30_000;
+  const PAUSE_MS = 50;
+  const end = Date.now() + FOR_MS;
+  while (!(await isSo())) {
+    assert.ok(Date.now() < end, `never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
 }
 
 export async function stop(child) {

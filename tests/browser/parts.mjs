@@ -1,8 +1,9 @@
 // What opens over the pages and what is done there: notes, previews, the picker, menus, waiting runs when publishing, a run taken up
-// again from a step, webhooks, a call that is spoken. Each part is looked at for accessibility too.
+// again from a step, one that waits for a person's word, webhooks, what is deleted. Each part is looked at for accessibility too.
 
 import assert from "node:assert/strict";
-import { accessible, openTab, startDemo, stop } from "./harness.mjs";
+import { createServer } from "node:http";
+import { accessible, openTab, start, startDemo, stop, until } from "./harness.mjs";
 
 const SAVED = "[data-save=saved]";
 
@@ -71,9 +72,10 @@ export async function waitingRuns(browser) {
   await page.waitForSelector("[data-save=waiting], [data-save=saving]");
   await page.waitForSelector(SAVED);
   await page.getByRole("button", { name: "Publish", exact: true }).click();
+  await page.getByText("is not in the new version").waitFor();
   await page.getByLabel("1 run on v1 at pause").selectOption("move");
   assert.ok(await page.getByRole("button", { name: "Publish now" }).isDisabled(), "nobody said where it goes on");
-  await page.getByLabel("“pause” is gone: go on at").selectOption("text");
+  await page.getByLabel("From “pause” they go on at").selectOption("text");
   await accessible(page, "publish-dark");
   await page.getByRole("button", { name: "Publish now" }).click();
   await page.getByText("1 run moved").waitFor();
@@ -87,6 +89,86 @@ export async function waitingRuns(browser) {
   await page.getByRole("menuitem", { name: "On the same version" }).click();
   await page.getByText("Takes up again").waitFor();
   assert.notEqual(new URL(page.url()).pathname, `/runs/${run_id}`);
+  await close();
+}
+
+/** Nobody can say whether a webhook arrived: an alert leads to the run, and a person's word lets it go on. */
+export async function stuckRun(browser) {
+  let heard = 0;
+  const deaf = createServer((request) => {
+    heard++;
+    request.on("data", () => undefined).on("end", () => request.socket.destroy());
+  });
+  await new Promise((resolve) => deaf.listen(0, "127.0.0.1", resolve));
+  // The demo server sends nothing.
+  const settings = { PATCHCORD_SECURITY__ALLOW_PRIVATE_TARGETS: "127.0.0.1" };
+  const { child, printed } = await start("serve", "127.0.0.1:0", "stuck.db", (line) => line.startsWith("PATCHCORD_READY"), settings);
+  const address = /http\S+\/setup\?token=\S+/.exec(printed)?.[0];
+  const { page, faults } = await openTab(browser, new URL(address).origin, "dark");
+  await page.goto(address);
+  await page.getByLabel("E-mail").fill("owner@example.com");
+  await page.getByLabel("Password").fill("long enough");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-line=live]");
+  const post = (path, body) =>
+    page.evaluate(
+      async ([to, data]) => {
+        const { access } = JSON.parse(sessionStorage.getItem("patchcord.session"));
+        const response = await fetch(to, { method: "POST", headers: { Authorization: `Bearer ${access}`, "Content-Type": "application/json" }, body: JSON.stringify(data) });
+        return response.json();
+      },
+      [path, body],
+    );
+  const workflow = await post("/api/workflows", {
+    name: "Tell the shop",
+    enabled: true,
+    trigger: { type: "manual" },
+    nodes: [{ id: "tell", type: "webhook", params: { url: `http://127.0.0.1:${deaf.address().port}/told` }, retry: { max_attempts: 1, initial_interval: "1s" } }],
+    edges: [{ from: "trigger", to: "tell" }],
+  });
+  await post(`/api/workflows/${workflow.id}/execute`, {});
+  await page.getByRole("link", { name: /^Live/ }).click();
+  const alert = page.locator("[data-alert]").filter({ hasText: "tell" });
+  const decide = alert.getByRole("link", { name: /^Decide/ });
+  await decide.waitFor();
+  await accessible(page, "live-stuck-dark");
+  await decide.focus();
+  await page.keyboard.press("Enter");
+  const asked = page.getByRole("region", { name: "Your word is needed" });
+  await asked.waitFor();
+  await accessible(page, "run-stuck-dark");
+  await asked.getByRole("button", { name: /go on/ }).click();
+  await asked.waitFor({ state: "detached" });
+  await page.locator("dd").getByText("completed").waitFor();
+  assert.ok(heard > 0, "the address was asked before anybody was");
+  assert.deepEqual(faults, []);
+  await page.context().close();
+  await stop(child);
+  deaf.close();
+}
+
+/** A workflow that was deleted is gone although the tab is closed while it could still be taken back. */
+export async function deletedAtTheEnd(browser) {
+  const { server, page, close } = await signedIn(browser, "deleted.db", "light");
+  const steps = { trigger: { type: "manual" }, nodes: [{ id: "task", type: "create_task", params: { title: "Call" } }], edges: [{ from: "trigger", to: "task" }] };
+  const names = async () => (await server.ask("GET", "/api/workflows?limit=200")).items.map((one) => one.name);
+  for (const name of ["Stays", "Goes"]) await server.ask("POST", "/api/workflows", { ...steps, name });
+  await page.goto(`${server.url}/workflows`);
+  const remove = async (name) => {
+    await page.getByRole("button", { name: `Actions for ${name}` }).click();
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    await page.getByRole("link", { name }).waitFor({ state: "detached" });
+  };
+  await remove("Stays");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("link", { name: "Stays" }).waitFor();
+  await remove("Goes");
+  // The list is left before: what was begun on it goes on.
+  await page.getByRole("link", { name: "Runs" }).click();
+  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.close({ runBeforeUnload: true });
+  await until("the workflow is gone", async () => !(await names()).includes("Goes"));
+  assert.ok((await names()).includes("Stays"), "what was taken back stays");
   await close();
 }
 

@@ -16,17 +16,12 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   isIcon?: boolean;
 }
 
+/** The classes of a button, for a link that reads as one. */
+export function buttonLook(look: Look, isIcon = false): string {
+  const shape = "inline-flex h-8 items-center justify-center gap-1.5 rounded-md border text-sm font-medium whitespace-nowrap select-none disabled:cursor-not-allowed disabled:opacity-60";
+  return cn(shape, isIcon ? "w-8" : "px-3", LOOKS[look]);
+}
+
 export function Button({ look = "plain", isIcon = false, className, type = "button", ...rest }: ButtonProps) {
-  return (
-    <button
-      type={type}
-      className={cn(
-        "inline-flex h-8 items-center justify-center gap-1.5 rounded-md border text-sm font-medium whitespace-nowrap select-none disabled:cursor-not-allowed disabled:opacity-60",
-        isIcon ? "w-8" : "px-3",
-        LOOKS[look],
-        className,
-      )}
-      {...rest}
-    />
-  );
+  return <button type={type} className={cn(buttonLook(look, isIcon), className)} {...rest} />;
 }

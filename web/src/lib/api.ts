@@ -3,7 +3,7 @@
 
 import createClient, { type Middleware } from "openapi-fetch";
 import type { components, paths } from "./api-types";
-import { accessToken, forgetTokens } from "./session";
+import { accessToken, forgetTokens, heldToken } from "./session";
 
 export type Schemas = components["schemas"];
 
@@ -26,7 +26,8 @@ export class ApiError extends Error {
 
 const session: Middleware = {
   async onRequest({ request }) {
-    const token = await accessToken();
+    // What is to outlive the page cannot wait for the next pair.
+    const token = request.keepalive ? heldToken() : await accessToken();
     if (token !== null) request.headers.set("Authorization", `Bearer ${token}`);
     return request;
   },

@@ -118,6 +118,11 @@ export async function accessToken(): Promise<string | null> {
   return refreshing;
 }
 
+/** The access token as it is, however old. */
+export function heldToken(): string | null {
+  return kept()?.access ?? null;
+}
+
 function isFresh({ until }: Kept): boolean {
   return until - EARLY_MS > Date.now();
 }

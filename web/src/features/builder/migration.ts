@@ -7,8 +7,8 @@ export type Choice = Schemas["MigrationChoice"];
 
 export interface Waiting {
   groups: Group[];
-  /** Nodes of a group that the draft has no place for: by `groupKey`. */
-  homeless: Record<string, string[]>;
+  /** Nodes of a group where its runs cannot just go on, with the server's reason: by `groupKey`. */
+  homeless: Record<string, Record<string, string>>;
   /** Whether there are more than were looked at. */
   isCut: boolean;
 }
@@ -37,7 +37,7 @@ export function groupKey({ from_version, nodes }: Pick<Group, "from_version" | "
 /** Where the waiting runs would land if the draft were published. */
 export async function readWaiting(workflowId: string): Promise<Waiting> {
   const groups = new Map<string, Group>();
-  const homeless: Record<string, string[]> = {};
+  const homeless: Waiting["homeless"] = {};
   let cursor: string | null | undefined;
   for (let part = 0; part < PARTS_MAX; part++) {
     const page = await body(api.POST("/api/workflows/{id}/preview", { params: { path: { id: workflowId } }, body: { limit: PART, cursor } }));
@@ -47,8 +47,7 @@ export async function readWaiting(workflowId: string): Promise<Waiting> {
     }
     for (const item of page.items) {
       const key = groupKey({ from_version: item.version, nodes: [...new Set(item.places.map((place) => place.node))] });
-      const lost = item.places.filter((place) => !place.lands_at).map((place) => place.node);
-      homeless[key] = [...new Set([...(homeless[key] ?? []), ...lost])];
+      for (const { node, lands_at, reason } of item.places) if (!lands_at) homeless[key] = { ...homeless[key], [node]: reason ?? "" };
     }
     cursor = page.next_cursor;
     if (!cursor) break;
@@ -80,5 +79,5 @@ export async function migrate(workflowId: string, version: number, waiting: Wait
 
 /** A move needs a place for everything that has none. */
 export function isDecided(group: Group, waiting: Waiting, chosen: Chosen | undefined): boolean {
-  return chosen?.choice !== "move" || (waiting.homeless[groupKey(group)] ?? []).every((node) => chosen.landing[node]);
+  return chosen?.choice !== "move" || Object.keys(waiting.homeless[groupKey(group)] ?? {}).every((node) => chosen.landing[node]);
 }

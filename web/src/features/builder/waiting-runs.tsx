@@ -28,7 +28,7 @@ export function WaitingRuns({ waiting, definition, chosen, onChange }: WaitingRu
           const key = groupKey(group);
           const own = chosen[key] ?? { choice: "finish", landing: {} };
           const set = (change: Partial<Chosen>) => onChange({ ...chosen, [key]: { ...own, ...change } });
-          return <One key={key} group={group} homeless={waiting.homeless[key] ?? []} definition={definition} chosen={own} onChange={set} />;
+          return <One key={key} group={group} homeless={waiting.homeless[key] ?? {}} definition={definition} chosen={own} onChange={set} />;
         })}
       </ul>
       {waiting.isCut && <p className="text-xs text-muted">{t("There are more than were looked at: what you choose holds for all that wait at these steps.")}</p>}
@@ -38,7 +38,8 @@ export function WaitingRuns({ waiting, definition, chosen, onChange }: WaitingRu
 
 interface OneProps {
   group: Group;
-  homeless: string[];
+  /** Where its runs cannot just go on, and why. */
+  homeless: Record<string, string>;
   definition: Definition;
   chosen: Chosen;
   onChange: (change: Partial<Chosen>) => void;
@@ -60,9 +61,15 @@ function One({ group, homeless, definition, chosen, onChange }: OneProps) {
           </Select>
         )}
       </Field>
+      {chosen.choice !== "move" &&
+        Object.entries(homeless).map(([node, reason]) => (
+          <p key={node} className="text-xs text-muted">
+            {t("They cannot just go on in this version: {{reason}}", { reason })}
+          </p>
+        ))}
       {chosen.choice === "move" &&
-        homeless.map((node) => (
-          <Field key={node} label={t("“{{node}}” is gone: go on at", { node })} isRequired>
+        Object.entries(homeless).map(([node, reason]) => (
+          <Field key={node} label={t("From “{{node}}” they go on at", { node })} hint={reason} isRequired>
             {(control) => (
               <Select {...control} value={chosen.landing[node] ?? ""} onChange={(event) => onChange({ landing: { ...chosen.landing, [node]: event.target.value } })}>
                 <option value="">{t("choose a step")}</option>

@@ -1,9 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { Check } from "lucide-react";
 import { memo } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
-import { Button } from "@/components/button";
+import { Button, buttonLook } from "@/components/button";
 import { api, body, type Schemas } from "@/lib/api";
 import { fold } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
@@ -12,6 +13,8 @@ import { clockTime, sentence } from "@/lib/words";
 
 type Alert = Schemas["Alert"];
 
+/** A run that goes on once a person has said what became of an effect. */
+const OUTCOME_UNKNOWN = "outcome_unknown";
 /** Acknowledged alerts that stay in sight. */
 const ACKED_SHOWN = 5;
 
@@ -41,8 +44,10 @@ const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId
     onSuccess: (acked) => change((floor) => fold(floor, { type: "alert.raised", alert: acked })),
     onError: toastError,
   });
-  const evidence = alert.evidence as { excerpt?: unknown } | null | undefined;
-  const { call_id: callId } = alert;
+  const evidence = alert.evidence as { excerpt?: unknown; error?: unknown } | null | undefined;
+  const { call_id: callId, run_id: runId } = alert;
+  // The run waits for this person's word: nothing on the page is more to be done.
+  const asks = alert.kind === OUTCOME_UNKNOWN && !alert.acked_at;
   return (
     <li data-alert={alert.id} className={`far-skipped flex flex-col gap-1.5 rounded-lg border p-2.5 ${alert.acked_at ? "bg-panel" : "border-danger"}`}>
       <p className="flex flex-wrap items-center gap-2">
@@ -53,7 +58,13 @@ const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId
       </p>
       <h3 className="font-medium">{alert.title}</h3>
       {typeof evidence?.excerpt === "string" && <p className="text-muted">“{evidence.excerpt}”</p>}
-      <div className="flex gap-2">
+      {!asks && typeof evidence?.error === "string" && evidence.error !== "" && <p className="text-muted">{evidence.error}</p>}
+      <div className="flex flex-wrap gap-2">
+        {runId && (
+          <Link to="/runs/$runId" params={{ runId }} className={buttonLook(asks ? "primary" : "plain")} aria-label={asks ? t("Decide: {{title}}", { title: alert.title }) : t("Open the run: {{title}}", { title: alert.title })}>
+            {asks ? t("Decide") : t("Open the run")}
+          </Link>
+        )}
         {callId && <Button onClick={() => onShow(callId)}>{t("Show the words")}</Button>}
         {alert.acked_at ? (
           <p className="flex items-center gap-1 text-xs text-muted">
@@ -61,7 +72,7 @@ const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId
             {t("Acknowledged")}
           </p>
         ) : (
-          <Button look="primary" disabled={acknowledge.isPending} onClick={() => acknowledge.mutate()} aria-label={t("Acknowledge: {{title}}", { title: alert.title })}>
+          <Button look={asks ? "plain" : "primary"} disabled={acknowledge.isPending} onClick={() => acknowledge.mutate()} aria-label={t("Acknowledge: {{title}}", { title: alert.title })}>
             {t("Acknowledge")}
           </Button>
         )}

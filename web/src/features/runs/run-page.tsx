@@ -12,6 +12,7 @@ import { readDefinition, waysOf } from "@/lib/graph/definition";
 import { useLive } from "@/lib/live/store";
 import { keys } from "@/lib/query";
 import { dateTime, sentence, span } from "@/lib/words";
+import { Decisions } from "./decisions";
 import { RunActions } from "./run-actions";
 import { StepDetails } from "./step-details";
 
@@ -41,6 +42,7 @@ function Shown({ run }: { run: Run }) {
   const definition = useMemo(() => (version.data ? readDefinition(version.data.definition) : null), [version.data]);
   return (
     <Page title={definition?.name ?? t("Run")} text={`${sentence(run.trigger)} · ${dateTime(run.started_at)}`} actions={<RunActions run={run} />}>
+      <Decisions run={run} kinds={kinds} />
       <dl className="flex flex-wrap gap-x-8 gap-y-2">
         <Fact name={t("Status")}>
           <StatusBadge status={run.status} />

@@ -1,14 +1,10 @@
-import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { BlockIcon } from "@/components/block-icon";
-import { Button } from "@/components/button";
 import { Json } from "@/components/json";
-import { api, body, type Schemas } from "@/lib/api";
+import type { Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
-import { keys, queryClient } from "@/lib/query";
-import { toastError, toastInfo } from "@/lib/toast";
 import { clockTime, dateTime, words } from "@/lib/words";
 import { RetryFrom } from "./run-actions";
 
@@ -42,7 +38,6 @@ export function StepDetails({ step, runId, kinds, hasEnded, isOpen, onOpen }: St
       </button>
       {step.error && <p className="px-3 pb-3 text-danger">{step.error.message}</p>}
       {step.waiting_until && !step.ended_at && <p className="px-3 pb-3 text-muted">{t("Waits until {{until}}", { until: dateTime(step.waiting_until) })}</p>}
-      {step.status === "unknown" && step.effect && <Decide runId={runId} effectKey={step.effect.key} />}
       {isOpen && (
         <div className="flex flex-col gap-3 border-t p-3">
           <Part title={t("Input")} value={step.input} />
@@ -91,32 +86,6 @@ function Attempts({ effect }: { effect: Schemas["StepEffect"] }) {
           </li>
         ))}
       </ol>
-    </div>
-  );
-}
-
-/** Nobody can say whether it was carried out: a person chooses, nothing is guessed. */
-function Decide({ runId, effectKey }: { runId: string; effectKey: string }) {
-  const { t } = useTranslation();
-  const decide = useMutation({
-    mutationFn: (choice: Schemas["Choice"]) => body(api.POST("/api/runs/{id}/decide", { params: { path: { id: runId } }, body: { choice, effect_key: effectKey } })),
-    onSuccess: (run) => {
-      queryClient.setQueryData(keys.run(runId), run);
-      toastInfo(t("Decided: the run goes on"));
-    },
-    onError: toastError,
-  });
-  return (
-    <div className="flex flex-col gap-2 px-3 pb-3">
-      <p className="text-warn">{t("The provider did not say whether this was carried out. Look there, then choose.")}</p>
-      <div className="flex gap-2">
-        <Button disabled={decide.isPending} onClick={() => decide.mutate("resend")}>
-          {t("Send it again")}
-        </Button>
-        <Button disabled={decide.isPending} onClick={() => decide.mutate("skip")}>
-          {t("It was sent: go on")}
-        </Button>
-      </div>
     </div>
   );
 }

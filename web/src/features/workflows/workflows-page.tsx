@@ -2,7 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
 import { Copy, Pencil, Plus, Trash2 } from "lucide-react";
-import { useMemo, useRef, useState } from "react";
+import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge, StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
@@ -15,21 +15,20 @@ import { api, body, type Schemas } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { dateTime, sentence } from "@/lib/words";
+import { remove, useHidden } from "./deletion";
 
 type Workflow = Schemas["WorkflowSummary"];
 
-/** How long a deleted workflow can be taken back: the server is told afterwards. */
-const UNDO_MS = 6000;
 const BLANK = { name: "New workflow", enabled: false, trigger: { type: "lead.created" }, nodes: [], edges: [] };
 
 export function WorkflowsPage() {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const query = useQuery({ queryKey: keys.workflows, queryFn: () => body(api.GET("/api/workflows", { params: { query: { limit: 200 } } })) });
-  const { hidden, remove } = useDelete();
+  const hidden = useHidden();
   const open = (workflow: Workflow) => void navigate({ to: "/workflows/$workflowId", params: { workflowId: workflow.id } });
   const create = useMutation({ mutationFn: () => body(api.POST("/api/workflows", { body: BLANK })), onSuccess: open, onError: toastError });
-  const columns = useColumns(open, remove);
+  const columns = useColumns(open);
   return (
     <Page
       title={t("Workflows")}
@@ -62,7 +61,7 @@ export function WorkflowsPage() {
   );
 }
 
-function useColumns(open: (workflow: Workflow) => void, remove: (workflow: Workflow) => void): ColumnDef<Workflow>[] {
+function useColumns(open: (workflow: Workflow) => void): ColumnDef<Workflow>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
@@ -88,10 +87,10 @@ function useColumns(open: (workflow: Workflow) => void, remove: (workflow: Workf
         id: "actions",
         header: () => <span className="sr-only">{t("Actions")}</span>,
         enableSorting: false,
-        cell: ({ row }) => <Actions workflow={row.original} open={open} remove={remove} />,
+        cell: ({ row }) => <Actions workflow={row.original} open={open} />,
       },
     ],
-    [t, open, remove],
+    [t, open],
   );
 }
 
@@ -137,7 +136,7 @@ function Success({ id }: { id: string }) {
   );
 }
 
-function Actions({ workflow, open, remove }: { workflow: Workflow; open: (workflow: Workflow) => void; remove: (workflow: Workflow) => void }) {
+function Actions({ workflow, open }: { workflow: Workflow; open: (workflow: Workflow) => void }) {
   const { t } = useTranslation();
   const clone = useMutation({
     mutationFn: () => body(api.POST("/api/workflows/{id}/clone", { params: { path: { id: workflow.id } } })),
@@ -153,38 +152,8 @@ function Actions({ workflow, open, remove }: { workflow: Workflow; open: (workfl
       items={[
         { label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => open(workflow) },
         { label: t("Clone"), icon: <Copy size={14} aria-hidden />, run: () => clone.mutate() },
-        { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove(workflow) },
+        { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove(workflow, t) },
       ]}
     />
   );
-}
-
-/** Deleting hides at once and tells the server when the time to take it back is over. */
-function useDelete() {
-  const { t } = useTranslation();
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
-  const waiting = useRef(new Map<string, ReturnType<typeof setTimeout>>());
-  const show = (id: string) => setHidden((before) => new Set([...before].filter((other) => other !== id)));
-  const remove = (workflow: Workflow) => {
-    setHidden((before) => new Set(before).add(workflow.id));
-    const timer = setTimeout(() => {
-      waiting.current.delete(workflow.id);
-      api
-        .DELETE("/api/workflows/{id}", { params: { path: { id: workflow.id } } })
-        .catch((error: unknown) => {
-          show(workflow.id);
-          toastError(error);
-        })
-        .finally(() => void queryClient.invalidateQueries({ queryKey: keys.workflows }));
-    }, UNDO_MS);
-    waiting.current.set(workflow.id, timer);
-    toastInfo(t("“{{name}}” is deleted", { name: workflow.name }), {
-      label: t("Undo"),
-      run: () => {
-        clearTimeout(waiting.current.get(workflow.id));
-        show(workflow.id);
-      },
-    });
-  };
-  return { hidden, remove };
 }

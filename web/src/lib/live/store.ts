@@ -56,6 +56,9 @@ function changedBy(message: LiveMessage): QueryKey[] {
     case "call.started":
     case "call.ended":
       return [keys.calls, keys.leads];
+    case "alert.raised":
+      // A run that waits for a person's word has not ended: its alert is how lists hear of it.
+      return message.alert.run_id ? [keys.runs] : [];
     case "gap":
       return [keys.runs, keys.calls, keys.alerts, keys.tasks, keys.messages];
     default:
