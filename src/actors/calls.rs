@@ -112,17 +112,12 @@ impl CallsHandle {
             at,
             fact: report.fact,
         };
-        let recorded = self.store.calls.record_fact(fact).await;
-        // One whose outcome was lost may be there all the same, and whoever brings it again hears that it is known.
-        let may_be_new = match &recorded {
-            Ok(recorded) => *recorded == Recorded::Fresh,
-            Err(error) => error.is_passing(),
-        };
-        if may_be_new {
+        let recorded = self.store.calls.record_fact(fact).await?;
+        if recorded == Recorded::Fresh {
             self.calls
                 .deliver((report.account_id, call_id), CallMsg::FactsArrived);
         }
-        Ok((call_id, recorded?))
+        Ok((call_id, recorded))
     }
 
     /// Opens the call's audio line for one stream. A database that is away is not waited for: the call is heard, and what is to be kept of
