@@ -28,7 +28,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt;
 use ractor::ActorRef;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -36,6 +35,10 @@ use self::{
     actors::Senses,
     cluster::{Member, Membership},
     storage::{Storage, StorageGuard},
+};
+pub use self::{
+    master_key::{MasterKeys, data_keys},
+    storage::key_file,
 };
 use crate::{
     actors::{
@@ -102,7 +105,9 @@ impl App {
         if settings.server.public_url.is_empty() {
             settings.server.public_url = format!("http://{address}");
         }
-        let master_key = master_key::load(&settings.security.master_key, &key_file)?;
+        let masters = MasterKeys::load(&settings.security, &key_file)?;
+        let keys = data_keys(&store, &masters).await?;
+        let master_key = keys.signing;
         let redis = shared_redis(&settings)?;
         let epoch = clock::now().as_unix_millis();
         let bus = match &redis {
@@ -134,6 +139,7 @@ impl App {
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
             twilio_account: Arc::new(twilio_account),
+            sealing: keys.sealing,
             line: call_line(settings.effects.mode == EffectsMode::Live, &settings.twilio)?,
             metrics,
             speech_model: speech_model.into(),
@@ -177,22 +183,18 @@ impl App {
             guard,
             ..
         } = self;
-        let listener = listener.tap_io(|stream| {
-            // Small answers must not wait for the next packet.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
         let mut stopped = stopping.subscribe();
         http::housekeeping::start(context.clone());
-        let service = http::router(context).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-            // An error means that the sender is gone, which is a stop as well.
-            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        let (router, limits) = (http::router(context), settings.server.clone());
+        let mut serving = tokio::spawn(async move {
+            let stop = async {
+                // An error means that the sender is gone, which is a stop as well.
+                let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+            };
+            http::listening::serve(listener, router, &limits, stop).await;
         });
-        let mut serving = tokio::spawn(async move { server.await });
         let outcome = tokio::select! {
-            ended = &mut serving => ended.context("the server's task broke off")?.context("the server failed"),
+            ended = &mut serving => ended.context("the server's task broke off"),
             () = stop => Ok(()),
             reason = collapse.wait_for(Option::is_some) => {
                 let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();

@@ -45,13 +45,23 @@ impl StorageGuard {
     }
 }
 
+/// Where the master key is kept when none is configured.
+#[must_use]
+pub fn key_file(settings: &StoreSettings) -> PathBuf {
+    if Address::is_meant_by(&settings.url) {
+        return PathBuf::from(KEY_FILE);
+    }
+    let path = settings.url.strip_prefix("sqlite:").unwrap_or(&settings.url);
+    Path::new(path).with_extension("key")
+}
+
 /// Opens the store; `config` has checked that the address is one.
 ///
 /// # Errors
 /// When the file cannot be opened, or no server of the address answers.
 pub(super) async fn open(settings: &StoreSettings) -> anyhow::Result<Storage> {
     if !Address::is_meant_by(&settings.url) {
-        return open_file(&settings.url, settings.readers).await;
+        return open_file(settings).await;
     }
     let address: Address = settings.url.parse().context("store.url")?;
     let store = scylla::open(&address)
@@ -59,20 +69,20 @@ pub(super) async fn open(settings: &StoreSettings) -> anyhow::Result<Storage> {
         .with_context(|| format!("store.url: {address} cannot be opened"))?;
     Ok(Storage {
         store,
-        key_file: PathBuf::from(KEY_FILE),
+        key_file: key_file(settings),
         guard: StorageGuard::Database,
     })
 }
 
-async fn open_file(url: &str, readers: usize) -> anyhow::Result<Storage> {
-    let path = PathBuf::from(url.strip_prefix("sqlite:").unwrap_or(url));
-    let key_file = path.with_extension("key");
+async fn open_file(settings: &StoreSettings) -> anyhow::Result<Storage> {
+    let path = PathBuf::from(settings.url.strip_prefix("sqlite:").unwrap_or(&settings.url));
+    let readers = settings.readers;
     let (store, guard) = tokio::task::spawn_blocking(move || open_path(&path, readers))
         .await
         .context("opening the store broke off")??;
     Ok(Storage {
         store,
-        key_file,
+        key_file: key_file(settings),
         guard: StorageGuard::File(guard),
     })
 }

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     analyze::{self, AnalyzeError},
-    backup, dev, doctor, model, script_runner, serve, simulate, store, transcribe, user,
+    backup, dev, doctor, key, model, script_runner, serve, simulate, store, transcribe, user,
 };
 use crate::{config::ConfigError, http};
 
@@ -55,6 +55,8 @@ enum Command {
     },
     /// Add people, set their passwords, list them.
     User(user::Args),
+    /// Change the master key, also while a server runs.
+    Key(key::Args),
     /// Copy the embedded store to a file, while a server runs on it.
     Backup(backup::BackupArgs),
     /// Put such a copy in the store's place, while no server runs on it.
@@ -103,6 +105,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Doctor { config } => doctor::run(config.as_deref()),
         Command::User(arguments) => user::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Backup(arguments) => backup::back_up(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Store(arguments) => store::run(arguments),

@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod appointment;
 pub mod audio;
+pub mod audit;
 pub mod call;
 pub mod consent;
 pub mod contact_caps;
@@ -19,6 +20,7 @@ pub mod phone;
 pub mod quote;
 pub mod resource;
 pub mod run;
+pub mod sealing;
 pub mod secret;
 pub mod sentiment;
 pub mod shard;

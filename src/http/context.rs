@@ -6,7 +6,7 @@ use super::{api::Simulator, auth::Gate, settings::HttpSettings};
 use crate::{
     actors::{CallsHandle, LeadsHandle, ResourcesHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
-    domain::{ids::AccountId, secret::Secret, time::Timestamp},
+    domain::{ids::AccountId, sealing::SealingKey, secret::Secret, time::Timestamp},
     integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
     store::Store,
     workflows::gate_rules::GateRules,
@@ -47,6 +47,8 @@ pub struct Parts {
     pub twilio: Arc<TwilioSettings>,
     /// Signs media tokens, callback tokens and tickets: 64 hex digits.
     pub master_key: Secret,
+    /// Seals secrets that the store keeps.
+    pub sealing: SealingKey,
     /// Ends calls at the provider.
     pub line: Arc<dyn CallLine>,
     /// The account that the configured Twilio account belongs to.

@@ -1,6 +1,7 @@
 //! Every door: Twilio, the REST API, the live stream.
 
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod context;
 pub mod error;
@@ -9,6 +10,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod internal;
 pub mod json;
+pub mod listening;
 pub mod live;
 pub mod metrics;
 pub mod openapi;

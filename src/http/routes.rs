@@ -16,6 +16,7 @@ use tower_http::{
 };
 
 use super::{
+    audit::{self, Auditing},
     context::Context,
     error,
     idempotency::{self, Idempotency},
@@ -27,7 +28,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every door of the server.
 pub fn router(context: Context) -> Router {
-    let (api, _) = openapi::described().split_for_parts();
+    let (api, description) = openapi::described().split_for_parts();
+    let auditing = Auditing::new(
+        context.clone(),
+        api.clone().with_state(context.clone()),
+        description,
+    );
+    let written = middleware::from_fn_with_state(auditing, audit::audited);
     let once = middleware::from_fn_with_state(Idempotency::new(context.clone()), idempotency::idempotent);
     let in_time = middleware::from_fn_with_state(
         Duration::from_secs(context.settings.request_timeout_s),
@@ -36,7 +43,7 @@ pub fn router(context: Context) -> Router {
     let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
-        .layer((noticed, once))
+        .layer((noticed, once, written))
         .merge(twilio::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)

@@ -14,6 +14,10 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     pub request_timeout_s: u64,
     pub stop_timeout_s: u64,
+    /// How long a connection may take for the head of a request, and stay open between two.
+    pub header_timeout_s: u64,
+    /// Connections at one time.
+    pub connections_max: usize,
     /// Events a second that one incoming webhook takes in; 0: no bound.
     pub webhook_events_per_s: u32,
 }

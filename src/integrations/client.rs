@@ -8,7 +8,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
 use url::Url;
 
-use super::address_guard::{AddressRefused, AllowList, GuardedResolver};
+use super::address_guard::{AddressRefused, AllowList, GuardedResolver, LookUp, system_names};
 use crate::domain::time::Timestamp;
 
 /// Whole request: name, connection, answer.
@@ -129,6 +129,11 @@ impl HttpClient {
     /// # Errors
     /// When the machine has no root certificates.
     pub fn new(allowed: AllowList) -> Result<Self, ClientError> {
+        Self::with_names(allowed, system_names())
+    }
+
+    /// The same, with names that mean what `look_up` says.
+    pub(super) fn with_names(allowed: AllowList, look_up: LookUp) -> Result<Self, ClientError> {
         install_tls();
         let allowed = Arc::new(allowed);
         let configured = base()
@@ -137,8 +142,8 @@ impl HttpClient {
             .map_err(ClientError::Build)?;
         Ok(Self {
             configured,
-            given: guarded(&allowed, Moved::Follows)?,
-            given_to_bring: guarded(&allowed, Moved::Stops)?,
+            given: guarded(&allowed, &look_up, Moved::Follows)?,
+            given_to_bring: guarded(&allowed, &look_up, Moved::Stops)?,
             allowed,
         })
     }
@@ -164,7 +169,7 @@ impl HttpClient {
 }
 
 /// A client for addresses that users give.
-fn guarded(allowed: &Arc<AllowList>, moved: Moved) -> Result<reqwest::Client, ClientError> {
+fn guarded(allowed: &Arc<AllowList>, look_up: &LookUp, moved: Moved) -> Result<reqwest::Client, ClientError> {
     let checked = Arc::clone(allowed);
     let policy = redirect::Policy::custom(move |attempt| {
         if attempt.previous().len() > REDIRECTS_MAX {
@@ -183,6 +188,7 @@ fn guarded(allowed: &Arc<AllowList>, moved: Moved) -> Result<reqwest::Client, Cl
         .no_proxy()
         .dns_resolver(Arc::new(GuardedResolver {
             allowed: Arc::clone(allowed),
+            look_up: Arc::clone(look_up),
         }))
         .redirect(policy)
         .build()

@@ -3,8 +3,9 @@
 use std::{ops::Deref, sync::Arc};
 
 use super::{
-    AccountStore, AlertStore, CallStore, ContactStore, LeadStore, LeaseStore, MessageStore, ObservationStore,
-    ResourceStore, RunStore, ScheduleStore, TaskStore, WebhookStore, WorkflowStore,
+    AccountStore, AlertStore, AuditStore, CallStore, ContactStore, KeyringStore, LeadStore, LeaseStore,
+    MessageStore, ObservationStore, ResourceStore, RunStore, ScheduleStore, TaskStore, WebhookStore,
+    WorkflowStore,
 };
 
 /// One store. Cheap to clone: everything holds it, and every request clones it.
@@ -42,4 +43,6 @@ pub struct Aggregates {
     pub webhooks: Arc<dyn WebhookStore>,
     pub resources: Arc<dyn ResourceStore>,
     pub leases: Arc<dyn LeaseStore>,
+    pub audit: Arc<dyn AuditStore>,
+    pub keyring: Arc<dyn KeyringStore>,
 }

@@ -275,6 +275,12 @@ impl Copying {
                 .map(drop)
         })
         .await?;
+        // In their order: a log whose copying broke off is a shorter one, not one with holes.
+        for (account, seq) in &self.export.audit {
+            for entry in from.audit.after(*account, seq.saturating_sub(1), 1).await? {
+                to.audit.adopt(entry).await?;
+            }
+        }
         each(self.export.contacts.iter(), async |contact| {
             to.contacts
                 .book(contact.clone(), ContactCaps::default())

@@ -95,6 +95,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("importWorkflow", Own(ADMIN)),
     ("listAlerts", Own(AGENT)),
     ("listAppointments", Own(AGENT)),
+    ("listAudit", Own(ADMIN)),
     ("listAutomations", Own(AGENT)),
     ("listBlocks", Own(AGENT)),
     ("listCalls", Own(AGENT)),
@@ -154,6 +155,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("updateWorkflow", One("workflow", ADMIN)),
     ("useTemplate", Own(ADMIN)),
     ("validateWorkflow", One("workflow", AGENT)),
+    ("verifyAudit", Own(ADMIN)),
     ("watch", Door),
 ];
 

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod alerts;
 pub mod appointments;
+pub mod audit;
 pub mod auth;
 pub mod automations;
 pub mod backtests;

@@ -3,7 +3,7 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, alerts, appointments, auth, automations, backtests, blocks, call_orders, calls, copies,
+    account, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls, copies,
     dry_runs, error_catalogue, events, keys, leads, me, messages, migrations, password, payments, quotes,
     reruns, runs, sessions, simulations, tasks, templates, tickets, users, versions, webhook_events,
     webhook_signing, webhooks, workflows,
@@ -33,6 +33,8 @@ fn people() -> OpenApiRouter<Context> {
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::update, users::delete))
         .routes(routes!(tickets::create))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
 }
 
 fn work() -> OpenApiRouter<Context> {

@@ -33,6 +33,8 @@ pub enum Permission {
     ManagePeople,
     /// Change the rules the account sets for itself.
     EditAccount,
+    /// See who changed what.
+    ReadAudit,
     /// See, create and delete incoming webhooks, and the secret that outgoing ones are signed with.
     ManageWebhooks,
 }
@@ -54,6 +56,7 @@ impl Permission {
             | Self::EditWorkflows
             | Self::ManagePeople
             | Self::EditAccount
+            | Self::ReadAudit
             | Self::ManageWebhooks => Role::Admin,
         }
     }

@@ -36,6 +36,7 @@ fn parts(kept: &Kept, fake: &Fake) -> Parts {
         sendgrid: no_sendgrid(),
         security: SecuritySettings {
             master_key: Secret::new(String::new()),
+            previous_master_keys: Secret::new(String::new()),
             allow_private_targets: "127.0.0.1".to_owned(),
         },
         public_url: "https://calls.example.com".to_owned(),
@@ -210,6 +211,7 @@ fn a_wrong_setting_is_named() {
         sendgrid: no_sendgrid(),
         security: SecuritySettings {
             master_key: Secret::new(String::new()),
+            previous_master_keys: Secret::new(String::new()),
             allow_private_targets: allowed.to_owned(),
         },
         public_url: String::new(),

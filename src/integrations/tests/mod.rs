@@ -2,6 +2,7 @@
 //!
 //! What we send is judged elsewhere by the vendors' own descriptions (`tests/it/integrations_twilio.rs`).
 
+mod addresses;
 mod email;
 mod fake;
 mod house;

@@ -4,9 +4,11 @@
 //! `open()` gives, in its own time, a value with a field `store` on an empty database, or `None` where there is nothing to test on.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod contacts;
 pub(crate) mod isolation;
+pub(crate) mod keyring;
 pub(crate) mod leads;
 pub(crate) mod observations;
 pub(crate) mod paging;

@@ -18,6 +18,10 @@ macro_rules! suite {
             accounts::keys_are_found_by_hash_until_they_are_deleted;
             accounts::a_signing_secret_is_moved_on_one_by_one;
             accounts::the_first_answer_under_a_key_stays_until_it_is_forgotten;
+            audit::entries_are_numbered_and_chained_in_their_account;
+            audit::of_many_entries_at_once_each_has_its_number;
+            audit::a_log_is_paged_through_by_filter;
+            audit::details_are_erased_and_the_chain_holds;
             calls::facts_are_kept_once_and_in_order;
             calls::a_record_of_fewer_facts_never_replaces_one_of_more;
             calls::a_call_is_unsettled_until_it_is_terminal_and_all_its_facts_are_folded;
@@ -29,6 +33,7 @@ macro_rules! suite {
             contacts::of_many_at_once_only_as_many_as_the_cap_are_booked;
             isolation::no_read_reaches_another_account;
             isolation::no_write_reaches_another_account;
+            keyring::a_key_is_made_once_and_wrapped_anew_by_whoever_has_read_it;
             leads::a_phone_number_belongs_to_one_lead_of_an_account;
             leads::finding_by_phone_creates_once_even_for_many_at_once;
             leads::a_lead_is_found_by_email_in_whatever_case_until_it_is_deleted;

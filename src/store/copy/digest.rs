@@ -239,8 +239,13 @@ impl Side<'_> {
                 .await?,
         );
         let resources = self.of_resources().await?;
+        let audit = digest("audit entries", export.audit.iter(), async |(account, seq)| {
+            let entry = store.audit.after(*account, seq.saturating_sub(1), 1).await?;
+            Ok(format!("{entry:?}"))
+        })
+        .await?;
         Ok(vec![
-            calls, open, facts, waiting, alerts, tasks, messages, resources,
+            calls, open, facts, waiting, alerts, tasks, messages, resources, audit,
         ])
     }
 

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (4, include_str!("migrations/0004_leads.cql")),
     (5, include_str!("migrations/0005_records.cql")),
     (6, include_str!("migrations/0006_numbers.cql")),
+    (7, include_str!("migrations/0007_audit.cql")),
     (8, include_str!("migrations/0008_resources.cql")),
 ];
 

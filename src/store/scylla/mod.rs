@@ -27,10 +27,12 @@ mod rows;
 
 mod accounts;
 mod alerts;
+mod audit;
 mod calls;
 mod calls_open;
 mod contact_tally;
 mod contacts;
+mod keyring;
 mod lead_edits;
 mod lead_index;
 mod lead_phones;

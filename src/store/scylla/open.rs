@@ -71,7 +71,9 @@ pub(super) fn whole_with(core: &Core, rest: Arc<Scylla>) -> Store {
         schedules: rest.clone(),
         contacts: rest.clone(),
         webhooks: rest.clone(),
-        resources: rest,
+        resources: rest.clone(),
+        audit: rest.clone(),
+        keyring: rest,
         leases: core.leases.clone(),
     })
 }

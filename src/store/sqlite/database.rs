@@ -240,6 +240,8 @@ fn aggregates(store: &Arc<Sqlite>) -> Store {
         webhooks: store.clone(),
         resources: store.clone(),
         leases: store.clone(),
+        audit: store.clone(),
+        keyring: store.clone(),
     })
 }
 

@@ -62,6 +62,8 @@ pub struct Export {
     pub contacts: Vec<Contact>,
     /// Numbers that have opted out and that no lead has.
     pub numbers: Vec<(AccountId, PhoneNumber)>,
+    /// Entries of the audit logs.
+    pub audit: Vec<(AccountId, u64)>,
     db: Arc<Mutex<Connection>>,
 }
 
@@ -136,6 +138,14 @@ impl Export {
                 &db,
                 "SELECT account, phone FROM opted_out_numbers ORDER BY account, phone",
                 pair_of,
+            )?,
+            audit: all(
+                &db,
+                "SELECT account, seq FROM audit ORDER BY account, seq",
+                |row| {
+                    let seq: i64 = row.get(1)?;
+                    Ok((row.get(0)?, u64::try_from(seq).unwrap_or(0)))
+                },
             )?,
             db: Arc::new(Mutex::new(db)),
         })

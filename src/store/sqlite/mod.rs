@@ -21,9 +21,11 @@ mod writer;
 
 mod accounts;
 mod alerts;
+mod audit;
 mod calls;
 mod contact_tally;
 mod contacts;
+mod keyring;
 mod lead_edits;
 mod leads;
 mod leases;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::store::{StoreError, StoreResult};
 
 const STEPS: &[&str] = &[
-    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS, RESOURCES,
+    STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS, RESOURCES, AUDIT,
 ];
 
 /// The file was written by a later version of the program.
@@ -210,6 +210,20 @@ CREATE INDEX resources_by_account ON resources (account, kind, at, id);
 CREATE INDEX resources_by_group ON resources (account, kind, grouped, at, id) WHERE grouped IS NOT NULL;
 CREATE INDEX resources_by_state ON resources (account, kind, state, at, id);
 CREATE INDEX resources_open ON resources (kind, account, id) WHERE open = 1;
+";
+
+/// Who changed what, and the wrapped keys that secrets are sealed under. An entry is never changed or removed; only what the thing was
+/// before and after may be erased.
+const AUDIT: &str = "
+CREATE TABLE audit (
+    account BLOB NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, said TEXT NOT NULL, hash BLOB NOT NULL, details TEXT,
+    PRIMARY KEY (account, seq)) WITHOUT ROWID;
+CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE OF account, seq, at, said, hash ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_details_are_erased_only BEFORE UPDATE OF details ON audit WHEN NEW.details IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TABLE keyring (part INTEGER PRIMARY KEY, body TEXT NOT NULL);
 ";
 
 #[cfg(test)]

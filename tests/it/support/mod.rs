@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod cql;
 pub mod dice;
 pub mod eventually;
+pub mod figures;
 pub mod line;
 pub mod load;
 pub mod media_socket;

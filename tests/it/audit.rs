@@ -1,0 +1,180 @@
+//! The audit log over the wire: what leaves an entry, what an entry says and does not say, and that the log shows when it was changed.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{
+    api::ask,
+    server::{Options, Server, database},
+};
+
+async fn newest(server: &Server) -> Value {
+    server.items("/api/audit?limit=1").await.remove(0)
+}
+
+fn text(value: &Value) -> &str {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("expected a text, found {value}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_written_down_with_who_before_and_after() {
+    let server = Server::start(Options::serve()).await;
+    let me = server.get("/api/me").await;
+    let lead = server
+        .post("/api/leads", &json!({"name": "Ann", "phone": "+14155550101"}))
+        .await;
+    let id = text(&lead["id"]);
+    let made = newest(&server).await;
+    assert_eq!(
+        (text(&made["action"]), text(&made["subject"])),
+        ("createLead", id)
+    );
+    assert_eq!(
+        made["actor"],
+        json!({"kind": "user", "user_id": me["user"]["id"]})
+    );
+    assert_eq!(
+        (&made["before"], &made["after"]["name"]),
+        (&Value::Null, &json!("Ann"))
+    );
+    assert!(
+        made["request_id"].is_string() && made["address"] == "127.0.0.1",
+        "{made}"
+    );
+
+    let path = format!("/api/leads/{id}");
+    let changed = server
+        .request(Method::PATCH, &path, Some(&json!({"name": "Bea"})))
+        .await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    let edited = newest(&server).await;
+    assert_eq!(
+        (&edited["before"]["name"], &edited["after"]["name"]),
+        (&json!("Ann"), &json!("Bea"))
+    );
+    assert_eq!(edited["seq"], json!(made["seq"].as_u64().expect("a number") + 1));
+
+    // What is refused changes nothing and is not in it; nor is what only asks.
+    server
+        .request(Method::PATCH, &path, Some(&json!({"nme": "Cid"})))
+        .await;
+    server.get(&path).await;
+    assert_eq!(newest(&server).await, edited);
+
+    let key = server
+        .post("/api/keys", &json!({"name": "crm", "role": "supervisor"}))
+        .await;
+    let by_key = ask(
+        &server,
+        Method::POST,
+        "/api/tasks",
+        text(&key["secret"]),
+        Some(json!({"title": "Call", "lead_id": id})),
+    )
+    .await;
+    assert_eq!(by_key.status, StatusCode::CREATED, "{}", by_key.body);
+    let by_key = newest(&server).await;
+    assert_eq!(by_key["actor"]["kind"], "key");
+    assert_eq!(by_key["actor"]["key_id"], key["key"]["id"]);
+    let about = by_key["about"].as_array().expect("ids");
+    assert!(about.contains(&json!(id)), "{by_key}");
+
+    server.request(Method::DELETE, &path, None).await;
+    let removed = newest(&server).await;
+    assert_eq!(
+        (text(&removed["action"]), &removed["after"]),
+        ("deleteLead", &Value::Null)
+    );
+    assert_eq!(removed["before"]["name"], "Bea");
+    let about = server.items(&format!("/api/audit?about={id}")).await;
+    assert_eq!(about.len(), 4, "{about:?}");
+    let check = server.get("/api/audit/verify").await;
+    assert_eq!(
+        (&check["whole"], &check["head"]),
+        (&json!(true), &removed["hash"]),
+        "{check}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_written_down_and_their_secrets_are_not() {
+    let server = Server::start(Options::serve()).await;
+    let body = json!({"email": "agent@example.com", "password": "a long password", "role": "agent"});
+    let user = server.post("/api/users", &body).await;
+    let key = server.post("/api/keys", &json!({"name": "crm"})).await;
+    let webhook = server.post("/api/webhooks", &json!({"name": "shop"})).await;
+    let rotated = server
+        .post(
+            &format!("/api/webhooks/{}/rotate", text(&webhook["id"])),
+            &json!({}),
+        )
+        .await;
+    let signed_in = ask(
+        &server,
+        Method::POST,
+        "/api/auth/login",
+        "",
+        Some(json!({"email": "agent@example.com", "password": "a long password"})),
+    )
+    .await
+    .body;
+    let login = newest(&server).await;
+    assert_eq!(
+        (text(&login["action"]), &login["actor"]["user_id"]),
+        ("login", &user["id"])
+    );
+    let again = json!({"name": "Renamed"});
+    let path = format!("/api/users/{}", text(&user["id"]));
+    server.request(Method::PATCH, &path, Some(&again)).await;
+    let renamed = newest(&server).await;
+    assert_eq!(
+        (&renamed["before"]["name"], &renamed["after"]["name"]),
+        (&json!(""), &json!("Renamed"))
+    );
+
+    let log = server.get("/api/audit?limit=200").await.to_string();
+    for secret in [
+        "a long password",
+        text(&key["secret"]),
+        text(&webhook["token"]),
+        text(&rotated["token"]),
+        text(&signed_in["access_token"]),
+        text(&signed_in["refresh_token"]),
+    ] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
+    assert!(log.contains("***"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_changed_behind_our_back_shows_it() {
+    let mut server = Server::start(Options::serve()).await;
+    for number in 0..3 {
+        server
+            .post("/api/leads", &json!({"name": format!("Lead {number}")}))
+            .await;
+    }
+    assert_eq!(server.get("/api/audit/verify").await["whole"], true);
+    server.kill9().await;
+    let db = rusqlite::Connection::open(database(server.data_dir())).expect("the file");
+    let changed = db.execute(
+        "UPDATE audit SET said = replace(said, 'createLead', 'deleteLead') WHERE seq = 2",
+        [],
+    );
+    assert!(changed.is_err(), "the file itself refuses");
+    let removed = db.execute("DELETE FROM audit WHERE seq = 2", []);
+    assert!(removed.is_err(), "the file itself refuses");
+    db.execute_batch("DROP TRIGGER audit_is_not_changed; UPDATE audit SET said = replace(said, 'createLead', 'deleteLead') WHERE seq = 2")
+        .expect("whoever has the file can do anything");
+    drop(db);
+    server.start_again().await;
+    let check = server.get("/api/audit/verify").await;
+    assert_eq!(
+        (&check["whole"], &check["entries"]),
+        (&json!(false), &json!(1)),
+        "{check}"
+    );
+    assert!(text(&check["fault"]).contains("entry 2"), "{check}");
+}
