@@ -17,7 +17,7 @@ use crate::{
     domain::{ids::AccountId, secret::Secret},
     http::{
         auth::{
-            Gate, password,
+            Gate, password, second_factor,
             session::{self, NewPerson},
             token,
         },
@@ -66,6 +66,8 @@ enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Take a person's second factor off, who has lost authenticator and recovery codes. Ends everything they are signed in with.
+    SecondFactorOff { email: String },
     /// List the account's people, oldest first.
     List,
 }
@@ -118,6 +120,12 @@ async fn execute(store: &Store, settings: &Settings, arguments: Args) -> anyhow:
             );
             chosen.show();
         }
+        Command::SecondFactorOff { email } => {
+            let user = find(store, account, &email).await?;
+            second_factor::take_off(store, &user).await?;
+            end_sessions(store, settings, &user).await?;
+            println!("{} signs in with the password alone", user.email);
+        }
         Command::List => {
             let Some(account) = account else {
                 println!("nobody: the store is empty");
@@ -169,17 +177,29 @@ async fn set_password(
     email: &str,
     password: &Secret,
 ) -> anyhow::Result<User> {
+    let user = find(store, account, email).await?;
+    if let Some(flaw) = password::flaw(password, &user.email) {
+        bail!("password: {flaw}");
+    }
+    let hash = password::hash(password).await?;
+    store.accounts.set_password(user.id, hash).await?;
+    end_sessions(store, settings, &user).await?;
+    Ok(user)
+}
+
+/// The account's person with this e-mail address.
+async fn find(store: &Store, account: Option<Account>, email: &str) -> anyhow::Result<User> {
     let email = session::normal_email(email).context("EMAIL: expected an e-mail address")?;
     let found = store.accounts.user_by_email(&email).await?;
     let user = found.filter(|user| account.is_some_and(|account| account.id == user.account_id));
     let Some(user) = user else {
         bail!("EMAIL: the account has nobody with {email}; `patchcord user list` shows who there is");
     };
-    if let Some(flaw) = password::flaw(password, &email) {
-        bail!("password: {flaw}");
-    }
-    let hash = password::hash(password).await?;
-    store.accounts.set_password(user.id, hash).await?;
+    Ok(user)
+}
+
+/// Ends everything that a person is signed in with, also on a server that runs.
+async fn end_sessions(store: &Store, settings: &Settings, user: &User) -> anyhow::Result<()> {
     let url = settings.redis.url.expose();
     let redis = if url.is_empty() {
         None
@@ -189,7 +209,7 @@ async fn set_password(
     Gate::new(store.clone(), redis, 0)
         .end_sessions_of(user.id)
         .await?;
-    Ok(user)
+    Ok(())
 }
 
 /// A password that was given, or made here.

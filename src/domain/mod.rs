@@ -28,4 +28,5 @@ pub mod sms_segments;
 pub mod task;
 pub mod time;
 pub mod tokens;
+pub mod totp;
 pub mod transcript;

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod password;
 pub mod permission;
+pub mod second_factor;
 pub mod session;
 pub mod setup;
 pub mod throttle;

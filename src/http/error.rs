@@ -75,6 +75,11 @@ pub enum ApiError {
     Unauthenticated,
     #[error("the e-mail address or the password is wrong")]
     BadCredentials,
+    /// The password was right.
+    #[error("the person has a second factor: send its `code` too")]
+    CodeNeeded,
+    #[error("the code is wrong, over, or was used before")]
+    WrongCode,
     #[error("this needs the role {needed:?} or a higher one")]
     RoleTooLow { needed: Role },
     /// The caller is known and still may not.
@@ -140,6 +145,8 @@ impl ApiError {
                 "bad_credentials",
                 "Wrong e-mail or password",
             ),
+            Self::CodeNeeded => (StatusCode::UNAUTHORIZED, "code_needed", "Code needed"),
+            Self::WrongCode => (StatusCode::UNAUTHORIZED, "wrong_code", "Wrong code"),
             Self::RoleTooLow { .. } => (StatusCode::FORBIDDEN, "role_too_low", "Not allowed for this role"),
             Self::Refused { code, .. } => (StatusCode::FORBIDDEN, code, "Not allowed"),
             Self::Missing { .. } | Self::BadPath { .. } => (StatusCode::NOT_FOUND, "not_found", "Not found"),

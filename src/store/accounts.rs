@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
         time::Timestamp,
+        totp::SecondFactor,
     },
     workflows::AccountFacts,
 };
@@ -65,6 +66,9 @@ pub struct User {
     pub role: Role,
     /// PHC string of argon2id.
     pub password_hash: String,
+    /// What is asked for at sign-in besides the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
     pub created_at: Timestamp,
 }
 
@@ -130,6 +134,13 @@ pub trait AccountStore: Send + Sync {
     /// Oldest first.
     async fn users(&self, account_id: AccountId) -> StoreResult<Vec<User>>;
     async fn set_password(&self, id: UserId, password_hash: String) -> StoreResult<()>;
+    /// Puts `next` in the place of the person's second factor `before`. False when it is another one by now.
+    async fn set_second_factor(
+        &self,
+        id: UserId,
+        before: Option<SecondFactor>,
+        next: Option<SecondFactor>,
+    ) -> StoreResult<bool>;
     /// Changes a person of the account. An account keeps an owner, however many ask at once.
     async fn change_user(
         &self,

@@ -79,6 +79,9 @@ impl Copying {
         {
             return Err(CopyError::NotOurs);
         }
+        if let Some(keys) = self.from.keyring.wrapped_keys().await? {
+            self.to.keyring.rewrap(None, keys).await?;
+        }
         for id in &self.export.accounts {
             self.copy_account(*id).await?;
         }

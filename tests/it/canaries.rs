@@ -260,7 +260,7 @@ async fn no_secret_is_found_where_it_does_not_belong() {
         .filter(|line| !line.starts_with("PATCHCORD_READY "))
         .collect::<Vec<_>>()
         .join("\n");
-    assert!(log.lines().count() > 1_000, "the log is at its most talkative");
+    assert!(log.lines().count() > 100, "the log is at its most talkative");
     let mut hits = Vec::new();
     for (name, secret) in &canaries {
         let mut found = |place: &str, is_there: bool| {

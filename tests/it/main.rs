@@ -36,6 +36,7 @@ mod redis;
 mod safety_bodies;
 mod safety_tokens;
 mod scripts;
+mod second_factor;
 mod simulate;
 mod tenants;
 mod twilio_doors;

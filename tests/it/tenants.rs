@@ -27,6 +27,7 @@ const ROLES: [&str; 4] = ["agent", "supervisor", "admin", "owner"];
 const AGENT: usize = 0;
 const SUPERVISOR: usize = 1;
 const ADMIN: usize = 2;
+const OWNER: usize = 3;
 
 /// What an operation reaches, and the lowest role that may.
 #[derive(Clone, Copy)]
@@ -46,10 +47,12 @@ use Reach::{Door, Nothing, One, Own};
 const OPERATIONS: &[(&str, Reach)] = &[
     ("ackAlert", One("alert", SUPERVISOR)),
     ("backtestWorkflow", One("workflow", AGENT)),
+    ("beginSecondFactor", Own(AGENT)),
     ("cancelRun", One("run", SUPERVISOR)),
     ("changePassword", Own(AGENT)),
     ("cloneWorkflow", One("workflow", ADMIN)),
     ("createAppointment", Own(AGENT)),
+    ("confirmSecondFactor", Own(AGENT)),
     ("createKey", Own(ADMIN)),
     ("createLead", Own(SUPERVISOR)),
     ("createLiveTicket", Own(AGENT)),
@@ -69,6 +72,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("deleteUser", One("user", ADMIN)),
     ("deleteWebhook", One("webhook", ADMIN)),
     ("deleteWorkflow", One("workflow", ADMIN)),
+    ("disableSecondFactor", Own(AGENT)),
     ("dryRunWorkflow", One("workflow", AGENT)),
     ("endSession", One("session", AGENT)),
     ("executeWorkflow", One("workflow", SUPERVISOR)),
@@ -127,6 +131,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("redeemTicket", Nothing),
     ("refresh", Nothing),
     ("register", Nothing),
+    ("removeSecondFactor", One("user", OWNER)),
     ("reportEvent", Own(SUPERVISOR)),
     ("restoreVersion", One("workflow", ADMIN)),
     ("retryRun", One("run", SUPERVISOR)),

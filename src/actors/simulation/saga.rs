@@ -277,6 +277,7 @@ pub(super) async fn open_account(store: &Store) -> anyhow::Result<()> {
         name: "Owner".to_owned(),
         role: Role::Owner,
         password_hash: String::new(),
+        second_factor: None,
         created_at: at,
     };
     Ok(store.accounts.create_account(account, owner).await?)

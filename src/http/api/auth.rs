@@ -8,7 +8,7 @@ use crate::{
     domain::secret::Secret,
     http::{
         auth::{
-            Caller, Origin, Via, password,
+            Caller, Origin, Via, password, second_factor,
             session::{self, NewPerson, Tokens},
             throttle::Trying,
         },
@@ -48,6 +48,10 @@ pub struct Credentials {
     email: String,
     #[schema(value_type = String, format = "password")]
     password: Secret,
+    /// What the person's authenticator shows, or a recovery code; only for who has a second factor.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "492039", max_length = 64)]
+    code: Option<Secret>,
 }
 
 /// A refresh token to exchange.
@@ -121,6 +125,8 @@ async fn admit<'a>(context: &Context, setup: Option<&'a Secret>) -> ApiResult<Op
 }
 
 /// Sign in
+///
+/// Who has a second factor and sends no `code` is answered 401 with the code `code_needed`, once the password is right. A code works once.
 #[utoipa::path(post, path = "/api/auth/login", tag = "auth", operation_id = "login", security(()),
     request_body = Credentials,
     responses((status = 200, description = "Signed in.", body = Tokens)))]
@@ -142,6 +148,7 @@ pub async fn login(
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let is_right = password::matches(&given.password, hash).await?;
     let user = user.filter(|_| is_right).ok_or(ApiError::BadCredentials)?;
+    second_factor::pass(&context.store, &context.sealing, &user, given.code.as_ref()).await?;
     context.gate.sign_in(user.id, user.account_id).await.map(Json)
 }
 

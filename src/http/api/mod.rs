@@ -29,6 +29,7 @@ pub mod reruns;
 pub mod routes;
 pub mod run_progress;
 pub mod runs;
+pub mod second_factor;
 pub mod sessions;
 pub mod simulations;
 pub mod tasks;

@@ -5,8 +5,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     account, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls, copies,
     dry_runs, error_catalogue, events, keys, leads, me, messages, migrations, password, payments, quotes,
-    reruns, runs, sessions, simulations, tasks, templates, tickets, users, versions, webhook_events,
-    webhook_signing, webhooks, workflows,
+    reruns, runs, second_factor, sessions, simulations, tasks, templates, tickets, users, versions,
+    webhook_events, webhook_signing, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -24,6 +24,10 @@ fn people() -> OpenApiRouter<Context> {
         .routes(routes!(auth::logout))
         .routes(routes!(auth::redeem_ticket))
         .routes(routes!(password::change))
+        .routes(routes!(second_factor::begin))
+        .routes(routes!(second_factor::confirm))
+        .routes(routes!(second_factor::disable))
+        .routes(routes!(second_factor::remove))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(me::me))

@@ -33,6 +33,8 @@ pub struct UserView {
     email: String,
     name: String,
     role: Role,
+    /// Whether each sign-in asks for a code.
+    second_factor: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -70,6 +72,7 @@ impl From<User> for UserView {
             name,
             role,
             password_hash: _,
+            second_factor,
             created_at,
         } = user;
         Self {
@@ -78,6 +81,7 @@ impl From<User> for UserView {
             email,
             name,
             role,
+            second_factor: second_factor.is_some_and(|factor| factor.is_confirmed),
             created_at,
         }
     }

@@ -33,6 +33,8 @@ pub enum Permission {
     ManagePeople,
     /// Change the rules the account sets for itself.
     EditAccount,
+    /// Take the second factor off somebody who has lost it.
+    RemoveSecondFactors,
     /// See who changed what.
     ReadAudit,
     /// See, create and delete incoming webhooks, and the secret that outgoing ones are signed with.
@@ -58,6 +60,7 @@ impl Permission {
             | Self::EditAccount
             | Self::ReadAudit
             | Self::ManageWebhooks => Role::Admin,
+            Self::RemoveSecondFactors => Role::Owner,
         }
     }
 }

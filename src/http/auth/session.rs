@@ -201,6 +201,7 @@ pub async fn new_user(account_id: AccountId, person: NewPerson, role: Role) -> R
         name,
         role,
         password_hash,
+        second_factor: None,
         created_at: clock::now(),
     })
 }

@@ -129,7 +129,11 @@ pub fn draw_password() -> Result<Secret, ApiError> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], ApiError> {
+/// Draws bytes from the system.
+///
+/// # Errors
+/// [`ApiError::Internal`] when it has none to give.
+pub fn random<const BYTES: usize>() -> Result<[u8; BYTES], ApiError> {
     let mut bytes = [0_u8; BYTES];
     ring::default_provider()
         .secure_random

@@ -13,7 +13,13 @@ use crate::http::error::PROBLEM_JSON;
 const OPERATING: [&str; 4] = ["/livez", "/readyz", "/healthz", "/metrics"];
 const STREAM: &str = "/ws/supervisor";
 const REGISTER: &str = "/api/auth/register";
-const PASSWORD: &str = "/api/auth/password";
+/// Where a password or a code may be guessed.
+const GUESSED: [&str; 4] = [
+    "/api/auth/password",
+    "/api/auth/second-factor",
+    "/api/auth/second-factor/confirm",
+    "/api/auth/second-factor/disable",
+];
 /// Asks for one person of the account by query.
 const SESSIONS: &str = "/api/sessions";
 
@@ -42,7 +48,7 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
     );
     let is_post = *method == HttpMethod::Post;
     let takes_key = is_post && !is_open;
-    let is_guessable = is_post && (is_open || path == PASSWORD);
+    let is_guessable = is_post && (is_open || GUESSED.contains(&path));
     let is_stream = path == STREAM;
     let works = !OPERATING.contains(&path);
     let changes = *method != HttpMethod::Get;

@@ -114,7 +114,6 @@ const REDIRECTS: &[(u16, &str)] = &[
     (307, "http://localhost:PORT/"),
     (307, "http://[::ffff:127.0.0.1]:PORT/"),
     (307, "http://169.254.169.254/latest/meta-data/"),
-    (307, "file:///etc/passwd"),
 ];
 
 /// Listens where nobody may be sent, and counts who comes.

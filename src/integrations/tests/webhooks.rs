@@ -53,6 +53,7 @@ async fn sent_by(account: Account, http: HttpClient, effect: &Effect) -> EffectO
         name: "Owner".to_owned(),
         role: Role::Owner,
         password_hash: String::new(),
+        second_factor: None,
         created_at: account.created_at,
     };
     let accounts = Arc::clone(&kept.store.accounts);

@@ -1,9 +1,12 @@
 //! Changes to an account's people, and what they are signed in with.
 
 use super::samples::{account, account_id, at, hash, key, session, session_id, user, user_id};
-use crate::store::{
-    Store, StoreError,
-    accounts::{Role, Session, Staffing, User, UserChange},
+use crate::{
+    domain::totp::SecondFactor,
+    store::{
+        Store, StoreError,
+        accounts::{Role, Session, Staffing, User, UserChange},
+    },
 };
 
 fn to_role(role: Role) -> UserChange {
@@ -98,6 +101,37 @@ pub(crate) async fn a_change_to_a_person_keeps_everything_else(store: &Store) {
         let missing = accounts.delete_user(account, id, at(20_000)).await;
         assert!(matches!(missing, Err(StoreError::Missing { .. })), "{missing:?}");
     }
+}
+
+pub(crate) async fn a_second_factor_is_changed_by_whoever_has_read_it(store: &Store) {
+    staffed(store, &[person(1, Role::Owner)]).await;
+    let accounts = &store.accounts;
+    let factor = |used_step| {
+        Some(SecondFactor {
+            sealed: "sealed".to_owned(),
+            is_confirmed: true,
+            used_step,
+            recovery: vec!["one".to_owned()],
+        })
+    };
+    let set = async |before, next| {
+        accounts
+            .set_second_factor(user_id(1), before, next)
+            .await
+            .expect("written")
+    };
+    assert!(set(None, factor(1)).await);
+    assert!(!set(None, factor(2)).await, "it is another one by now");
+    let (one, other) = tokio::join!(set(factor(1), factor(2)), set(factor(1), factor(3)));
+    assert!(one ^ other, "of two at once one is too late");
+    let kept = accounts.user(user_id(1)).await.expect("read");
+    assert_eq!(kept.second_factor, factor(if one { 2 } else { 3 }));
+    let expected = User {
+        second_factor: kept.second_factor.clone(),
+        ..person(1, Role::Owner)
+    };
+    assert_eq!(kept, expected, "everything else stays");
+    assert!(set(kept.second_factor, None).await);
 }
 
 pub(crate) async fn an_account_keeps_an_owner(store: &Store) {

@@ -80,6 +80,7 @@ pub(crate) fn user(account: AccountId, number: u64) -> User {
         name: format!("Person {number}"),
         role: Role::Agent,
         password_hash: "$argon2id$…".to_owned(),
+        second_factor: None,
         created_at: at(number),
     }
 }

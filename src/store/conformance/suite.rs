@@ -12,6 +12,7 @@ macro_rules! suite {
             accounts::sessions_end_one_by_one_by_user_and_by_age;
             people::sessions_are_listed_by_person_and_found_in_their_account;
             people::a_change_to_a_person_keeps_everything_else;
+            people::a_second_factor_is_changed_by_whoever_has_read_it;
             people::an_account_keeps_an_owner;
             people::of_two_owners_who_leave_at_once_one_stays;
             people::a_person_who_is_removed_leaves_nothing_that_opens;

@@ -244,8 +244,12 @@ impl Side<'_> {
             Ok(format!("{entry:?}"))
         })
         .await?;
+        let keys = digest("sealed keys", std::iter::once(()), async |()| {
+            Ok(format!("{:?}", store.keyring.wrapped_keys().await?))
+        })
+        .await?;
         Ok(vec![
-            calls, open, facts, waiting, alerts, tasks, messages, resources, audit,
+            calls, open, facts, waiting, alerts, tasks, messages, resources, audit, keys,
         ])
     }
 

@@ -18,6 +18,7 @@ use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
         time::Timestamp,
+        totp::SecondFactor,
     },
     store::{
         AccountStore, Recorded, StoreError, StoreResult,
@@ -165,6 +166,29 @@ impl AccountStore for Scylla {
                     ..user
                 },
                 (),
+            ))
+        })
+        .await?
+        .ok_or_else(|| missing("user", id))
+    }
+
+    async fn set_second_factor(
+        &self,
+        id: UserId,
+        before: Option<SecondFactor>,
+        next: Option<SecondFactor>,
+    ) -> StoreResult<bool> {
+        self.revise(&USERS, &values![id], |user: User| {
+            if user.second_factor != before {
+                return Ok(Change::Keep(false));
+            }
+            let second_factor = next.clone();
+            Ok(Change::Write(
+                User {
+                    second_factor,
+                    ..user
+                },
+                true,
             ))
         })
         .await?

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
         time::Timestamp,
+        totp::SecondFactor,
     },
     store::{
         AccountStore, Recorded, StoreError, StoreResult,
@@ -104,6 +105,28 @@ impl AccountStore for Sqlite {
             db.prepare_cached("UPDATE users SET body = ?2 WHERE id = ?1")?
                 .execute((id, body(&changed)?))?;
             Ok(())
+        })
+        .await
+    }
+
+    async fn set_second_factor(
+        &self,
+        id: UserId,
+        before: Option<SecondFactor>,
+        next: Option<SecondFactor>,
+    ) -> StoreResult<bool> {
+        self.write(move |db| {
+            let person = user(db, id)?;
+            if person.second_factor != before {
+                return Ok(false);
+            }
+            let changed = User {
+                second_factor: next,
+                ..person
+            };
+            db.prepare_cached("UPDATE users SET body = ?2 WHERE id = ?1")?
+                .execute((id, body(&changed)?))?;
+            Ok(true)
         })
         .await
     }

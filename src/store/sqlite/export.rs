@@ -111,10 +111,7 @@ impl Export {
             calls: all(
                 &db,
                 &format!("SELECT account, id, folded FROM calls {pair}"),
-                |row| {
-                    let folded: i64 = row.get(2)?;
-                    Ok((row.get(0)?, row.get(1)?, u64::try_from(folded).unwrap_or(0)))
-                },
+                folded_call,
             )?,
             observations: all(
                 &db,
@@ -142,10 +139,7 @@ impl Export {
             audit: all(
                 &db,
                 "SELECT account, seq FROM audit ORDER BY account, seq",
-                |row| {
-                    let seq: i64 = row.get(1)?;
-                    Ok((row.get(0)?, u64::try_from(seq).unwrap_or(0)))
-                },
+                audit_entry,
             )?,
             db: Arc::new(Mutex::new(db)),
         })
@@ -178,6 +172,16 @@ fn all<T>(
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn folded_call(row: &Row<'_>) -> rusqlite::Result<(AccountId, CallId, u64)> {
+    let folded: i64 = row.get(2)?;
+    Ok((row.get(0)?, row.get(1)?, u64::try_from(folded).unwrap_or(0)))
+}
+
+fn audit_entry(row: &Row<'_>) -> rusqlite::Result<(AccountId, u64)> {
+    let seq: i64 = row.get(1)?;
+    Ok((row.get(0)?, u64::try_from(seq).unwrap_or(0)))
 }
 
 fn edit(row: &Row<'_>) -> rusqlite::Result<NotedEdit> {
