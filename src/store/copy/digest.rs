@@ -239,6 +239,14 @@ impl Side<'_> {
                 .await?,
         );
         let resources = self.of_resources().await?;
+        let [audit, keys] = self.of_safety().await?;
+        Ok(vec![
+            calls, open, facts, waiting, alerts, tasks, messages, resources, audit, keys,
+        ])
+    }
+
+    async fn of_safety(self) -> StoreResult<[Digest; 2]> {
+        let Self { store, export, .. } = self;
         let audit = digest("audit entries", export.audit.iter(), async |(account, seq)| {
             let entry = store.audit.after(*account, seq.saturating_sub(1), 1).await?;
             Ok(format!("{entry:?}"))
@@ -248,9 +256,7 @@ impl Side<'_> {
             Ok(format!("{:?}", store.keyring.wrapped_keys().await?))
         })
         .await?;
-        Ok(vec![
-            calls, open, facts, waiting, alerts, tasks, messages, resources, audit, keys,
-        ])
+        Ok([audit, keys])
     }
 
     async fn of_resources(self) -> StoreResult<Digest> {
