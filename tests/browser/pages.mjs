@@ -22,6 +22,9 @@ export async function everyPage(browser) {
     edges: [{ from: "trigger", to: "task" }, { from: "task", to: "look" }, { from: "look", to: "text" }],
   });
   const { run_id } = await server.ask("POST", `/api/workflows/${acting.id}/execute`, { lead_id: lead.id });
+  await server.ask("POST", "/api/appointments", { title: "First look", starts_at: "2031-01-02T10:00:00Z", location: "Main street 1", lead_id: lead.id });
+  await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd", status: "sent", lead_id: lead.id });
+  await server.ask("POST", "/api/payments", { amount: 1250, currency: "usd", method: "card", reference: "INV-7", lead_id: lead.id });
   await server.ask("POST", "/api/simulations", { ending: "no_answer" });
   const pages = {
     live: ["/live", "Live"],
@@ -32,10 +35,14 @@ export async function everyPage(browser) {
     run: [`/runs/${run_id}`, "Create task"],
     leads: ["/leads", "Ann Lee"],
     lead: [`/leads/${lead.id}`, "Timeline"],
+    appointments: ["/leads?tab=appointments", "First look"],
+    quotes: ["/leads?tab=quotes", "Roof repair"],
+    payments: ["/leads?tab=payments", "INV-7"],
     tasks: ["/tasks", "Call Ann back"],
     messages: ["/messages", "Hello Ann"],
     settings: ["/settings", "Smart call automations"],
     people: ["/settings?tab=people", "Add a person"],
+    you: ["/settings?tab=you", "this one"],
     webhooks: ["/settings?tab=webhooks", "No webhooks yet."],
     "going-live": ["/settings?tab=live", "At Twilio"],
   };

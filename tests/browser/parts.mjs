@@ -172,6 +172,68 @@ export async function deletedAtTheEnd(browser) {
   await close();
 }
 
+/** A quote is made on its lead's page and sent, all by keyboard; it stands in the list of that status, and in the timeline. */
+export async function quoteForLead(browser) {
+  const { server, page, close } = await signedIn(browser, "quote.db", "dark");
+  const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  await page.goto(`${server.url}/leads/${lead.id}`);
+  await page.getByRole("tab", { name: "Timeline" }).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.getByText("No appointments yet").waitFor();
+  await page.keyboard.press("ArrowRight");
+  await page.getByText("No quotes yet").waitFor();
+  await page.getByRole("button", { name: "New quote" }).focus();
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("What is offered").fill("Roof repair");
+  await dialog.getByLabel("Amount").fill("1250.5x");
+  await page.keyboard.press("Enter");
+  await dialog.getByRole("alert").getByText("like 12.50").waitFor();
+  await dialog.getByLabel("Amount").fill("1250.5");
+  await accessible(page, "quote-new-dark");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  await page.getByText("$1,250.50").waitFor();
+  await page.getByLabel("Status of Roof repair").selectOption("sent");
+  await until("the quote is sent", async () => (await server.ask("GET", `/api/quotes?lead_id=${lead.id}`)).items[0]?.status === "sent");
+  await accessible(page, "lead-quotes-dark");
+  await page.getByRole("tab", { name: "Timeline" }).click();
+  await page.getByText("Quote: sent").waitFor();
+  await page.goto(`${server.url}/leads?tab=quotes`);
+  await page.getByText("Roof repair").waitFor();
+  await page.getByLabel("Status", { exact: true }).selectOption("paid");
+  await page.getByText("None has this status.").waitFor();
+  await page.getByLabel("Status", { exact: true }).selectOption("sent");
+  await page.getByRole("link", { name: "Open the lead" }).waitFor();
+  await close();
+}
+
+/** Somebody is given another role, is signed out where they are signed in, and removed. */
+export async function staffChanges(browser) {
+  const { server, page, close } = await signedIn(browser, "staff.db", "light");
+  const person = { email: "kim@example.com", password: "correct horse 7", name: "Kim", role: "agent" };
+  await server.ask("POST", "/api/users", person);
+  const signedInAgain = await fetch(`${server.url}/api/auth/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: person.email, password: person.password }) });
+  assert.ok(signedInAgain.ok);
+  const found = async () => (await server.ask("GET", "/api/users")).items.find((one) => one.email === person.email);
+  await page.goto(`${server.url}/settings?tab=people`);
+  await page.getByLabel("Role of Kim").selectOption("supervisor");
+  await until("Kim has the role", async () => (await found()).role === "supervisor");
+  await page.getByRole("button", { name: "Sessions of Kim" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: /^End the session/ }).waitFor();
+  await accessible(page, "sessions-light");
+  await dialog.getByRole("button", { name: /^End the session/ }).click();
+  await dialog.getByText("Signed in nowhere.").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Remove Kim" }).click();
+  await accessible(page, "removal-light");
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+  await until("Kim is gone", async () => (await found()) === undefined);
+  await page.getByLabel("Role of Kim").waitFor({ state: "detached" });
+  await close();
+}
+
 /** An address is made, shown once, and takes events. */
 export async function webhookAddress(browser) {
   const { server, page, close } = await signedIn(browser, "hooks.db", "light");

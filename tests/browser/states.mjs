@@ -3,8 +3,6 @@
 import assert from "node:assert/strict";
 import { openTab, signIn, start, startDemo, stop } from "./harness.mjs";
 
-const SLOW_MS = 400;
-
 /** An account in which nothing has happened: each page says so, and what to do. */
 export async function emptyPages(browser) {
   const { child, printed } = await start("serve", "127.0.0.1:0", "empty.db", (line) => line.startsWith("PATCHCORD_READY"));
@@ -27,8 +25,11 @@ export async function emptyPages(browser) {
     await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
     await page.getByText(text).waitFor();
   }
-  await page.goto(`${new URL(address).origin}/settings?tab=webhooks`);
-  await page.getByText("No webhooks yet.").waitFor();
+  const behind = { "/settings?tab=webhooks": "No webhooks yet.", "/leads?tab=appointments": "No appointments yet", "/leads?tab=quotes": "No quotes yet", "/leads?tab=payments": "No payments yet" };
+  for (const [path, text] of Object.entries(behind)) {
+    await page.goto(new URL(address).origin + path);
+    await page.getByText(text).waitFor();
+  }
   assert.deepEqual(faults, []);
   await page.context().close();
   await stop(child);
@@ -47,6 +48,9 @@ async function pagesOf(server) {
     edges: [{ from: "trigger", to: "task" }, { from: "task", to: "text" }],
   });
   const { run_id } = await server.ask("POST", `/api/workflows/${workflow.id}/execute`, { lead_id: lead.id });
+  await server.ask("POST", "/api/appointments", { title: "First look", starts_at: "2031-01-02T10:00:00Z", lead_id: lead.id });
+  await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd", lead_id: lead.id });
+  await server.ask("POST", "/api/payments", { amount: 1250, currency: "usd", reference: "INV-7", lead_id: lead.id });
   return [
     ["/live", "/api/calls?*", "Nobody is calling"],
     ["/workflows", "/api/workflows?*", "Task for Ann"],
@@ -56,15 +60,19 @@ async function pagesOf(server) {
     [`/runs/${run_id}`, `/api/runs/${run_id}`, "Create task"],
     ["/leads", "/api/leads?*", "Ann Lee"],
     [`/leads/${lead.id}`, `/api/leads/${lead.id}`, "Consent"],
+    ["/leads?tab=appointments", "/api/appointments?*", "First look"],
+    ["/leads?tab=quotes", "/api/quotes?*", "Roof repair"],
+    ["/leads?tab=payments", "/api/payments?*", "INV-7"],
     ["/tasks", "/api/tasks*", "Call Ann back"],
     ["/messages", "/api/messages?*", "Hello Ann"],
     ["/settings", "/api/automations", "Missed call"],
     ["/settings?tab=people", "/api/users", "Add a person"],
+    ["/settings?tab=you", "/api/sessions*", "this one"],
     ["/settings?tab=webhooks", "/api/webhooks", "No webhooks yet."],
   ];
 }
 
-/** Each page says what is wrong in the server's words and gets over it at a click; a slow one says that it loads. */
+/** Each page says that it loads for as long as it waits, then what is wrong in the server's words, and gets over it at a click. */
 export async function failingPages(browser) {
   const server = await startDemo("states.db");
   const pages = await pagesOf(server);
@@ -75,24 +83,23 @@ export async function failingPages(browser) {
   for (const [path, api, text] of pages) {
     const pattern = server.url + api;
     const shown = page.locator("main").getByText(text).filter({ visible: true }).first();
-    await page.route(pattern, (route) => route.fulfill(problem));
+    let refuse;
+    const isSeen = new Promise((resolve) => {
+      refuse = resolve;
+    });
+    await page.route(pattern, async (route) => {
+      await isSeen;
+      await route.fulfill(problem);
+    });
     await page.goto(server.url + path);
+    if (path !== "/live") await page.getByRole("status").getByText("Loading").first().waitFor({ state: "attached" });
+    refuse();
     const alert = page.getByRole("alert").filter({ hasText: "Refused for the test" });
     await alert.first().waitFor();
     await page.unroute(pattern);
     await alert.first().getByRole("button", { name: "Try again" }).click();
     await shown.waitFor();
     assert.equal(await alert.count(), 0, `${path} still says what was wrong`);
-
-    await page.route(pattern, async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
-      // The page may have gone on to another before its turn.
-      await route.continue().catch(() => undefined);
-    });
-    await page.goto(server.url + path);
-    if (path !== "/live") await page.getByRole("status").getByText("Loading").first().waitFor({ state: "attached" });
-    await shown.waitFor();
-    await page.unrouteAll({ behavior: "wait" });
   }
 
   // A server that fails or is away is asked again by itself before anybody is told.

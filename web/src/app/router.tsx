@@ -55,7 +55,7 @@ const runs = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/runs-page"), "RunsPage"),
 });
 const run = createRoute({ getParentRoute: () => shell, path: "/runs/$runId", component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage") });
-const leads = createRoute({ getParentRoute: () => shell, path: "/leads", component: lazyRouteComponent(() => import("@/features/leads/leads-page"), "LeadsPage") });
+const leads = createRoute({ getParentRoute: () => shell, path: "/leads", validateSearch: (search): { tab?: string } => ({ tab: typeof search.tab === "string" ? search.tab : undefined }), component: lazyRouteComponent(() => import("@/features/leads/leads-page"), "LeadsPage") });
 const lead = createRoute({ getParentRoute: () => shell, path: "/leads/$leadId", component: lazyRouteComponent(() => import("@/features/leads/lead-page"), "LeadPage") });
 const tasks = createRoute({ getParentRoute: () => shell, path: "/tasks", component: lazyRouteComponent(() => import("@/features/tasks/tasks-page"), "TasksPage") });
 const messages = createRoute({ getParentRoute: () => shell, path: "/messages", component: lazyRouteComponent(() => import("@/features/messages/messages-page"), "MessagesPage") });

@@ -1,15 +1,15 @@
 // The frame of every page for people who are signed in: navigation, the line to the server, dark and light.
 
-import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { Activity, History, Inbox, LayoutTemplate, ListChecks, LogOut, Moon, Settings, Sun, Users, Workflow } from "lucide-react";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
-import { api, body } from "@/lib/api";
+import { api } from "@/lib/api";
 import { startLive, useLive } from "@/lib/live/store";
-import { keys, queryClient } from "@/lib/query";
+import { useMe } from "@/lib/me";
+import { queryClient } from "@/lib/query";
 import { forgetTokens } from "@/lib/session";
 import { useTheme } from "@/lib/theme";
 import { Simulate } from "./simulate";
@@ -71,7 +71,7 @@ function Navigation() {
 
 function Top() {
   const { t } = useTranslation();
-  const me = useQuery({ queryKey: keys.me, queryFn: () => body(api.GET("/api/me")), staleTime: Number.POSITIVE_INFINITY });
+  const me = useMe();
   const { theme, toggle } = useTheme();
   const signOut = () => {
     // Whatever the server says, this browser forgets.

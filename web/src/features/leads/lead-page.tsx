@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Field, Select } from "@/components/field";
@@ -7,10 +8,13 @@ import { Json } from "@/components/json";
 import { Page, Panel } from "@/components/page";
 import { Answer, Failed, Slow } from "@/components/states";
 import { Switch } from "@/components/switch";
+import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { dateTime, sentence, words } from "@/lib/words";
+import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
+import { Records } from "./records";
 
 type Lead = Schemas["Lead"];
 
@@ -52,7 +56,7 @@ function Shown({ lead }: { lead: Lead }) {
           </Panel>
           <Consent lead={lead} />
         </div>
-        <Timeline id={lead.id} />
+        <About lead={lead} />
       </div>
     </Page>
   );
@@ -90,6 +94,19 @@ function Consent({ lead }: { lead: Lead }) {
   );
 }
 
+/** What happened with the lead, and what is agreed. */
+function About({ lead }: { lead: Lead }) {
+  const { t } = useTranslation();
+  const [tab, setTab] = useState("timeline");
+  const tabs = [
+    { id: "timeline", label: t("Timeline"), content: <Timeline id={lead.id} /> },
+    { id: "appointments", label: t(APPOINTMENTS.label), content: <Records kind={APPOINTMENTS} leadId={lead.id} /> },
+    { id: "quotes", label: t(QUOTES.label), content: <Records kind={QUOTES} leadId={lead.id} /> },
+    { id: "payments", label: t(PAYMENTS.label), content: <Records kind={PAYMENTS} leadId={lead.id} /> },
+  ];
+  return <Tabs label={t("About the lead")} tabs={tabs} value={tab} onChange={setTab} />;
+}
+
 function Timeline({ id }: { id: string }) {
   const { t } = useTranslation();
   const timeline = useInfiniteQuery({
@@ -100,8 +117,7 @@ function Timeline({ id }: { id: string }) {
   });
   const entries = timeline.data?.pages.flatMap((page) => page.items);
   return (
-    <section aria-label={t("Timeline")} className="flex flex-col gap-2">
-      <h2 className="font-semibold">{t("Timeline")}</h2>
+    <section aria-label={t("Timeline")} className="flex flex-col gap-2 py-3">
       {timeline.error && <Failed error={timeline.error} onRetry={() => void timeline.refetch()} />}
       {entries === undefined && !timeline.error && <Slow />}
       {entries?.length === 0 && <p className="text-muted">{t("Nothing has happened yet.")}</p>}

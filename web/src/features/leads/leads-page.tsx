@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
@@ -11,13 +11,35 @@ import { Dialog } from "@/components/dialog";
 import { Field, Input } from "@/components/field";
 import { Page } from "@/components/page";
 import { Empty, Failed, Slow } from "@/components/states";
+import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
 import { keys } from "@/lib/query";
 import { dateTime, words } from "@/lib/words";
+import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
+import { Records } from "./records";
 
 type Lead = Schemas["Lead"];
 
+const route = getRouteApi("/shell/leads");
+
 export function LeadsPage() {
+  const { t } = useTranslation();
+  const { tab = "leads" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const tabs = [
+    { id: "leads", label: t("People"), content: <People /> },
+    { id: "appointments", label: t(APPOINTMENTS.label), content: <Records kind={APPOINTMENTS} /> },
+    { id: "quotes", label: t(QUOTES.label), content: <Records kind={QUOTES} /> },
+    { id: "payments", label: t(PAYMENTS.label), content: <Records kind={PAYMENTS} /> },
+  ];
+  return (
+    <Page title={t("Leads")} text={t("The people outside, and what is agreed with them.")}>
+      <Tabs label={t("Leads")} tabs={tabs} value={tab} onChange={(next) => void navigate({ search: { tab: next }, replace: true })} />
+    </Page>
+  );
+}
+
+function People() {
   const { t } = useTranslation();
   const [isAdding, setIsAdding] = useState(false);
   const leads = useInfiniteQuery({
@@ -29,13 +51,14 @@ export function LeadsPage() {
   const rows = leads.data?.pages.flatMap((page) => page.items);
   const columns = useColumns();
   const add = (
-    <Button look="primary" onClick={() => setIsAdding(true)}>
+    <Button look="primary" className="self-end" onClick={() => setIsAdding(true)}>
       <Plus size={16} aria-hidden />
       {t("New lead")}
     </Button>
   );
   return (
-    <Page title={t("Leads")} text={t("The people outside.")} actions={add}>
+    <section aria-label={t("People")} className="flex flex-col gap-3 py-3">
+      {add}
       {leads.error && <Failed error={leads.error} onRetry={() => void leads.refetch()} />}
       {rows === undefined && !leads.error && <Slow />}
       {rows?.length === 0 && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too.")} />}
@@ -46,7 +69,7 @@ export function LeadsPage() {
         </Button>
       )}
       <AddLead isOpen={isAdding} onClose={() => setIsAdding(false)} />
-    </Page>
+    </section>
   );
 }
 

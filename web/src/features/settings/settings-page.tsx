@@ -1,15 +1,15 @@
-import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { Page } from "@/components/page";
+import { Page, Panel } from "@/components/page";
 import { Tabs } from "@/components/tabs";
-import { api, body } from "@/lib/api";
-import { keys } from "@/lib/query";
+import { useMay } from "@/lib/me";
 import { Automations } from "./automations";
 import { GoingLive } from "./going-live";
 import { Keys } from "./keys";
+import { Password } from "./password";
 import { People } from "./people";
 import { Rules } from "./rules";
+import { Sessions } from "./sessions";
 import { SigningSecret } from "./signing-secret";
 import { Webhooks } from "./webhooks";
 
@@ -19,13 +19,13 @@ export function SettingsPage() {
   const { t } = useTranslation();
   const { tab = "automations" } = route.useSearch();
   const navigate = route.useNavigate();
-  const me = useQuery({ queryKey: keys.me, queryFn: () => body(api.GET("/api/me")), staleTime: Number.POSITIVE_INFINITY });
-  const isAdmin = me.data?.role === "admin" || me.data?.role === "owner";
+  const isAdmin = useMay("admin");
   const stacked = "flex flex-col gap-4 py-4";
   const tabs = [
     { id: "automations", label: t("Automations"), isShown: true, content: <div className={stacked}><Automations /><Rules canChange={isAdmin} /></div> },
     { id: "people", label: t("People and keys"), isShown: isAdmin, content: <div className={stacked}><People /><Keys /></div> },
     { id: "webhooks", label: t("Webhooks"), isShown: isAdmin, content: <div className={stacked}><Webhooks /><SigningSecret /></div> },
+    { id: "you", label: t("You"), isShown: true, content: <div className={stacked}><Password /><Panel className="p-4" label={t("Your sessions")}><h2 className="mb-2 font-semibold">{t("Your sessions")}</h2><Sessions /></Panel></div> },
     { id: "live", label: t("Going live"), isShown: true, content: <div className={stacked}><GoingLive /></div> },
   ];
   return (
