@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     actors::{
-        ResourcesHandle,
+        LeadImportsHandle, ResourcesHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -54,7 +54,7 @@ use crate::{
     clock,
     config::Settings,
     domain::secret::Secret,
-    http::{self, Context, auth::Gate, context::Parts as ContextParts},
+    http::{self, Context, auth::Gate, context::Parts as ContextParts, webhook_desk::WebhookDesk},
     integrations::{Parts, call_line, call_probe, effect_port, script::runners::ScriptRunners},
     store::Store,
 };
@@ -109,11 +109,7 @@ impl App {
         let keys = data_keys(&store, &masters).await?;
         let master_key = keys.signing;
         let redis = shared_redis(&settings)?;
-        let epoch = clock::now().as_unix_millis();
-        let bus = match &redis {
-            None => LocalBus::new(epoch),
-            Some(redis) => LocalBus::shared(epoch, redis.clone()),
-        };
+        let bus = bus_of(redis.as_ref());
         let (asr, speech_model) = start_asr(&settings).await;
         let (root, collapse) = Root::start().await?;
         let senses = senses(&settings, &store, &master_key, asr, redis.clone())?;
@@ -128,6 +124,8 @@ impl App {
             bus,
             redis: redis.clone(),
             calls: actors.calls,
+            webhooks: WebhookDesk::start(store.clone()),
+            lead_imports: LeadImportsHandle::start(store.clone(), actors.leads.clone()),
             resources: ResourcesHandle::start(store.clone(), actors.leads.clone()),
             leads: actors.leads,
             runs: actors.runs,
@@ -249,6 +247,15 @@ fn senses(
         )?,
         allowances: redis.map(Allowances::new),
     })
+}
+
+/// The live stream: among all nodes where they share something, else in this process.
+fn bus_of(redis: Option<&Redis>) -> LocalBus {
+    let epoch = clock::now().as_unix_millis();
+    match redis {
+        None => LocalBus::new(epoch),
+        Some(redis) => LocalBus::shared(epoch, redis.clone()),
+    }
 }
 
 /// What nodes share, if it is set up. A Redis that does not answer is no reason not to start.

@@ -229,6 +229,7 @@ impl CallNews<'_> {
             raised_at: at,
             acked_at: None,
             acked_by: None,
+            note: None,
         };
         let mut tries = 0;
         let recorded = until_done(|| {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{AccountId, LeadId, WorkflowId},
+        ids::{AccountId, ImportId, LeadId, WorkflowId},
         observation::Observation,
         shard::Shard,
     },
@@ -168,6 +168,18 @@ impl LeadsHandle {
     pub fn fresh_lead_id(&self) -> LeadId {
         let id = LeadId::fresh();
         id.in_shard(self.kind.neighbours.near(id.shard()))
+    }
+
+    /// The same import under an id in a shard of this node, so that its file is taken over here.
+    #[must_use]
+    pub fn near(&self, id: ImportId) -> ImportId {
+        id.in_shard(self.kind.neighbours.near(id.shard()))
+    }
+
+    /// Whether this node takes the import's file over.
+    #[must_use]
+    pub fn is_here(&self, id: ImportId) -> bool {
+        self.kind.neighbours.is_here(id.shard())
     }
 
     /// Hands on every observation whose runs may not exist yet.

@@ -141,6 +141,7 @@ impl<'a> Start<'a> {
             raised_at: now,
             acked_at: None,
             acked_by: None,
+            note: None,
         };
         if store.alerts.raise(alert.clone()).await? == Recorded::Fresh {
             let fact = LiveFact::AlertRaised {

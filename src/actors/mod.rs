@@ -17,6 +17,7 @@ mod intake;
 mod kinship;
 mod lanes;
 pub mod lead;
+mod lead_imports;
 pub mod leads;
 mod loop_guard;
 pub mod open_lines;
@@ -41,6 +42,7 @@ mod timer_entry;
 pub mod timers;
 
 pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
+pub use lead_imports::LeadImportsHandle;
 pub use leads::LeadsHandle;
 // What a door hands to an audio line.
 pub use crate::media::frame::AudioFrame;

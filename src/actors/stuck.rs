@@ -70,6 +70,7 @@ pub async fn raise(store: &Store, bus: &LocalBus, id: AlertId, stuck: Stuck) -> 
         raised_at: now,
         acked_at: None,
         acked_by: None,
+        note: None,
     };
     if store.alerts.raise(alert.clone()).await? == Recorded::Fresh {
         bus.publish(

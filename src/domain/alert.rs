@@ -41,4 +41,7 @@ pub struct Alert {
     pub acked_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     pub acked_by: Option<UserId>,
+    /// What the person wrote who acknowledged it.
+    #[serde(default)]
+    pub note: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! Leads: the people outside whom calls and messages are about.
 
+pub mod columns;
 mod edit;
 mod filter;
 pub mod rules;

@@ -2,6 +2,7 @@
 //!
 //! Everything else imports these; they import nothing of ours.
 
+pub mod agent;
 pub mod alert;
 pub mod appointment;
 pub mod audio;
@@ -9,11 +10,14 @@ pub mod audit;
 pub mod call;
 pub mod consent;
 pub mod contact_caps;
+pub mod csv;
 pub mod email;
 pub mod hex;
 pub mod ids;
 pub mod lead;
+pub mod lead_import;
 pub mod message;
+pub mod number;
 pub mod observation;
 pub mod payment;
 pub mod phone;
@@ -30,3 +34,4 @@ pub mod time;
 pub mod tokens;
 pub mod totp;
 pub mod transcript;
+pub mod webhook_rule;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{
-    ids::{AccountId, CallId, LeadId, ObservationId, RunId, WorkflowId},
+    ids::{AccountId, CallId, ImportId, LeadId, ObservationId, RunId, WorkflowId},
     observation::Observation,
 };
 
@@ -77,7 +77,15 @@ macro_rules! sharded {
     )+};
 }
 
-sharded!(AccountId, CallId, LeadId, ObservationId, RunId, WorkflowId);
+sharded!(
+    AccountId,
+    CallId,
+    ImportId,
+    LeadId,
+    ObservationId,
+    RunId,
+    WorkflowId
+);
 
 impl Observation {
     /// The shard that looks after this fact: its lead's, or the one its own id has when it is about nobody.

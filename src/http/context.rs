@@ -2,9 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{api::Simulator, auth::Gate, settings::HttpSettings};
+use super::{api::Simulator, auth::Gate, settings::HttpSettings, webhook_desk::WebhookDesk};
 use crate::{
-    actors::{CallsHandle, LeadsHandle, ResourcesHandle, RunsHandle, SchedulesHandle},
+    actors::{CallsHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RunsHandle, SchedulesHandle},
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, sealing::SealingKey, secret::Secret, time::Timestamp},
     integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
@@ -38,6 +38,9 @@ pub struct Parts {
     pub redis: Option<Redis>,
     pub calls: CallsHandle,
     pub leads: LeadsHandle,
+    pub lead_imports: LeadImportsHandle,
+    /// The mappings of incoming webhooks, and their last deliveries.
+    pub webhooks: WebhookDesk,
     pub resources: ResourcesHandle,
     pub runs: RunsHandle,
     pub schedules: SchedulesHandle,

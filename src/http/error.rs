@@ -55,6 +55,12 @@ pub struct FieldError {
     /// Path of the field, `nodes[2].params.to`; empty for the body as a whole.
     pub field: String,
     pub message: String,
+    /// Stable word for programs, where there is one: `unknown_variable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What to do about it, where the message does not say so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 impl FieldError {
@@ -64,6 +70,18 @@ impl FieldError {
         Self {
             field: field.into(),
             message: message.into(),
+            code: None,
+            fix: None,
+        }
+    }
+
+    /// The same with a word for programs and what to do.
+    #[must_use]
+    pub fn with_fix(self, code: String, fix: String) -> Self {
+        Self {
+            code: Some(code),
+            fix: Some(fix).filter(|fix| !fix.is_empty()),
+            ..self
         }
     }
 }
@@ -108,6 +126,8 @@ pub enum ApiError {
     TooLarge,
     #[error("the body must be JSON: send `Content-Type: application/json`")]
     UnsupportedMedia,
+    #[error("the body must be CSV: send `Content-Type: text/csv`")]
+    NotCsv,
     #[error("too many attempts: try again later")]
     Throttled { retry_after: Duration },
     #[error("the server is busy: try again")]
@@ -169,6 +189,11 @@ impl ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "Not JSON",
+            ),
+            Self::NotCsv => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Not CSV",
             ),
             Self::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many attempts"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out", "Took too long"),

@@ -16,7 +16,10 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
-use super::error::{ApiError, FieldError};
+use super::{
+    error::{ApiError, FieldError},
+    plain_words::plain,
+};
 
 /// A JSON body, in or out.
 #[derive(Debug, Clone)]
@@ -25,6 +28,10 @@ pub struct Json<T>(pub T);
 /// A JSON body that may be left out.
 #[derive(Debug, Clone)]
 pub struct JsonOrDefault<T>(pub T);
+
+/// A body as it came.
+#[derive(Debug, Clone)]
+pub struct Raw(pub Bytes);
 
 /// Path parameters. What does not parse is not found.
 #[derive(Debug, Clone)]
@@ -44,13 +51,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let is_json = is_json(request.headers());
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        if !is_json {
-            return Err(ApiError::UnsupportedMedia);
-        }
-        refuse_list(&body)?;
-        parse(&body).map(Self)
+        let headers = request.headers().clone();
+        let Raw(body) = Raw::from_request(request, state).await?;
+        from_body(&headers, &body).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(unreadable)
     }
 }
 
@@ -93,6 +107,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             .map(|query| Self(query.0))
             .map_err(|rejection| ApiError::Invalid(vec![field_error(&innermost(&rejection))]))
     }
+}
+
+/// Reads a body that came with these headers.
+///
+/// # Errors
+/// [`ApiError::UnsupportedMedia`] when it does not say that it is JSON; those of [`parse`].
+pub fn from_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, ApiError> {
+    if !is_json(headers) {
+        return Err(ApiError::UnsupportedMedia);
+    }
+    refuse_list(body)?;
+    parse(body)
 }
 
 /// Reads `body` as JSON.
@@ -206,10 +232,7 @@ fn field_error(text: &str) -> FieldError {
         (parent, Some(name)) if is_parent => format!("{parent}.{name}"),
         (path, _) => path.to_owned(),
     };
-    FieldError {
-        field,
-        message: message.to_owned(),
-    }
+    FieldError::new(field, plain(message))
 }
 
 fn is_path(text: &str) -> bool {

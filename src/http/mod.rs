@@ -16,12 +16,16 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod patch;
+mod plain_words;
+mod rate_limit;
 pub mod resources;
 pub mod revision;
 pub mod routes;
 pub mod settings;
 pub mod twilio;
 pub mod ui;
+pub mod webhook_desk;
+mod webhook_secret;
 pub mod workflow_changes;
 
 pub use api::{SimulatedEnding, Simulator};

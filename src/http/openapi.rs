@@ -27,8 +27,8 @@ use super::{
     health, live, metrics,
 };
 use crate::domain::ids::{
-    AccountId, AlertId, AppointmentId, CallId, KeyId, LeadId, MessageId, ObservationId, PaymentId, QuoteId,
-    RunId, SessionId, TaskId, UserId, WebhookId, WorkflowId,
+    AccountId, AgentId, AlertId, AppointmentId, CallId, DeliveryId, ImportId, KeyId, LeadId, MessageId,
+    NumberId, ObservationId, PaymentId, QuoteId, RunId, SessionId, TaskId, UserId, WebhookId, WorkflowId,
 };
 
 /// What the document says besides the operations.
@@ -62,6 +62,10 @@ use crate::domain::ids::{
         AppointmentId,
         QuoteId,
         PaymentId,
+        ImportId,
+        AgentId,
+        NumberId,
+        DeliveryId,
         WebhookId
     )),
     security(("bearer" = [])),
@@ -77,6 +81,8 @@ use crate::domain::ids::{
         (name = "appointments", description = "Who comes when, and who did not"),
         (name = "quotes", description = "What was offered"),
         (name = "payments", description = "What came in"),
+        (name = "agents", description = "Who answers calls"),
+        (name = "numbers", description = "Where calls to the account's numbers go"),
         (name = "messages", description = "What was sent and received"),
         (name = "events", description = "What others tell us"),
         (name = "twilio", description = "What the telephony provider calls"),

@@ -22,8 +22,8 @@ use crate::{
         resource::{Eventful, Resource, ResourceKey},
     },
     store::{
-        StoreResult,
-        resources::{ResourceAddress, ResourceFilter},
+        PageRequest, Recorded, StoreResult,
+        resources::{ResourceAddress, ResourceFilter, ResourceRow},
     },
 };
 
@@ -33,6 +33,8 @@ pub const TITLE_CHARS_MAX: usize = 200;
 pub const NOTES_CHARS_MAX: usize = 10_000;
 /// Longest of the other texts.
 pub const TEXT_CHARS_MAX: usize = 500;
+/// Most agents, and most numbers, of an account.
+pub const PER_ACCOUNT_MAX: u32 = 200;
 /// Largest sum, in minor units.
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
 
@@ -86,11 +88,7 @@ pub async fn list<T: Resource>(
         .resources
         .list(account_id, filter, page.request()?)
         .await?;
-    let items: StoreResult<Vec<T>> = page
-        .items
-        .iter()
-        .map(crate::store::resources::ResourceRow::read)
-        .collect();
+    let items: StoreResult<Vec<T>> = page.items.iter().map(ResourceRow::read).collect();
     Ok(Json(Paged {
         items: items?,
         next_cursor: page.next_cursor,
@@ -102,8 +100,48 @@ pub async fn list<T: Resource>(
 /// # Errors
 /// When it could not be kept.
 pub async fn make<T: Eventful>(context: &Context, resource: T) -> ApiResult<Response> {
-    let made = context.resources.create(resource).await?;
-    Ok(tagged(made.revision(), Created(made).into_response()))
+    Ok(made(context.resources.create(resource).await?))
+}
+
+/// Keeps one that nobody hears of, unless its id is taken.
+///
+/// # Errors
+/// When it could not be kept.
+pub async fn make_new<T: Resource>(context: &Context, resource: &T) -> ApiResult<Recorded> {
+    Ok(context
+        .store
+        .resources
+        .create(ResourceRow::first(resource)?)
+        .await?)
+}
+
+/// The answer for one that was made.
+pub fn made<T: Eventful>(resource: T) -> Response {
+    tagged(resource.revision(), Created(resource).into_response())
+}
+
+/// One more of them may be made.
+///
+/// # Errors
+/// [`ApiError::Conflict`] when the account has [`PER_ACCOUNT_MAX`].
+pub async fn room_for<T: Resource>(context: &Context, account_id: AccountId) -> ApiResult<()> {
+    let page = PageRequest {
+        limit: PER_ACCOUNT_MAX,
+        cursor: None,
+    };
+    let all = context
+        .store
+        .resources
+        .list(account_id, ResourceFilter::all(T::KIND), page)
+        .await?;
+    if u32::try_from(all.items.len()).is_ok_and(|count| count < PER_ACCOUNT_MAX) {
+        return Ok(());
+    }
+    let word = T::KIND.word();
+    Err(ApiError::Conflict {
+        code: "too_many",
+        detail: format!("an account has at most {PER_ACCOUNT_MAX} of {word}s: remove one that is not used"),
+    })
 }
 
 /// Changes one, with the events that follow. What `change` leaves as it was is not written.

@@ -10,6 +10,10 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer, Predicate as _,
+        predicate::{DefaultPredicate, NotForContentType, SizeAbove},
+    },
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
     trace::TraceLayer,
@@ -20,11 +24,16 @@ use super::{
     context::Context,
     error,
     idempotency::{self, Idempotency},
-    metrics, openapi, twilio, ui, workflow_changes,
+    metrics, openapi,
+    rate_limit::{self, RateLimit},
+    twilio, ui, workflow_changes,
 };
 
 /// Carries a request's id, taken over from the client or made here, into the answer and the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Smaller answers are not worth it.
+const COMPRESSED_FROM_BYTES: u64 = 1_024;
 
 /// Every door of the server.
 pub fn router(context: Context) -> Router {
@@ -40,10 +49,14 @@ pub fn router(context: Context) -> Router {
         Duration::from_secs(context.settings.request_timeout_s),
         error::in_time,
     );
+    let limited = middleware::from_fn_with_state(
+        RateLimit::new(context.settings.requests_per_s),
+        rate_limit::limited,
+    );
     let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
-        .layer((noticed, once, written))
+        .layer((limited, noticed, once, written))
         .merge(twilio::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)
@@ -56,6 +69,12 @@ pub fn router(context: Context) -> Router {
         .layer((
             SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid),
             PropagateRequestIdLayer::new(REQUEST_ID),
+            CompressionLayer::new().compress_when(
+                DefaultPredicate::new()
+                    .and(SizeAbove::new(COMPRESSED_FROM_BYTES))
+                    // Twilio's answers are small, and late is worse than large.
+                    .and(NotForContentType::const_new("text/xml")),
+            ),
             answer_header(header::REFERRER_POLICY, "no-referrer"),
             answer_header(header::X_FRAME_OPTIONS, "DENY"),
             answer_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -18,6 +18,8 @@ pub struct HttpSettings {
     pub header_timeout_s: u64,
     /// Connections at one time.
     pub connections_max: usize,
+    /// Requests a second that one access token or API key may make; 0: no bound.
+    pub requests_per_s: u32,
     /// Events a second that one incoming webhook takes in; 0: no bound.
     pub webhook_events_per_s: u32,
 }

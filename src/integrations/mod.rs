@@ -15,6 +15,7 @@ pub mod routing;
 
 pub mod email;
 pub mod error_catalogue;
+pub mod incoming;
 pub mod lead_records;
 pub mod look_ups;
 pub mod outbox;

@@ -130,5 +130,6 @@ pub fn alert_of(effect: &Effect) -> Option<Alert> {
         raised_at: effect.planned_at,
         acked_at: None,
         acked_by: None,
+        note: None,
     })
 }

@@ -51,11 +51,13 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("cancelRun", One("run", SUPERVISOR)),
     ("changePassword", Own(AGENT)),
     ("cloneWorkflow", One("workflow", ADMIN)),
+    ("createAgent", Own(SUPERVISOR)),
     ("createAppointment", Own(AGENT)),
     ("confirmSecondFactor", Own(AGENT)),
     ("createKey", Own(ADMIN)),
     ("createLead", Own(SUPERVISOR)),
     ("createLiveTicket", Own(AGENT)),
+    ("createNumber", Own(ADMIN)),
     ("createPayment", Own(SUPERVISOR)),
     ("createQuote", Own(SUPERVISOR)),
     ("createTask", Own(AGENT)),
@@ -64,13 +66,16 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("createWorkflow", Own(ADMIN)),
     ("createWorkflowAt", Own(ADMIN)),
     ("decideRun", One("run", SUPERVISOR)),
+    ("deleteAgent", One("agent", ADMIN)),
     ("deleteAppointment", One("appointment", ADMIN)),
     ("deleteKey", One("key", ADMIN)),
     ("deleteLead", One("lead", ADMIN)),
+    ("deleteNumber", One("number", ADMIN)),
     ("deletePayment", One("payment", ADMIN)),
     ("deleteQuote", One("quote", ADMIN)),
     ("deleteUser", One("user", ADMIN)),
     ("deleteWebhook", One("webhook", ADMIN)),
+    ("deleteWebhookSource", One("webhook", ADMIN)),
     ("deleteWorkflow", One("workflow", ADMIN)),
     ("disableSecondFactor", Own(AGENT)),
     ("dryRunWorkflow", One("workflow", AGENT)),
@@ -78,13 +83,16 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("executeWorkflow", One("workflow", SUPERVISOR)),
     ("exportWorkflow", One("workflow", AGENT)),
     ("getAccount", Own(AGENT)),
+    ("getAgent", One("agent", AGENT)),
     ("getAlert", One("alert", AGENT)),
     ("getAppointment", One("appointment", AGENT)),
     ("getCall", One("call", AGENT)),
     ("getHistory", One("workflow", AGENT)),
+    ("getImport", One("import", AGENT)),
     ("getLead", One("lead", AGENT)),
     ("getMe", Own(AGENT)),
     ("getMessage", One("message", AGENT)),
+    ("getNumber", One("number", AGENT)),
     ("getPayment", One("payment", AGENT)),
     ("getQuote", One("quote", AGENT)),
     ("getRun", One("run", AGENT)),
@@ -93,20 +101,26 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("getTimeline", One("lead", AGENT)),
     ("getTranscript", One("call", AGENT)),
     ("getVersion", One("workflow", AGENT)),
+    ("getWebhookSource", One("webhook", ADMIN)),
     ("getWorkflow", One("workflow", AGENT)),
     ("hangUpCall", One("call", SUPERVISOR)),
     ("healthz", Nothing),
+    ("importLeads", Own(SUPERVISOR)),
     ("importWorkflow", Own(ADMIN)),
+    ("listAgents", Own(AGENT)),
     ("listAlerts", Own(AGENT)),
     ("listAppointments", Own(AGENT)),
     ("listAudit", Own(ADMIN)),
     ("listAutomations", Own(AGENT)),
     ("listBlocks", Own(AGENT)),
     ("listCalls", Own(AGENT)),
+    ("listDeliveries", One("webhook", ADMIN)),
     ("listErrorCatalogue", Own(AGENT)),
+    ("listImports", Own(AGENT)),
     ("listKeys", Own(ADMIN)),
     ("listLeads", Own(AGENT)),
     ("listMessages", Own(AGENT)),
+    ("listNumbers", Own(AGENT)),
     ("listPayments", Own(AGENT)),
     ("listQuotes", Own(AGENT)),
     ("listRuns", Own(AGENT)),
@@ -122,6 +136,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("logout", Own(AGENT)),
     ("metrics", Nothing),
     ("migrateRuns", One("workflow", ADMIN)),
+    ("noteAlert", One("alert", SUPERVISOR)),
     ("placeCall", Own(SUPERVISOR)),
     ("postToWebhook", Door),
     ("previewDraftMigration", One("workflow", AGENT)),
@@ -132,14 +147,17 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("refresh", Nothing),
     ("register", Nothing),
     ("removeSecondFactor", One("user", OWNER)),
+    ("replayDelivery", One("webhook", ADMIN)),
     ("reportEvent", Own(SUPERVISOR)),
     ("restoreVersion", One("workflow", ADMIN)),
     ("retryRun", One("run", SUPERVISOR)),
     ("rotateSigningSecret", Own(ADMIN)),
     ("rotateWebhook", One("webhook", ADMIN)),
+    ("setWebhookSource", One("webhook", ADMIN)),
     ("signalRun", One("run", SUPERVISOR)),
     ("simulateCall", Own(SUPERVISOR)),
     ("switchAutomation", Own(ADMIN)),
+    ("testWebhook", One("webhook", ADMIN)),
     ("twilioAmd", Door),
     ("twilioDial", Door),
     ("twilioMedia", Door),
@@ -151,8 +169,10 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("twilioStream", Door),
     ("twilioVoice", Door),
     ("updateAccount", Own(ADMIN)),
+    ("updateAgent", One("agent", SUPERVISOR)),
     ("updateAppointment", One("appointment", AGENT)),
     ("updateLead", One("lead", SUPERVISOR)),
+    ("updateNumber", One("number", ADMIN)),
     ("updatePayment", One("payment", SUPERVISOR)),
     ("updateQuote", One("quote", SUPERVISOR)),
     ("updateTask", One("task", AGENT)),
@@ -222,6 +242,12 @@ fn body_of(id: &str) -> Option<Value> {
         "createQuote" => json!({"title": "Taken", "amount": 1, "currency": "usd"}),
         "createPayment" => json!({"amount": 1, "currency": "usd"}),
         "updateAppointment" | "updateQuote" => json!({"title": "Taken"}),
+        "createAgent" => json!({"name": "Taken", "phone": "+14155550155"}),
+        "createNumber" => json!({"phone": "+14155550166", "routing": {"type": "record"}}),
+        "setWebhookSource" => json!({"source": "form"}),
+        "testWebhook" => json!({"body": {"a": "b"}}),
+        "noteAlert" => json!({"note": "Taken"}),
+        "updateAgent" | "updateNumber" => json!({"name": "Taken"}),
         "updatePayment" => json!({"reference": "Taken"}),
         "createKey" | "createWebhook" => json!({"name": "Taken"}),
         "createUser" => json!({"email": "taken@example.com", "password": "taken taken", "role": "agent"}),
@@ -258,6 +284,7 @@ fn text(value: &Value) -> String {
 fn filled(path: &str, id: &str) -> String {
     path.replace("{id}", id)
         .replace("{version}", "1")
+        .replace("{delivery_id}", &format!("dlv_{NOTHING}"))
         .replace("{slug}", "missed-call-text-back")
 }
 
@@ -305,12 +332,7 @@ impl Town {
             .await;
         let task = server.post("/api/tasks", &json!({"title": MARK})).await;
         let webhook = server.post("/api/webhooks", &named).await;
-        let meeting = json!({"title": MARK, "starts_at": "2027-01-01T10:00:00Z", "lead_id": lead["id"]});
-        let appointment = server.post("/api/appointments", &meeting).await;
-        let offer = json!({"title": MARK, "amount": 1, "currency": "usd", "lead_id": lead["id"]});
-        let quote = server.post("/api/quotes", &offer).await;
-        let money = json!({"reference": MARK, "amount": 1, "currency": "usd", "quote_id": quote["id"]});
-        let payment = server.post("/api/payments", &money).await;
+        let records = records(server, &lead).await;
         let key = server.post("/api/keys", &named).await;
         let user =
             json!({"email": format!("{MARK}@example.com"), "password": "long enough", "role": "agent"});
@@ -353,15 +375,13 @@ impl Town {
             ("key", text(&key["key"]["id"])),
             ("lead", text(&lead["id"])),
             ("run", text(&run["run_id"])),
-            ("appointment", text(&appointment["id"])),
-            ("quote", text(&quote["id"])),
-            ("payment", text(&payment["id"])),
             ("task", text(&task["id"])),
             ("user", text(&user["id"])),
             ("webhook", text(&webhook["id"])),
             ("workflow", workflow),
         ];
         self.things = BTreeMap::from(things);
+        self.things.extend(records);
     }
 
     /// Lets account B make and remove what can be removed.
@@ -370,6 +390,16 @@ impl Town {
             ("lead", "/api/leads", json!({"name": "Gone"})),
             ("key", "/api/keys", json!({"name": "Gone"})),
             ("webhook", "/api/webhooks", json!({"name": "Gone"})),
+            (
+                "agent",
+                "/api/agents",
+                json!({"name": "Gone", "phone": "+14155550170"}),
+            ),
+            (
+                "number",
+                "/api/numbers",
+                json!({"phone": "+14155550180", "routing": {"type": "record"}}),
+            ),
             (
                 "appointment",
                 "/api/appointments",
@@ -448,6 +478,44 @@ impl Town {
     }
 }
 
+/// One of everything that is kept as a record, by kind.
+async fn records(server: &Server, lead: &Value) -> Vec<(&'static str, String)> {
+    let agent = json!({"name": MARK, "phone": "+14155550150"});
+    let agent = server.post("/api/agents", &agent).await;
+    let number =
+        json!({"name": MARK, "phone": "+14155550160", "routing": {"type": "conference", "room": MARK}});
+    let number = server.post("/api/numbers", &number).await;
+    let import = import(server).await;
+    let meeting = json!({"title": MARK, "starts_at": "2027-01-01T10:00:00Z", "lead_id": lead["id"]});
+    let appointment = server.post("/api/appointments", &meeting).await;
+    let offer = json!({"title": MARK, "amount": 1, "currency": "usd", "lead_id": lead["id"]});
+    let quote = server.post("/api/quotes", &offer).await;
+    let money = json!({"reference": MARK, "amount": 1, "currency": "usd", "quote_id": quote["id"]});
+    let payment = server.post("/api/payments", &money).await;
+    vec![
+        ("agent", text(&agent["id"])),
+        ("appointment", text(&appointment["id"])),
+        ("import", import),
+        ("number", text(&number["id"])),
+        ("payment", text(&payment["id"])),
+        ("quote", text(&quote["id"])),
+    ]
+}
+
+/// A file of leads that was sent.
+async fn import(server: &Server) -> String {
+    let sent = crate::support::api::http()
+        .post(server.at("/api/leads/import"))
+        .bearer_auth(&server.ready().access_token)
+        .header("content-type", "text/csv")
+        .body(format!("name\n{MARK}\n"))
+        .send()
+        .await
+        .expect("the server answers");
+    let accepted: Value = sent.json().await.expect("JSON");
+    text(&accepted["import_id"])
+}
+
 /// A key for each role, made by an owner.
 async fn keys(server: &Server, owner: &str) -> Vec<String> {
     let mut keys = Vec::new();
@@ -521,6 +589,8 @@ async fn no_operation_reaches_another_account_or_above_a_role() {
         ("appointment", "appointments"),
         ("quote", "quotes"),
         ("payment", "payments"),
+        ("agent", "agents"),
+        ("number", "numbers"),
     ] {
         let path = format!("/api/{path}/{}", town.things[kind]);
         let kept = town.server.get(&path).await.to_string();
@@ -599,6 +669,12 @@ fn named_elsewhere(execute: &str) -> Vec<(&'static str, Method, &str, Option<Val
         ),
         ("lead", Method::GET, "/api/leads?phone=%2B14155550101", None),
         ("lead", Method::GET, "/api/appointments?lead_id=ID", None),
+        (
+            "user",
+            Method::POST,
+            "/api/agents",
+            Some(json!({"name": "x", "phone": "+14155550199", "user_id": "ID"})),
+        ),
         (
             "lead",
             Method::POST,

@@ -1,6 +1,7 @@
 //! Alerts: listed, and acknowledged by a person.
 
 use axum::extract::State;
+use serde::Deserialize;
 
 use crate::{
     bus::live::LiveFact,
@@ -9,12 +10,15 @@ use crate::{
     http::{
         auth::{Caller, permission::Permission},
         context::Context,
-        error::ApiResult,
+        error::{ApiError, ApiResult},
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
     },
     store::Recorded,
 };
+
+/// Longest note.
+const NOTE_CHARS_MAX: usize = 2_000;
 
 /// List alerts, newest first
 #[utoipa::path(get, path = "/api/alerts", tag = "alerts", operation_id = "listAlerts", params(PageQuery),
@@ -55,6 +59,44 @@ pub async fn acknowledge(
 ) -> ApiResult<Json<Alert>> {
     caller.must(Permission::AckAlerts)?;
     acknowledge_as(&context, &caller, id).await.map(Json)
+}
+
+/// What to change about an alert; `null` takes the note away.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertChange {
+    /// What whoever looks at it next should know.
+    #[schema(max_length = 2_000)]
+    note: Option<String>,
+}
+
+/// Write a note to an alert
+///
+/// It takes the place of the one before. Needs the role supervisor.
+#[utoipa::path(patch, path = "/api/alerts/{id}", tag = "alerts", operation_id = "noteAlert",
+    params(("id" = AlertId, Path, description = "The alert.")), request_body = AlertChange,
+    responses((status = 200, description = "The alert as it is afterwards.", body = Alert)))]
+pub async fn note(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<AlertId>,
+    Json(change): Json<AlertChange>,
+) -> ApiResult<Json<Alert>> {
+    caller.must(Permission::AckAlerts)?;
+    if change
+        .note
+        .as_ref()
+        .is_some_and(|note| note.chars().count() > NOTE_CHARS_MAX)
+    {
+        return Err(ApiError::field(
+            "note",
+            format!("expected at most {NOTE_CHARS_MAX} characters"),
+        ));
+    }
+    let note = change.note.filter(|note| !note.trim().is_empty());
+    Ok(Json(
+        context.store.alerts.annotate(caller.account_id, id, note).await?,
+    ))
 }
 
 /// Marks an alert seen by the caller, who may, and tells the watchers when nobody had before.

@@ -1,6 +1,7 @@
 //! The REST API: one file a resource.
 
 pub mod account;
+pub mod agents;
 pub mod alerts;
 pub mod appointments;
 pub mod audit;
@@ -16,11 +17,13 @@ pub mod dry_runs;
 pub mod error_catalogue;
 pub mod events;
 pub mod keys;
+pub mod lead_imports;
 pub mod lead_rules;
 pub mod leads;
 pub mod me;
 pub mod messages;
 pub mod migrations;
+pub mod numbers;
 pub mod password;
 pub mod payments;
 mod people_reached;
@@ -37,8 +40,10 @@ pub mod templates;
 pub mod tickets;
 pub mod users;
 pub mod versions;
+pub mod webhook_deliveries;
 pub mod webhook_events;
 pub mod webhook_signing;
+pub mod webhook_sources;
 pub mod webhooks;
 pub mod workflow_views;
 pub mod workflows;

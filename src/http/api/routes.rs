@@ -3,10 +3,11 @@
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    account, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls, copies,
-    dry_runs, error_catalogue, events, keys, leads, me, messages, migrations, password, payments, quotes,
-    reruns, runs, second_factor, sessions, simulations, tasks, templates, tickets, users, versions,
-    webhook_events, webhook_signing, webhooks, workflows,
+    account, agents, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls,
+    copies, dry_runs, error_catalogue, events, keys, lead_imports, leads, me, messages, migrations, numbers,
+    password, payments, quotes, reruns, runs, second_factor, sessions, simulations, tasks, templates,
+    tickets, users, versions, webhook_deliveries, webhook_events, webhook_signing, webhook_sources, webhooks,
+    workflows,
 };
 use crate::http::context::Context;
 
@@ -46,13 +47,16 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(leads::list, leads::create))
         .routes(routes!(leads::get, leads::update, leads::delete))
         .routes(routes!(leads::timeline))
+        .routes(routes!(lead_imports::create))
+        .routes(routes!(lead_imports::list))
+        .routes(routes!(lead_imports::get))
         .routes(routes!(calls::list, call_orders::place))
         .routes(routes!(call_orders::hang_up))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
         .routes(routes!(simulations::create))
         .routes(routes!(alerts::list))
-        .routes(routes!(alerts::get))
+        .routes(routes!(alerts::get, alerts::note))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::update))
@@ -66,12 +70,24 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(quotes::get, quotes::update, quotes::delete))
         .routes(routes!(payments::list, payments::create))
         .routes(routes!(payments::get, payments::update, payments::delete))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::get, agents::update, agents::delete))
+        .routes(routes!(numbers::list, numbers::create))
+        .routes(routes!(numbers::get, numbers::update, numbers::delete))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(events::report))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::delete))
         .routes(routes!(webhooks::rotate))
+        .routes(routes!(
+            webhook_sources::get,
+            webhook_sources::put,
+            webhook_sources::delete
+        ))
+        .routes(routes!(webhook_sources::test))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::replay))
         .routes(routes!(webhook_signing::show))
         .routes(routes!(webhook_signing::rotate))
         .routes(routes!(webhook_events::receive))

@@ -14,23 +14,36 @@ use super::{
 use crate::{
     clock,
     domain::{
-        ids::{ObservationId, UserId},
+        ids::{DeliveryId, LeadId, ObservationId, UserId},
         observation::{EventType, Observation},
         time::Timestamp,
+        webhook_rule::{Delivery, DeliveryOutcome, WebhookRule},
     },
     http::{
         auth::Origin,
         context::Context,
         error::{Accepted, ApiError, ApiResult},
         idempotency,
-        json::{Json, Path},
+        json::{self, Path, Raw},
+        webhook_desk::{Meant, meant, opened, source_of},
     },
+    integrations::incoming::{Arrived, Refusal, translate},
     store::{Recorded, webhooks::IncomingWebhook},
     workflows::trigger,
 };
 
 /// Longest name of an event.
 const TRIGGER_CHARS_MAX: usize = 100;
+/// As much of a body is shown, and can be replayed.
+const BODY_BYTES_SHOWN: usize = 16 << 10;
+/// Headers that say what a body is.
+const HEADERS_KEPT: [&str; 3] = ["content-type", "x-shopify-topic", "x-shopify-webhook-id"];
+/// Headers that say who signed it.
+const SIGNATURES: [&str; 3] = [
+    "stripe-signature",
+    "x-shopify-hmac-sha256",
+    "calendly-webhook-signature",
+];
 /// Headers that name an event, for senders that cannot write `id` into the body: the first that is there counts.
 const ID_HEADERS: [&str; 2] = [idempotency::HEADER, "webhook-id"];
 
@@ -72,7 +85,8 @@ impl FromRequestParts<Context> for Sender {
 
 /// Post an event to an incoming webhook
 ///
-/// The address says who may: there is no other authorization. Answered after the event is on disk.
+/// The address says who may: there is no other authorization. Answered after the event is on disk. A webhook with a source (`PUT
+/// /api/webhooks/{id}/source`) takes what that service sends in place of this body, and refuses (403) what it has not signed.
 #[utoipa::path(post, path = "/api/webhooks/user/{user_id}/{webhook_token}", tag = "events", operation_id = "postToWebhook",
     security(()),
     params(("user_id" = UserId, Path, description = "Who made the webhook."),
@@ -83,39 +97,250 @@ pub async fn receive(
     State(context): State<Context>,
     Sender(webhook): Sender,
     headers: HeaderMap,
-    Json(posted): Json<PostedEvent>,
+    Raw(body): Raw,
 ) -> ApiResult<Accepted<EventAccepted>> {
-    let id = id_of(&webhook, posted.id.as_deref(), &headers)?;
+    let rule = context.webhooks.rule_of(webhook.account_id, webhook.id).await?;
+    let delivery = delivery_of(&headers, &body);
+    let taken = match &rule {
+        None => plainly(&webhook, &headers, &body),
+        Some(rule) => mapped(&context, &webhook, rule, &delivery, Signature::Checked(&body)),
+    };
+    let taken = match taken {
+        Ok(arrival) => take_in(&context, &webhook, arrival).await,
+        Err(error) => Err(error),
+    };
+    noted(&context, &webhook, delivery, taken).map(Accepted)
+}
+
+/// Takes a request in that came before, as a new event.
+///
+/// # Errors
+/// As for a request that comes now, but for its signature.
+pub async fn again(
+    context: &Context,
+    webhook: &IncomingWebhook,
+    before: Delivery,
+) -> ApiResult<EventAccepted> {
+    let rule = context.webhooks.rule_of(webhook.account_id, webhook.id).await?;
+    let delivery = Delivery {
+        id: DeliveryId::fresh(),
+        at: clock::now(),
+        replay_of: Some(before.id),
+        ..before
+    };
+    let arrival = match &rule {
+        None => plainly(webhook, &HeaderMap::new(), delivery.body.as_bytes()),
+        Some(rule) => mapped(context, webhook, rule, &delivery, Signature::Known),
+    };
+    let taken = match arrival {
+        Ok(arrival) => {
+            let fresh = Arrival {
+                id: ObservationId::fresh(),
+                ..arrival
+            };
+            take_in(context, webhook, fresh).await
+        }
+        Err(error) => Err(error),
+    };
+    noted(context, webhook, delivery, taken)
+}
+
+/// An event, read.
+struct Arrival {
+    id: ObservationId,
+    /// `None`: the mapping leaves it out.
+    kind: Option<EventType>,
+    subject: Option<Subject>,
+    data: Map<String, Value>,
+}
+
+/// What became of an event.
+struct Taken {
+    kind: Option<EventType>,
+    lead_id: Option<LeadId>,
+    accepted: EventAccepted,
+}
+
+/// Whether a request was signed by whom it says.
+enum Signature<'a> {
+    /// To be seen on these bytes.
+    Checked(&'a [u8]),
+    /// It was seen when it came.
+    Known,
+}
+
+/// Reads a request in our own words.
+fn plainly(webhook: &IncomingWebhook, headers: &HeaderMap, body: &[u8]) -> ApiResult<Arrival> {
+    let posted: PostedEvent = if headers.is_empty() {
+        json::parse(body)?
+    } else {
+        json::from_body(headers, body)?
+    };
+    let id = id_of(webhook, posted.id.as_deref(), headers)?;
     let mut data = posted.data;
-    let kind = match kind_of(posted.trigger.as_deref(), &webhook)? {
+    let kind = match kind_of(posted.trigger.as_deref(), webhook)? {
         Kind::Ours(kind) => kind,
-        Kind::Named(name) => {
-            data.insert(
-                trigger::WEBHOOK_FIELD.to_owned(),
-                json!({"id": webhook.id, "name": name}),
-            );
-            EventType::WEBHOOK
+        Kind::Named(name) => named(webhook, name, &mut data),
+    };
+    Ok(Arrival {
+        id,
+        kind: Some(kind),
+        subject: posted.subject.or_else(|| named_in(&data)),
+        data,
+    })
+}
+
+/// Reads a request in the words of the service that posts it.
+fn mapped(
+    context: &Context,
+    webhook: &IncomingWebhook,
+    rule: &WebhookRule,
+    delivery: &Delivery,
+    signature: Signature<'_>,
+) -> ApiResult<Arrival> {
+    let source = source_of(rule);
+    let (secret, headers, body) = match signature {
+        Signature::Known => (None, delivery.headers.clone(), delivery.body.as_bytes()),
+        Signature::Checked(body) => {
+            let sealed = rule.sealed_secret.as_ref();
+            let secret = sealed
+                .map(|sealed| opened(context, webhook.id, sealed))
+                .transpose()?;
+            if source.signs() && secret.is_none() {
+                return Err(forged("no secret is set to check its signature with".to_owned()));
+            }
+            (secret, delivery.headers.clone(), body)
         }
     };
-    let lead_id = match posted.subject.or_else(|| named_in(&data)) {
-        Some(subject) => Some(lead_of(&context, webhook.account_id, subject).await?),
+    let arrived = Arrived {
+        headers: &headers,
+        body,
+        at: clock::now(),
+    };
+    let read = translate(source, secret.as_ref(), arrived).map_err(|refusal| match refusal {
+        Refusal::Forged(why) => forged(why),
+        Refusal::Unreadable(why) => ApiError::field("", why),
+    })?;
+    let mut data = read.data.clone();
+    let kind = match meant(rule, &webhook.name, &read) {
+        Meant::Ours(kind) => Some(kind),
+        Meant::Named(name) => Some(named(webhook, &name, &mut data)),
+        Meant::Nothing => None,
+    };
+    Ok(Arrival {
+        id: id_of(webhook, read.id.as_deref(), &HeaderMap::new())?,
+        kind,
+        subject: named_in(&data),
+        data,
+    })
+}
+
+fn forged(detail: String) -> ApiError {
+    ApiError::Refused {
+        code: "bad_signature",
+        detail,
+    }
+}
+
+/// Marks the data of an event that is matched by its name.
+fn named(webhook: &IncomingWebhook, name: &str, data: &mut Map<String, Value>) -> EventType {
+    data.insert(
+        trigger::WEBHOOK_FIELD.to_owned(),
+        json!({"id": webhook.id, "name": name}),
+    );
+    EventType::WEBHOOK
+}
+
+/// Keeps an event with what follows from it.
+async fn take_in(context: &Context, webhook: &IncomingWebhook, arrival: Arrival) -> ApiResult<Taken> {
+    let Some(kind) = arrival.kind else {
+        return Ok(Taken {
+            kind: None,
+            lead_id: None,
+            accepted: EventAccepted {
+                event_id: arrival.id,
+                duplicate: false,
+            },
+        });
+    };
+    let lead_id = match arrival.subject {
+        Some(subject) => Some(lead_of(context, webhook.account_id, subject).await?),
         None => None,
     };
     let observation = Observation {
-        id,
+        id: arrival.id,
         account_id: webhook.account_id,
-        kind,
+        kind: kind.clone(),
         at: clock::now(),
         lead_id,
         call_id: None,
         caused_by: None,
-        data: Value::Object(data),
+        data: Value::Object(arrival.data),
     };
     let recorded = context.leads.observe(observation).await?;
-    Ok(Accepted(EventAccepted {
-        event_id: id,
-        duplicate: recorded == Recorded::Duplicate,
-    }))
+    Ok(Taken {
+        kind: Some(kind),
+        lead_id,
+        accepted: EventAccepted {
+            event_id: arrival.id,
+            duplicate: recorded == Recorded::Duplicate,
+        },
+    })
+}
+
+/// A request as it is shown later.
+fn delivery_of(headers: &HeaderMap, body: &[u8]) -> Delivery {
+    let shown = body.get(..BODY_BYTES_SHOWN).unwrap_or(body);
+    let headers = headers
+        .iter()
+        .filter(|(name, _)| HEADERS_KEPT.contains(&name.as_str()) || is_signature(name.as_str()))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    Delivery {
+        id: DeliveryId::fresh(),
+        at: clock::now(),
+        outcome: DeliveryOutcome::Accepted,
+        event: None,
+        event_id: None,
+        lead_id: None,
+        error: None,
+        headers,
+        body: String::from_utf8_lossy(shown).into_owned(),
+        is_whole: shown.len() == body.len() && std::str::from_utf8(body).is_ok(),
+        replay_of: None,
+    }
+}
+
+fn is_signature(header: &str) -> bool {
+    SIGNATURES.contains(&header)
+}
+
+/// Takes note of what became of a request; signatures are not kept.
+fn noted(
+    context: &Context,
+    webhook: &IncomingWebhook,
+    mut delivery: Delivery,
+    taken: ApiResult<Taken>,
+) -> ApiResult<EventAccepted> {
+    delivery.headers.retain(|name, _| !is_signature(name));
+    match &taken {
+        Ok(taken) => {
+            delivery.outcome = match &taken.kind {
+                None => DeliveryOutcome::Ignored,
+                Some(_) if taken.accepted.duplicate => DeliveryOutcome::Duplicate,
+                Some(_) => DeliveryOutcome::Accepted,
+            };
+            delivery.event = taken.kind.as_ref().map(|kind| kind.as_str().to_owned());
+            delivery.event_id = taken.kind.as_ref().map(|_| taken.accepted.event_id);
+            delivery.lead_id = taken.lead_id;
+        }
+        Err(error) => {
+            delivery.outcome = DeliveryOutcome::Refused;
+            delivery.error = Some(error.problem().detail);
+        }
+    }
+    context.webhooks.note((webhook.account_id, webhook.id), delivery);
+    taken.map(|taken| taken.accepted)
 }
 
 /// What an event is.

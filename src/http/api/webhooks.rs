@@ -172,6 +172,7 @@ pub async fn delete(
     caller.must(Permission::ManageWebhooks)?;
     context.store.webhooks.delete(caller.account_id, id).await?;
     context.gate.forget_webhook(id);
+    context.webhooks.drop_all(caller.account_id, id).await?;
     tracing::info!(webhook_id = %id, by = %caller.user_id, "incoming webhook deleted");
     Ok(Done)
 }

@@ -289,7 +289,7 @@ pub fn definition_errors(problems: Vec<Problem>) -> ApiError {
             "" => problem.message,
             fix => format!("{}; {fix}", problem.message),
         };
-        FieldError::new(problem.path, message)
+        FieldError::new(problem.path, message).with_fix(problem.code, problem.fix)
     };
     ApiError::Invalid(problems.into_iter().map(told).collect())
 }

@@ -17,6 +17,10 @@ pub enum Permission {
     DeleteRecords,
     /// Create and change leads.
     EditLeads,
+    /// Add agents, change them, and say whether they are there.
+    EditAgents,
+    /// Change where calls to numbers go, and remove agents.
+    EditNumbers,
     /// Acknowledge alerts.
     AckAlerts,
     /// Report events and start workflows by hand.
@@ -49,12 +53,14 @@ impl Permission {
             Self::Read | Self::WorkTasks | Self::BookAppointments => Role::Agent,
             Self::EditLeads
             | Self::EditDeals
+            | Self::EditAgents
             | Self::AckAlerts
             | Self::StartRuns
             | Self::HandleCalls
             | Self::SteerRuns => Role::Supervisor,
             Self::DeleteLeads
             | Self::DeleteRecords
+            | Self::EditNumbers
             | Self::EditWorkflows
             | Self::ManagePeople
             | Self::EditAccount

@@ -75,8 +75,8 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
         ),
         (
             429,
-            is_guessable,
-            "Too many attempts; `Retry-After` says when to go on.",
+            is_guessable || !is_open,
+            "Too many attempts or requests; `Retry-After` says when to go on.",
         ),
         (500, works, "Our fault; it is in the log."),
         (

@@ -9,6 +9,7 @@ mod callbacks;
 mod keep;
 mod lateness;
 mod media;
+mod number_routing;
 mod placed;
 mod request;
 mod routing;

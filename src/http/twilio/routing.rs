@@ -2,9 +2,12 @@
 //!
 //! In: settings, addresses, the media pass. Out: verbs. Pure.
 
-use super::twiml::{Dial, DialTarget, Record, Stream, Verb};
+use super::{
+    number_routing::{AGENT_PARAMETER, TRIES_PARAMETER},
+    twiml::{Dial, DialTarget, Record, Stream, Verb},
+};
 use crate::{
-    domain::{audio::Speaker, call::CallStatus},
+    domain::{audio::Speaker, call::CallStatus, ids::AgentId},
     integrations::twilio::{
         Routing, TwilioSettings,
         addresses::Addresses,
@@ -17,30 +20,75 @@ const VOICEMAIL_DOOR: &str = "/twilio/recording?voicemail=1";
 /// Longest message a caller may leave, seconds.
 const MESSAGE_S_MAX: u32 = 180;
 
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Dial(String),
+    Conference(String),
+    /// The caller leaves a message.
+    Record,
+    /// To the telephone of an agent; `tries` counts those who were asked, with this one.
+    Agent {
+        id: AgentId,
+        phone: String,
+        tries: u32,
+    },
+}
+
+impl Route {
+    /// Where the configuration sends calls.
+    #[must_use]
+    pub fn of_settings(settings: &TwilioSettings) -> Self {
+        match settings.routing {
+            Routing::Dial => Self::Dial(settings.dial_to.clone()),
+            Routing::Conference => Self::Conference(settings.conference.clone()),
+            Routing::Record => Self::Record,
+        }
+    }
+}
+
 /// Returns what a call hears first: the consent line, then it is streamed, then it is routed.
 #[must_use]
-pub fn greet(settings: &TwilioSettings, doors: Addresses<'_>, pass: &str, inbound: Speaker) -> Vec<Verb> {
+pub fn greet(
+    settings: &TwilioSettings,
+    doors: Addresses<'_>,
+    (pass, inbound): (&str, Speaker),
+    route: &Route,
+) -> Vec<Verb> {
     let mut verbs = heard(settings, doors, pass, inbound);
-    match settings.routing {
-        Routing::Dial => verbs.push(dial(
-            settings,
-            doors,
-            DialTarget::Number {
-                number: settings.dial_to.clone(),
-                status_callback: doors.callback("/twilio/status"),
-            },
-        )),
-        Routing::Conference => verbs.push(dial(
-            settings,
-            doors,
-            DialTarget::Conference {
-                room: settings.conference.clone(),
-                status_callback: doors.callback("/twilio/status"),
-            },
-        )),
-        Routing::Record => verbs.extend(take_message(settings, doors)),
-    }
+    verbs.extend(sent(settings, doors, route));
     verbs
+}
+
+/// Returns what sends a call on its way.
+#[must_use]
+pub fn sent(settings: &TwilioSettings, doors: Addresses<'_>, route: &Route) -> Vec<Verb> {
+    let number = |number: &String| DialTarget::Number {
+        number: number.clone(),
+        status_callback: doors.callback("/twilio/status"),
+    };
+    let dial = |action: String, target| {
+        vec![Verb::Dial(Dial {
+            action,
+            timeout_s: settings.dial_timeout_s,
+            target,
+        })]
+    };
+    match route {
+        Route::Dial(to) => dial(doors.at("/twilio/dial"), number(to)),
+        Route::Conference(room) => dial(
+            doors.at("/twilio/dial"),
+            DialTarget::Conference {
+                room: room.clone(),
+                status_callback: doors.callback("/twilio/status"),
+            },
+        ),
+        Route::Record => take_message(settings, doors),
+        Route::Agent { id, phone, tries } => {
+            let action = format!("/twilio/dial?{AGENT_PARAMETER}={id}&{TRIES_PARAMETER}={tries}");
+            dial(doors.at(&action), number(phone))
+        }
+    }
 }
 
 /// Returns what comes first on any call: the consent line, then the stream.
@@ -71,14 +119,6 @@ pub fn after_dial(settings: &TwilioSettings, doors: Addresses<'_>, status: CallS
     } else {
         vec![Verb::Hangup]
     }
-}
-
-fn dial(settings: &TwilioSettings, doors: Addresses<'_>, target: DialTarget) -> Verb {
-    Verb::Dial(Dial {
-        action: doors.at("/twilio/dial"),
-        timeout_s: settings.dial_timeout_s,
-        target,
-    })
 }
 
 fn take_message(settings: &TwilioSettings, doors: Addresses<'_>) -> Vec<Verb> {
@@ -119,7 +159,9 @@ mod tests {
     #[test]
     fn every_routing_streams_before_it_routes() {
         for routing in [Routing::Dial, Routing::Conference, Routing::Record] {
-            let verbs = greet(&settings(routing), DOORS, "pass", Speaker::Customer);
+            let settings = settings(routing);
+            let route = Route::of_settings(&settings);
+            let verbs = greet(&settings, DOORS, ("pass", Speaker::Customer), &route);
             let Some(Verb::StartStream(stream)) = verbs.first() else {
                 panic!("{verbs:?}")
             };
@@ -140,7 +182,7 @@ mod tests {
             consent_text: "We listen.".into(),
             ..settings(Routing::Dial)
         };
-        let verbs = greet(&consent, DOORS, "pass", Speaker::Customer);
+        let verbs = greet(&consent, DOORS, ("pass", Speaker::Customer), &Route::Record);
         assert_eq!(verbs.first(), Some(&Verb::Say("We listen.".into())));
     }
 

@@ -8,14 +8,15 @@ use super::{
     answer::Twiml,
     callbacks::answered_by,
     keep::{Unkept, keep_within},
+    number_routing::{self, AGENT_PARAMETER},
     request::TwilioRequest,
-    routing,
+    routing::{self, Route},
 };
 use crate::{
     clock,
     domain::{
         audio::Speaker,
-        call::{CallFact, Parties},
+        call::{CallFact, CallStatus, Parties},
         ids::{AccountSid, CallSid},
         message::Direction,
     },
@@ -32,7 +33,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Answers a call: streams it and routes it.
 pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
     let call = request.call()?;
-    keep_request(&context, &request, &call).await?;
+    let (kept, route) = tokio::join!(
+        keep_request(&context, &request, &call),
+        number_routing::of_call(&context, &request, PATIENCE)
+    );
+    kept?;
     // A call that we place to an agent first has the agent on the leg that runs this.
     let inbound = match request.query(ROLE_PARAMETER) {
         Some("agent") => Speaker::Agent,
@@ -41,7 +46,13 @@ pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> Ap
     let account = AccountSid::new(context.twilio.account_sid.as_str());
     let pass = MediaPass::fresh(account, call, inbound, clock::now()).seal(&context.master_key);
     let doors = Addresses(&context.settings.public_url);
-    Ok(Twiml::of(&routing::greet(&context.twilio, doors, &pass, inbound)))
+    let route = route.unwrap_or_else(|| Route::of_settings(&context.twilio));
+    Ok(Twiml::of(&routing::greet(
+        &context.twilio,
+        doors,
+        (&pass, inbound),
+        &route,
+    )))
 }
 
 /// Keeps that Twilio asked what to do with a call, or goes on without waiting longer than a caller would.
@@ -91,13 +102,24 @@ pub async fn dial(State(context): State<Context>, request: TwilioRequest) -> Api
     let word = request.get("DialCallStatus").unwrap_or_default();
     let ended = Unkept {
         dedupe_key: request.dedupe_key("dial", &[call.as_str(), leg, word]),
-        call,
+        call: call.clone(),
         fact: CallFact::DialEnded {
             status,
             duration_s: request.number("DialCallDuration"),
         },
     };
-    keep_within(&context, ended, PATIENCE).await;
+    let agent = number_routing::freed(&context, &request, &call);
+    tokio::join!(keep_within(&context, ended, PATIENCE), async {
+        // Whoever waits for the next instruction waits no longer than for the record.
+        drop(tokio::time::timeout(PATIENCE, agent).await);
+    });
     let doors = Addresses(&context.settings.public_url);
+    let was_missed = status.is_terminal() && status != CallStatus::Completed;
+    if was_missed && request.query(AGENT_PARAMETER).is_some() {
+        // The next of the agents is asked; when there is none, or enough were, the caller leaves a message.
+        if let Some(route) = number_routing::of_call(&context, &request, PATIENCE).await {
+            return Ok(Twiml::of(&routing::sent(&context.twilio, doors, &route)));
+        }
+    }
     Ok(Twiml::of(&routing::after_dial(&context.twilio, doors, status)))
 }

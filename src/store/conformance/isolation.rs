@@ -235,6 +235,7 @@ pub(crate) async fn no_write_reaches_another_account(store: &Store) {
             .acknowledge(stranger, alert_id(1), user_id(2), at(1))
             .await,
     );
+    assert_missing(store.alerts.annotate(stranger, alert_id(1), None).await);
     assert_missing(store.tasks.update(task(stranger, 1)).await);
     let row = ResourceRow::first(&appointment(stranger, 1)).expect("JSON");
     let address = ResourceAddress {

@@ -37,6 +37,20 @@ pub(crate) async fn an_alert_is_raised_and_acknowledged_once(store: &Store) {
     let stored = store.alerts.get(account_id(1), alert_id(1)).await.expect("kept");
     assert_eq!(stored.title, "Alert 1");
     assert_eq!(stored, first);
+    let noted = store
+        .alerts
+        .annotate(account_id(1), alert_id(1), Some("called back".to_owned()));
+    let noted = noted.await.expect("written");
+    assert_eq!(
+        (noted.note.as_deref(), noted.acked_by),
+        (Some("called back"), Some(user_id(1)))
+    );
+    assert_eq!(
+        store.alerts.get(account_id(1), alert_id(1)).await.expect("kept"),
+        noted
+    );
+    let ghost = store.alerts.annotate(account_id(1), alert_id(2), None).await;
+    assert!(matches!(ghost, Err(StoreError::Missing { .. })));
     let ghost = store
         .alerts
         .acknowledge(account_id(1), alert_id(2), user_id(1), at(50))

@@ -288,6 +288,7 @@ pub(crate) fn alert(account: AccountId, number: u64) -> Alert {
         raised_at: at(number),
         acked_at: None,
         acked_by: None,
+        note: None,
     }
 }
 

@@ -54,6 +54,18 @@ impl AlertStore for Scylla {
         .ok_or_else(|| missing("alert", id))
     }
 
+    async fn annotate(&self, account_id: AccountId, id: AlertId, note: Option<String>) -> StoreResult<Alert> {
+        self.revise(&TABLE, &values![account_id, id], |alert: Alert| {
+            let alert = Alert {
+                note: note.clone(),
+                ..alert
+            };
+            Ok(Change::Write(alert.clone(), alert))
+        })
+        .await?
+        .ok_or_else(|| missing("alert", id))
+    }
+
     async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert> {
         self.find(&TABLE, &values![account_id, id])
             .await?

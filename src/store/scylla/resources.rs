@@ -6,7 +6,7 @@ use super::{
     errors::missing,
     fields::{Int, Values, values},
     positions::place,
-    revised::{Revised, Stored, TRIES_MAX},
+    revised::{Made, Revised, Stored, TRIES_MAX},
     rows::Scylla,
     values::body,
 };
@@ -38,7 +38,26 @@ const PARTS: u8 = 16;
 impl ResourceStore for Scylla {
     async fn create(&self, row: ResourceRow) -> StoreResult<Recorded> {
         self.enter(&row).await?;
-        Ok(self.make(&TABLE, &key_of(&row), &row).await?.into())
+        let key = key_of(&row);
+        if self.make(&TABLE, &key, &row).await? == Made::Fresh {
+            return Ok(Recorded::Fresh);
+        }
+        // A row that was deleted keeps its revision, and may be made again.
+        let stored: Option<Stored<ResourceRow>> = self.stored(&TABLE, &key).await?;
+        let Some(Stored {
+            revision,
+            value: None,
+        }) = stored
+        else {
+            return Ok(Recorded::Duplicate);
+        };
+        let body = body(&row)?;
+        let written = self.write_revision(&TABLE, &key, Some(revision), Some(&body), Vec::new());
+        Ok(if written.await? {
+            Recorded::Fresh
+        } else {
+            Recorded::Duplicate
+        })
     }
 
     async fn replace(&self, row: ResourceRow) -> StoreResult<()> {

@@ -50,6 +50,19 @@ impl AlertStore for Sqlite {
         .await
     }
 
+    async fn annotate(&self, account_id: AccountId, id: AlertId, note: Option<String>) -> StoreResult<Alert> {
+        self.write(move |db| {
+            let alert = Alert {
+                note,
+                ..get(db, account_id, id)?
+            };
+            db.prepare_cached("UPDATE alerts SET body = ?2 WHERE id = ?1")?
+                .execute((id, body(&alert)?))?;
+            Ok(alert)
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert> {
         self.read(move |db| get(db, account_id, id)).await
     }

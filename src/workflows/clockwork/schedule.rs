@@ -58,9 +58,8 @@ pub(super) fn schedule_of(
     let parser = CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed);
-    let cron = match parser.build().parse(pattern) {
-        Ok(cron) => cron,
-        Err(error) => return refuse("cron", "bad_cron", format!("`{pattern}`: {error}"), fix),
+    let Ok(cron) = parser.build().parse(pattern) else {
+        return refuse("cron", "bad_cron", slip_of(pattern), fix);
     };
     let zone = match text(trigger, "timezone")?.or(settings_zone) {
         None => Zone::utc(),
@@ -101,6 +100,43 @@ pub(super) fn schedule_of(
         );
     }
     Ok(schedule)
+}
+
+/// The fields of a pattern and what each takes.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12, or jan to dec"),
+    ("weekday", "0 to 7, or sun to sat"),
+];
+
+/// Says what is wrong with a pattern that cannot be read: which of its fields, and what that takes.
+fn slip_of(pattern: &str) -> String {
+    let parts: Vec<&str> = pattern.split_whitespace().collect();
+    if parts.len() != FIELDS.len() {
+        return format!("`{pattern}` has {} fields, a pattern has five", parts.len());
+    }
+    let parser = CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed)
+        .build();
+    let is_wrong = |place: usize, part: &str| {
+        let mut alone = ["*"; 5];
+        alone[place] = part;
+        parser.parse(&alone.join(" ")).is_err()
+    };
+    let wrong = parts
+        .iter()
+        .enumerate()
+        .find(|(place, part)| is_wrong(*place, part));
+    match wrong {
+        Some((place, part)) => {
+            let (name, takes) = FIELDS[place];
+            format!("`{pattern}`: the {name} cannot be `{part}`, it takes {takes}")
+        }
+        None => format!("`{pattern}` is no pattern"),
+    }
 }
 
 impl Schedule {

@@ -1,0 +1,163 @@
+//! Where a call goes: what the called number's routing says, else the configuration.
+//!
+//! In: a request for instructions. Out: a route, in the time that a caller waits; a store that is slow or away means the configuration's.
+
+use std::time::Duration;
+
+use super::{
+    request::{TwilioRequest, account},
+    routing::Route,
+};
+use crate::{
+    clock,
+    domain::{
+        agent::{Agent, in_turn},
+        ids::{AccountId, AgentId, CallSid},
+        number::{Number, NumberRouting},
+        phone::PhoneNumber,
+        resource::{Resource as _, ResourceKind},
+    },
+    http::context::Context,
+    store::{
+        PageRequest, StoreError, StoreResult,
+        resources::{ResourceAddress, ResourceFilter},
+    },
+};
+
+/// Parameter of the dial door: the agent whose telephone rang.
+pub const AGENT_PARAMETER: &str = "agent";
+/// Parameter of the dial door: how many were asked before.
+pub const TRIES_PARAMETER: &str = "tries";
+/// Most agents that one caller waits for, one after the other.
+const TRIES_MAX: u32 = 3;
+/// Agents that are looked at for one call.
+const AGENTS_MAX: u32 = 200;
+
+/// Whom a caller has waited for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    tries: u32,
+    /// Nobody is asked twice in a row.
+    last: Option<AgentId>,
+}
+
+/// Finds the route of a call to one of our numbers. `None` when the number is not listed, or it is not known in time.
+pub async fn of_call(context: &Context, request: &TwilioRequest, patience: Duration) -> Option<Route> {
+    let call = request.call().ok()?;
+    let to: PhoneNumber = request.get("To")?.parse().ok()?;
+    let tries = request
+        .query(TRIES_PARAMETER)
+        .and_then(|tries| tries.parse().ok());
+    let asked = Asked {
+        tries: tries.unwrap_or(0),
+        last: request.query(AGENT_PARAMETER).and_then(|id| id.parse().ok()),
+    };
+    let looked = tokio::time::timeout(patience, look(context, &to, &call, asked)).await;
+    match looked {
+        Ok(Ok(route)) => route,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, %call, "a number's routing cannot be read: the configuration's holds");
+            None
+        }
+        Err(_) => {
+            metrics::counter!("patchcord_twilio_routed_by_default_total").increment(1);
+            tracing::warn!(%call, "a number's routing was not read in time: the configuration's holds");
+            None
+        }
+    }
+}
+
+/// Notes that the leg to an agent has ended.
+pub async fn freed(context: &Context, request: &TwilioRequest, call: &CallSid) {
+    let Some(id) = request
+        .query(AGENT_PARAMETER)
+        .and_then(|id| id.parse::<AgentId>().ok())
+    else {
+        return;
+    };
+    let Ok(account_id) = account(context).await else {
+        return;
+    };
+    let freed = context
+        .resources
+        .change((account_id, *id.as_bytes()), |agent: &Agent| {
+            let after = agent.freed(call.as_str(), clock::now());
+            Ok::<_, StoreError>((after != *agent).then_some(after))
+        })
+        .await;
+    if let Err(error) = freed {
+        tracing::warn!(%error, agent_id = %id, "an agent counts as busy for longer than they are");
+    }
+}
+
+async fn look(
+    context: &Context,
+    to: &PhoneNumber,
+    call: &CallSid,
+    asked: Asked,
+) -> StoreResult<Option<Route>> {
+    // Without an account there are no numbers.
+    let Ok(account_id) = account(context).await else {
+        return Ok(None);
+    };
+    let address = ResourceAddress {
+        account_id,
+        kind: ResourceKind::Number,
+        id: *Number::id_of(account_id, to).as_bytes(),
+    };
+    let number: Number = match context.store.resources.get(address).await {
+        Ok(row) => row.read()?,
+        Err(StoreError::Missing { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(match number.routing {
+        NumberRouting::Dial { to } => Route::Dial(to.to_string()),
+        NumberRouting::Conference { room } => Route::Conference(room),
+        NumberRouting::Record {} => Route::Record,
+        NumberRouting::Agents { .. } if asked.tries >= TRIES_MAX => Route::Record,
+        NumberRouting::Agents { skill, choice } => {
+            let mut agents = available(context, account_id).await?;
+            agents.retain(|agent| Some(agent.id) != asked.last);
+            let agents = in_turn(agents, skill.as_deref(), choice, clock::now());
+            give(context, call, agents, asked.tries).await?
+        }
+    }))
+}
+
+async fn available(context: &Context, account_id: AccountId) -> StoreResult<Vec<Agent>> {
+    let filter = ResourceFilter {
+        state: Some(crate::domain::agent::AgentStatus::Available.as_str().to_owned()),
+        ..ResourceFilter::all(ResourceKind::Agent)
+    };
+    let page = PageRequest {
+        limit: AGENTS_MAX,
+        cursor: None,
+    };
+    let page = context.store.resources.list(account_id, filter, page).await?;
+    page.items
+        .iter()
+        .map(crate::store::resources::ResourceRow::read)
+        .collect()
+}
+
+/// Gives the call to the first who is still free: two calls at once never ring at one telephone.
+async fn give(context: &Context, call: &CallSid, agents: Vec<Agent>, tries: u32) -> StoreResult<Route> {
+    for agent in agents {
+        let address = (agent.account_id, agent.key());
+        let given = context
+            .resources
+            .change(address, |stored: &Agent| {
+                let is_same = stored.revision == agent.revision;
+                Ok::<_, StoreError>(is_same.then(|| stored.given(call.as_str(), clock::now())))
+            })
+            .await?;
+        if given.on_call.as_deref() == Some(call.as_str()) {
+            return Ok(Route::Agent {
+                id: agent.id,
+                phone: agent.phone.to_string(),
+                tries: tries + 1,
+            });
+        }
+    }
+    Ok(Route::Record)
+}
