@@ -255,11 +255,11 @@ impl CallActor {
         }))
     }
 
-    /// Reads what is known of the call, however long the database is away. One whose stream is open has facts, or will have as soon
-    /// as the database takes them.
-    async fn load_in_the_end(&self, key: CallKey, is_open: bool) -> StoreResult<Option<Loaded>> {
+    /// Reads what is known of a call whose stream is open, however long the database is away: it has facts, or will have as soon as the
+    /// database takes them.
+    async fn load_in_the_end(&self, key: CallKey) -> StoreResult<Option<Loaded>> {
         let read = async || match self.load(key).await? {
-            None if is_open => Err(StoreError::Unavailable(
+            None => Err(StoreError::Unavailable(
                 "the stream's start is not kept yet".into(),
             )),
             loaded => Ok(loaded),
@@ -374,14 +374,13 @@ impl CallActor {
             }
             other => (Some(other), None),
         };
-        let loaded = match self.load_in_the_end(state.key, stream.is_some()).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                if let Some((listening, _)) = stream {
-                    listening.abort();
-                }
-                return Err(error);
+        let loaded = match &stream {
+            Some((listening, _)) => {
+                let loaded = self.load_in_the_end(state.key).await;
+                loaded.inspect_err(|_| listening.abort())?
             }
+            // Nothing is in its hands yet: it fails and is told to recover, and a stream that opens meanwhile is heard at once.
+            None => self.load(state.key).await?,
         };
         let Some(mut loaded) = loaded else {
             return Ok(None);
