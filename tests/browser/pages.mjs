@@ -42,6 +42,7 @@ export async function everyPage(browser) {
     messages: ["/messages", "Hello Ann"],
     settings: ["/settings", "Smart call automations"],
     people: ["/settings?tab=people", "Add a person"],
+    audit: ["/settings?tab=audit", "createWorkflow"],
     you: ["/settings?tab=you", "this one"],
     webhooks: ["/settings?tab=webhooks", "No webhooks yet."],
     "going-live": ["/settings?tab=live", "At Twilio"],

@@ -67,6 +67,7 @@ async function pagesOf(server) {
     ["/messages", "/api/messages?*", "Hello Ann"],
     ["/settings", "/api/automations", "Missed call"],
     ["/settings?tab=people", "/api/users", "Add a person"],
+    ["/settings?tab=audit", "/api/audit?*", "createWorkflow"],
     ["/settings?tab=you", "/api/sessions*", "this one"],
     ["/settings?tab=webhooks", "/api/webhooks", "No webhooks yet."],
   ];

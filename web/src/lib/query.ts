@@ -39,6 +39,7 @@ export const keys = {
   tasks: ["tasks"] as const,
   messages: ["messages"] as const,
   users: ["users"] as const,
+  audit: ["audit"] as const,
   sessions: ["sessions"] as const,
   apiKeys: ["keys"] as const,
   webhooks: ["webhooks"] as const,

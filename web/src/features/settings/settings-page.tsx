@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import { Page, Panel } from "@/components/page";
 import { Tabs } from "@/components/tabs";
 import { useMay } from "@/lib/me";
+import { Audit } from "./audit";
 import { Automations } from "./automations";
 import { GoingLive } from "./going-live";
 import { Keys } from "./keys";
@@ -25,6 +26,7 @@ export function SettingsPage() {
     { id: "automations", label: t("Automations"), isShown: true, content: <div className={stacked}><Automations /><Rules canChange={isAdmin} /></div> },
     { id: "people", label: t("People and keys"), isShown: isAdmin, content: <div className={stacked}><People /><Keys /></div> },
     { id: "webhooks", label: t("Webhooks"), isShown: isAdmin, content: <div className={stacked}><Webhooks /><SigningSecret /></div> },
+    { id: "audit", label: t("Audit"), isShown: isAdmin, content: <div className={stacked}><Audit /></div> },
     { id: "you", label: t("You"), isShown: true, content: <div className={stacked}><Password /><Panel className="p-4" label={t("Your sessions")}><h2 className="mb-2 font-semibold">{t("Your sessions")}</h2><Sessions /></Panel></div> },
     { id: "live", label: t("Going live"), isShown: true, content: <div className={stacked}><GoingLive /></div> },
   ];
