@@ -86,7 +86,8 @@ impl App {
             .await
             .with_context(|| format!("server.bind: cannot listen on {}", settings.server.bind))?;
         let storage = storage::open(&settings.store).await?;
-        Self::over(storage, listener, settings, metrics).await
+        // On the heap: every command that serves would hold it on its stack.
+        Box::pin(Self::over(storage, listener, settings, metrics)).await
     }
 
     /// Builds everything over an open store.

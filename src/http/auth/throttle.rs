@@ -174,12 +174,17 @@ mod tests {
     #[tokio::test]
     async fn ten_thousand_tries_on_one_account_from_many_addresses_pass_ten_times() {
         let throttle = Throttle::new(None, 0);
+        let begun = std::time::Instant::now();
         let passed = allowed(10_000, |at| {
             let [_, _, high, low] = u32::try_from(at).expect("a small number").to_be_bytes();
             throttle.take("ann@example.com", Some(IpAddr::from([10, 0, high, low])))
         })
         .await;
-        assert_eq!(passed, usize::try_from(ACCOUNT_BURST).expect("a small number"));
+        // A busy machine takes so long that some are refilled meanwhile.
+        let refilled = begun.elapsed().as_secs() / ACCOUNT_REFILL.as_secs();
+        let burst = u64::from(ACCOUNT_BURST);
+        let passed = u64::try_from(passed).expect("a small number");
+        assert!((burst..=burst + refilled).contains(&passed), "{passed}");
     }
 
     #[tokio::test]
