@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ids::{AccountId, AgentId, LeadId, UserId},
+    ids::{AccountId, AgentId, UserId},
     observation::EventType,
     phone::PhoneNumber,
-    resource::{Eventful, Resource, ResourceKey, ResourceKind},
+    resource::{eventful, resource},
     time::Timestamp,
 };
 
@@ -135,31 +135,13 @@ pub fn in_turn(
     agents
 }
 
-impl Resource for Agent {
-    const KIND: ResourceKind = ResourceKind::Agent;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn group(&self) -> Option<ResourceKey> {
-        None
-    }
-
+resource!(Agent as Agent by id {
     fn state(&self) -> &'static str {
         self.status.as_str()
     }
-}
+});
 
-impl Eventful for Agent {
+eventful!(Agent {
     fn event(&self, _before: Option<&Self>) -> Option<EventType> {
         None
     }
@@ -167,20 +149,7 @@ impl Eventful for Agent {
     fn data(&self) -> Value {
         Value::Null
     }
-
-    fn lead_id(&self) -> Option<LeadId> {
-        None
-    }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn touch(&mut self, revision: u64, at: Timestamp) {
-        self.revision = revision;
-        self.updated_at = at;
-    }
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     ids::{AccountId, AppointmentId, LeadId},
     observation::EventType,
-    resource::{Eventful, Resource, ResourceKey, ResourceKind},
+    resource::{ResourceKey, eventful, resource},
     time::Timestamp,
 };
 
@@ -64,21 +64,7 @@ pub struct Appointment {
     pub updated_at: Timestamp,
 }
 
-impl Resource for Appointment {
-    const KIND: ResourceKind = ResourceKind::Appointment;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
+resource!(Appointment as Appointment by id {
     fn group(&self) -> Option<ResourceKey> {
         self.lead_id.map(|id| *id.as_bytes())
     }
@@ -86,9 +72,9 @@ impl Resource for Appointment {
     fn state(&self) -> &'static str {
         self.status.as_str()
     }
-}
+});
 
-impl Eventful for Appointment {
+eventful!(Appointment {
     fn event(&self, before: Option<&Self>) -> Option<EventType> {
         if before.is_some_and(|before| before.status == self.status) {
             return None;
@@ -112,13 +98,4 @@ impl Eventful for Appointment {
     fn lead_id(&self) -> Option<LeadId> {
         self.lead_id
     }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn touch(&mut self, revision: u64, at: Timestamp) {
-        self.revision = revision;
-        self.updated_at = at;
-    }
-}
+});

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AccountId, ImportId, UserId},
     lead::columns::LeadColumn,
-    resource::{Resource, ResourceKey, ResourceKind},
+    resource::{Resource, ResourceKey, ResourceKind, resource},
     time::Timestamp,
 };
 
@@ -126,29 +126,11 @@ pub struct LeadImport {
     pub finished_at: Option<Timestamp>,
 }
 
-impl Resource for LeadImport {
-    const KIND: ResourceKind = ResourceKind::LeadImport;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn group(&self) -> Option<ResourceKey> {
-        None
-    }
-
+resource!(LeadImport as LeadImport by id {
     fn state(&self) -> &'static str {
         self.status.as_str()
     }
-}
+});
 
 /// A piece of a file: some of its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

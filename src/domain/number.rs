@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::{
     agent::AgentChoice,
-    ids::{AccountId, LeadId, NumberId},
+    ids::{AccountId, NumberId},
     observation::EventType,
     phone::PhoneNumber,
-    resource::{Eventful, Resource, ResourceKey, ResourceKind},
+    resource::{eventful, resource},
     time::Timestamp,
 };
 
@@ -70,25 +70,7 @@ impl Number {
     }
 }
 
-impl Resource for Number {
-    const KIND: ResourceKind = ResourceKind::Number;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn group(&self) -> Option<ResourceKey> {
-        None
-    }
-
+resource!(Number as Number by id {
     fn state(&self) -> &'static str {
         match self.routing {
             NumberRouting::Dial { .. } => "dial",
@@ -97,9 +79,9 @@ impl Resource for Number {
             NumberRouting::Agents { .. } => "agents",
         }
     }
-}
+});
 
-impl Eventful for Number {
+eventful!(Number {
     fn event(&self, _before: Option<&Self>) -> Option<EventType> {
         None
     }
@@ -107,17 +89,4 @@ impl Eventful for Number {
     fn data(&self) -> Value {
         Value::Null
     }
-
-    fn lead_id(&self) -> Option<LeadId> {
-        None
-    }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn touch(&mut self, revision: u64, at: Timestamp) {
-        self.revision = revision;
-        self.updated_at = at;
-    }
-}
+});

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     ids::{AccountId, LeadId, PaymentId, QuoteId},
     observation::EventType,
-    resource::{Eventful, Resource, ResourceKey, ResourceKind},
+    resource::{ResourceKey, eventful, resource},
     time::Timestamp,
 };
 
@@ -69,21 +69,7 @@ pub struct Payment {
     pub updated_at: Timestamp,
 }
 
-impl Resource for Payment {
-    const KIND: ResourceKind = ResourceKind::Payment;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
+resource!(Payment as Payment by id {
     fn group(&self) -> Option<ResourceKey> {
         self.lead_id.map(|id| *id.as_bytes())
     }
@@ -91,9 +77,9 @@ impl Resource for Payment {
     fn state(&self) -> &'static str {
         self.status.as_str()
     }
-}
+});
 
-impl Eventful for Payment {
+eventful!(Payment {
     fn event(&self, before: Option<&Self>) -> Option<EventType> {
         if before.is_some_and(|before| before.status == self.status) {
             return None;
@@ -121,13 +107,4 @@ impl Eventful for Payment {
     fn lead_id(&self) -> Option<LeadId> {
         self.lead_id
     }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn touch(&mut self, revision: u64, at: Timestamp) {
-        self.revision = revision;
-        self.updated_at = at;
-    }
-}
+});

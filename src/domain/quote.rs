@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     ids::{AccountId, LeadId, QuoteId},
     observation::EventType,
-    resource::{Eventful, Resource, ResourceKey, ResourceKind},
+    resource::{ResourceKey, eventful, resource},
     time::Timestamp,
 };
 
@@ -73,21 +73,7 @@ pub struct Quote {
     pub updated_at: Timestamp,
 }
 
-impl Resource for Quote {
-    const KIND: ResourceKind = ResourceKind::Quote;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
+resource!(Quote as Quote by id {
     fn group(&self) -> Option<ResourceKey> {
         self.lead_id.map(|id| *id.as_bytes())
     }
@@ -95,9 +81,9 @@ impl Resource for Quote {
     fn state(&self) -> &'static str {
         self.status.as_str()
     }
-}
+});
 
-impl Eventful for Quote {
+eventful!(Quote {
     fn event(&self, before: Option<&Self>) -> Option<EventType> {
         if before.is_some_and(|before| before.status == self.status) {
             return None;
@@ -123,13 +109,4 @@ impl Eventful for Quote {
     fn lead_id(&self) -> Option<LeadId> {
         self.lead_id
     }
-
-    fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    fn touch(&mut self, revision: u64, at: Timestamp) {
-        self.revision = revision;
-        self.updated_at = at;
-    }
-}
+});

@@ -5,7 +5,11 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ids::AccountId, observation::EventType, time::Timestamp};
+use super::{
+    ids::{AccountId, LeadId},
+    observation::EventType,
+    time::Timestamp,
+};
 
 /// What a resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -87,7 +91,9 @@ pub trait Resource: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sy
     /// Its place in lists; it never changes.
     fn created_at(&self) -> Timestamp;
     /// What it is listed under besides its account: a lead, an import, a webhook.
-    fn group(&self) -> Option<ResourceKey>;
+    fn group(&self) -> Option<ResourceKey> {
+        None
+    }
     /// A word that lists are filtered by.
     fn state(&self) -> &'static str;
 }
@@ -98,12 +104,57 @@ pub trait Eventful: Resource {
     fn event(&self, before: Option<&Self>) -> Option<EventType>;
     /// What workflows see as `trigger.data`.
     fn data(&self) -> serde_json::Value;
-    fn lead_id(&self) -> Option<super::ids::LeadId>;
+    fn lead_id(&self) -> Option<LeadId> {
+        None
+    }
     /// Counts changes, from 1.
     fn revision(&self) -> u64;
     /// Marks a change.
     fn touch(&mut self, revision: u64, at: Timestamp);
 }
+
+/// Makes a type with `account_id` and `created_at` a [`Resource`]: of which kind, by the id in which field, and what is its own.
+macro_rules! resource {
+    ($name:ident as $kind:ident by $id:ident { $($own:tt)* }) => {
+        impl $crate::domain::resource::Resource for $name {
+            const KIND: $crate::domain::resource::ResourceKind = $crate::domain::resource::ResourceKind::$kind;
+
+            fn account_id(&self) -> $crate::domain::ids::AccountId {
+                self.account_id
+            }
+
+            fn key(&self) -> $crate::domain::resource::ResourceKey {
+                *self.$id.as_bytes()
+            }
+
+            fn created_at(&self) -> $crate::domain::time::Timestamp {
+                self.created_at
+            }
+
+            $($own)*
+        }
+    };
+}
+pub(super) use resource;
+
+/// Makes a resource with `revision` and `updated_at` [`Eventful`]; what it tells is its own.
+macro_rules! eventful {
+    ($name:ident { $($own:tt)* }) => {
+        impl $crate::domain::resource::Eventful for $name {
+            fn revision(&self) -> u64 {
+                self.revision
+            }
+
+            fn touch(&mut self, revision: u64, at: $crate::domain::time::Timestamp) {
+                self.revision = revision;
+                self.updated_at = at;
+            }
+
+            $($own)*
+        }
+    };
+}
+pub(super) use eventful;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{AccountId, DeliveryId, LeadId, ObservationId, WebhookId},
-    resource::{Resource, ResourceKey, ResourceKind},
+    resource::{Resource, ResourceKey, ResourceKind, resource},
     time::Timestamp,
 };
 
@@ -26,29 +26,11 @@ pub struct WebhookRule {
     pub updated_at: Timestamp,
 }
 
-impl Resource for WebhookRule {
-    const KIND: ResourceKind = ResourceKind::WebhookRule;
-
-    fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    fn key(&self) -> ResourceKey {
-        *self.webhook_id.as_bytes()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn group(&self) -> Option<ResourceKey> {
-        None
-    }
-
+resource!(WebhookRule as WebhookRule by webhook_id {
     fn state(&self) -> &'static str {
         "set"
     }
-}
+});
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -321,12 +321,11 @@ mod tests {
             "did you mean `send_sms`?",
         );
         let shown = definition_errors(vec![problem]).problem();
-        assert_eq!(
-            shown.errors,
-            [FieldError::new(
-                "nodes[0].type",
-                "unknown kind `sms`; did you mean `send_sms`?"
-            )]
-        );
+        let field = FieldError {
+            code: Some("unknown_kind".into()),
+            fix: Some("did you mean `send_sms`?".into()),
+            ..FieldError::new("nodes[0].type", "unknown kind `sms`; did you mean `send_sms`?")
+        };
+        assert_eq!(shown.errors, [field]);
     }
 }

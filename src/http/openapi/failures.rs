@@ -13,6 +13,8 @@ use crate::http::error::PROBLEM_JSON;
 const OPERATING: [&str; 4] = ["/livez", "/readyz", "/healthz", "/metrics"];
 const STREAM: &str = "/ws/supervisor";
 const REGISTER: &str = "/api/auth/register";
+/// Takes what other services sign.
+const WEBHOOK: &str = "/api/webhooks/user/{user_id}/{webhook_token}";
 /// Where a password or a code may be guessed.
 const GUESSED: [&str; 4] = [
     "/api/auth/password",
@@ -55,7 +57,11 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
     [
         (400, has_body || takes_key || is_stream, "Not readable."),
         (401, !is_open || is_guessable || is_stream, "Not signed in."),
-        (403, !is_open || path == REGISTER, "Not allowed."),
+        (
+            403,
+            !is_open || path == REGISTER || path == WEBHOOK,
+            "Not allowed.",
+        ),
         (
             404,
             has_path || path == SESSIONS,
