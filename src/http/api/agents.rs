@@ -58,9 +58,9 @@ pub struct NewAgent {
     phone: PhoneNumber,
     /// The user of the account that this is.
     user_id: Option<UserId>,
-    /// What calls may be routed by: words in lower case.
+    /// What calls may be routed by: words in lower case. One that is repeated counts once.
     #[serde(default)]
-    #[schema(max_items = 50, example = json!(["spanish"]))]
+    #[schema(value_type = Vec<String>, max_items = 50, example = json!(["spanish"]))]
     skills: BTreeSet<String>,
     /// `available` when left out.
     status: Option<AgentStatus>,
@@ -77,7 +77,7 @@ pub struct AgentChange {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(value_type = Option<String>)]
     user_id: Patch<UserId>,
-    #[schema(max_items = 50)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 50)]
     skills: Option<BTreeSet<String>>,
     /// `away`: no call is given to them until they are back.
     status: Option<AgentStatus>,

@@ -21,6 +21,9 @@ use crate::{
     store::audit::AuditFilter,
 };
 
+/// Longest operation or id that is looked for.
+const TEXT_CHARS_MAX: usize = 100;
+
 /// Which entries are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +112,15 @@ pub async fn list(
     Query(query): Query<AuditQuery>,
 ) -> ApiResult<Json<Paged<AuditEntry>>> {
     caller.must(Permission::ReadAudit)?;
+    for (field, text) in [("action", &query.action), ("about", &query.about)] {
+        if text
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX)
+        {
+            let message = format!("expected at most {TEXT_CHARS_MAX} characters");
+            return Err(ApiError::field(field, message));
+        }
+    }
     let page = PageQuery {
         limit: query.limit,
         cursor: query.cursor,
