@@ -3,12 +3,14 @@
 import { largeGraph, scriptEditor } from "./builder.mjs";
 import { editsSurvive, killedTabs, twoTabs } from "./edits.mjs";
 import { inBrowser } from "./harness.mjs";
+import { leadEdited, leadsImport, recordsEdited, signedOutDelete } from "./leads.mjs";
 import { firstAdministrator, liveView } from "./live.mjs";
 import { everyPage } from "./pages.mjs";
-import { builderParts, deletedAtTheEnd, quoteForLead, staffChanges, stuckRun, waitingRuns, webhookAddress } from "./parts.mjs";
+import { builderDialogs, builderParts, deletedAtTheEnd, quoteForLead, staffChanges, stuckRun, waitingRuns, webhookAddress } from "./parts.mjs";
+import { agentsView, auditTrail, numbersAndAgents, secondFactor, webhookSource } from "./settings.mjs";
 import { emptyPages, failingPages } from "./states.mjs";
 import { builderByKeyboard, fromTemplateToMessage, walkByKeyboard } from "./walk.mjs";
 
-const tests = [firstAdministrator, liveView, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, staffChanges, webhookAddress, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
+const tests = [firstAdministrator, liveView, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
 const wanted = process.argv.slice(2);
 await inBrowser(tests.filter((test) => wanted.length === 0 || wanted.includes(test.name)));

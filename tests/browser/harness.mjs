@@ -40,17 +40,15 @@ export async function startDemo(store, bind = "127.0.0.1:0", settings = {}) {
   const { child, printed } = await start("dev", bind, store, (line) => line.includes("#ticket="), settings);
   const ready = JSON.parse(/^PATCHCORD_READY (.*)$/m.exec(printed)[1]);
   const address = /http\S+#ticket=\S+/.exec(printed)[0];
-  const ask = async (method, path, body) => {
-    const response = await fetch(ready.url + path, {
-      method,
-      headers: { Authorization: `Bearer ${ready.access_token}`, "Content-Type": "application/json" },
-      body: body && JSON.stringify(body),
-    });
+  const request = async (method, path, type, body) => {
+    const response = await fetch(ready.url + path, { method, headers: { Authorization: `Bearer ${ready.access_token}`, "Content-Type": type }, body });
     const text = await response.text();
     assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text === "" ? null : JSON.parse(text);
   };
-  return { child, url: ready.url, address, email: ready.email, password: ready.password, ask };
+  const ask = (method, path, body) => request(method, path, "application/json", body && JSON.stringify(body));
+  const send = (path, type, body) => request("POST", path, type, body);
+  return { child, url: ready.url, address, email: ready.email, password: ready.password, ask, send };
 }
 
 /** Asks until `isSo` holds; whoever waits for what never comes is told what it was. */
@@ -83,6 +81,21 @@ export async function signIn(context, server) {
   const pair = await response.json();
   const kept = { access: pair.access_token, refresh: pair.refresh_token, until: Date.now() + pair.expires_in * 1000 };
   await context.addInitScript((text) => sessionStorage.setItem("patchcord.session", text), JSON.stringify(kept));
+}
+
+/** A demo server, and a tab that is signed in to it. `close` holds that nothing went wrong on the way but refusals that were meant. */
+export async function signedIn(browser, store, scheme) {
+  const server = await startDemo(store);
+  const { page, faults } = await openTab(browser, server.url, scheme);
+  await page.goto(server.address);
+  await page.waitForSelector("[data-line=live]");
+  const close = async (refusals = []) => {
+    const isMeant = (fault) => refusals.some((status) => fault.includes(`responded with a status of ${status}`));
+    assert.deepEqual(faults.filter((fault) => !isMeant(fault)), []);
+    await page.context().close();
+    await stop(server.child);
+  };
+  return { server, page, close };
 }
 
 /** Presses Tab until the element has the focus, as somebody without a mouse does. */

@@ -25,6 +25,9 @@ export async function everyPage(browser) {
   await server.ask("POST", "/api/appointments", { title: "First look", starts_at: "2031-01-02T10:00:00Z", location: "Main street 1", lead_id: lead.id });
   await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd", status: "sent", lead_id: lead.id });
   await server.ask("POST", "/api/payments", { amount: 1250, currency: "usd", method: "card", reference: "INV-7", lead_id: lead.id });
+  await server.ask("POST", "/api/agents", { name: "Kim Doe", phone: "+14155550111", skills: ["billing", "spanish"] });
+  await server.ask("POST", "/api/numbers", { phone: "+14155550100", name: "Sales", routing: { type: "agents", skill: "spanish" } });
+  await server.send("/api/leads/import", "text/csv", "name,phone\nBo Berg,+14155550155\nNobody,12\n");
   await server.ask("POST", "/api/simulations", { ending: "no_answer" });
   const pages = {
     live: ["/live", "Live"],
@@ -38,11 +41,13 @@ export async function everyPage(browser) {
     appointments: ["/leads?tab=appointments", "First look"],
     quotes: ["/leads?tab=quotes", "Roof repair"],
     payments: ["/leads?tab=payments", "INV-7"],
+    imports: ["/leads?tab=imports", "Begun"],
     tasks: ["/tasks", "Call Ann back"],
     messages: ["/messages", "Hello Ann"],
     settings: ["/settings", "Smart call automations"],
     people: ["/settings?tab=people", "Add a person"],
-    audit: ["/settings?tab=audit", "createWorkflow"],
+    numbers: ["/settings?tab=numbers", "Kim Doe"],
+    audit: ["/settings?tab=audit", "Create workflow"],
     you: ["/settings?tab=you", "this one"],
     webhooks: ["/settings?tab=webhooks", "No webhooks yet."],
     "going-live": ["/settings?tab=live", "At Twilio"],

@@ -3,22 +3,9 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { accessible, openTab, start, startDemo, stop, until } from "./harness.mjs";
+import { accessible, openTab, signedIn, signIn, start, startDemo, stop, until } from "./harness.mjs";
 
 const SAVED = "[data-save=saved]";
-
-async function signedIn(browser, store, scheme) {
-  const server = await startDemo(store);
-  const { page, faults } = await openTab(browser, server.url, scheme);
-  await page.goto(server.address);
-  await page.waitForSelector("[data-line=live]");
-  const close = async () => {
-    assert.deepEqual(faults, []);
-    await page.context().close();
-    await stop(server.child);
-  };
-  return { server, page, close };
-}
 
 /** A note is written, a field shows how it reads, the picker finds a step, and the server has it all. */
 export async function builderParts(browser) {
@@ -47,6 +34,43 @@ export async function builderParts(browser) {
   const { definition } = await server.ask("GET", `/api/workflows/${id}`);
   assert.deepEqual(definition.notes.map((note) => note.text), ["Ask Kim before this is changed"]);
   await close();
+}
+
+/** The dialogs of the builder in both themes: what publishing would change, earlier versions, the dry run with its messages. */
+export async function builderDialogs(browser) {
+  const server = await startDemo("dialogs.db");
+  await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  const text = (body) => ({ id: "text", type: "send_sms", params: { body } });
+  const steps = (...nodes) => ({ trigger: { type: "manual" }, nodes, edges: nodes.map((node, at) => ({ from: at === 0 ? "trigger" : nodes[at - 1].id, to: node.id })) });
+  const task = { id: "task", type: "create_task", params: { title: "Call {{lead.name}}" } };
+  const pause = { id: "pause", type: "delay", params: { for: "2d" } };
+  const { id } = await server.ask("POST", "/api/workflows", { name: "Follow up", enabled: true, ...steps(text("Hello {{lead.name}}"), task) });
+  await server.ask("PATCH", `/api/workflows/${id}`, steps(text("Hello"), pause, task));
+  await server.ask("POST", `/api/workflows/${id}/publish`);
+  await server.ask("PATCH", `/api/workflows/${id}`, steps(text("Hi {{lead.name}}, how was it?"), pause));
+  for (const scheme of ["light", "dark"]) {
+    const { page, faults } = await openTab(browser, server.url, scheme);
+    await signIn(page.context(), server);
+    await page.goto(`${server.url}/workflows/${id}`);
+    await page.waitForSelector(SAVED);
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Versions" }).click();
+    await dialog.getByText(/^v2/).waitFor();
+    await accessible(page, `versions-${scheme}`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Publish", exact: true }).click();
+    await dialog.getByText("Removed: Create task (task)").waitFor();
+    await accessible(page, `publish-changes-${scheme}`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Dry run" }).click();
+    await page.getByLabel("With").selectOption({ label: "Ann Lee" });
+    await page.getByRole("button", { name: "Run it dry" }).click();
+    await page.getByRole("region", { name: "What would happen" }).getByText("Hi Ann Lee, how was it?").waitFor();
+    await accessible(page, `dry-run-${scheme}`);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
+  await stop(server.child);
 }
 
 /** A run waits at a step that the next version does not have: a person says where it goes on. */
@@ -131,6 +155,7 @@ export async function stuckRun(browser) {
   const alert = page.locator("[data-alert]").filter({ hasText: "tell" });
   const decide = alert.getByRole("link", { name: /^Decide/ });
   await decide.waitFor();
+  await page.locator("[data-run]").filter({ hasText: "Tell the shop" }).getByText("needs a decision").waitFor();
   await accessible(page, "live-stuck-dark");
   await decide.focus();
   await page.keyboard.press("Enter");
@@ -165,7 +190,7 @@ export async function deletedAtTheEnd(browser) {
   await remove("Goes");
   // The list is left before: what was begun on it goes on.
   await page.getByRole("link", { name: "Runs" }).click();
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.close({ runBeforeUnload: true });
   await until("the workflow is gone", async () => !(await names()).includes("Goes"));
   assert.ok((await names()).includes("Stays"), "what was taken back stays");

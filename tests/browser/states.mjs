@@ -25,7 +25,8 @@ export async function emptyPages(browser) {
     await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
     await page.getByText(text).waitFor();
   }
-  const behind = { "/settings?tab=webhooks": "No webhooks yet.", "/leads?tab=appointments": "No appointments yet", "/leads?tab=quotes": "No quotes yet", "/leads?tab=payments": "No payments yet" };
+  const behind = { "/settings?tab=webhooks": "No webhooks yet.", "/leads?tab=appointments": "No appointments yet", "/leads?tab=quotes": "No quotes yet", "/leads?tab=payments": "No payments yet", "/leads?tab=imports": "No imports yet" };
+  behind["/settings?tab=numbers"] = "No numbers yet";
   for (const [path, text] of Object.entries(behind)) {
     await page.goto(new URL(address).origin + path);
     await page.getByText(text).waitFor();
@@ -51,6 +52,9 @@ async function pagesOf(server) {
   await server.ask("POST", "/api/appointments", { title: "First look", starts_at: "2031-01-02T10:00:00Z", lead_id: lead.id });
   await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd", lead_id: lead.id });
   await server.ask("POST", "/api/payments", { amount: 1250, currency: "usd", reference: "INV-7", lead_id: lead.id });
+  await server.ask("POST", "/api/agents", { name: "Kim Doe", phone: "+14155550111" });
+  await server.ask("POST", "/api/numbers", { phone: "+14155550100", routing: { type: "record" } });
+  await server.send("/api/leads/import", "text/csv", "name,phone\nBo Berg,+14155550155\n");
   return [
     ["/live", "/api/calls?*", "Nobody is calling"],
     ["/workflows", "/api/workflows?*", "Task for Ann"],
@@ -63,11 +67,14 @@ async function pagesOf(server) {
     ["/leads?tab=appointments", "/api/appointments?*", "First look"],
     ["/leads?tab=quotes", "/api/quotes?*", "Roof repair"],
     ["/leads?tab=payments", "/api/payments?*", "INV-7"],
+    ["/leads?tab=imports", "/api/leads/imports?*", "Begun"],
     ["/tasks", "/api/tasks*", "Call Ann back"],
     ["/messages", "/api/messages?*", "Hello Ann"],
     ["/settings", "/api/automations", "Missed call"],
     ["/settings?tab=people", "/api/users", "Add a person"],
-    ["/settings?tab=audit", "/api/audit?*", "createWorkflow"],
+    ["/settings?tab=numbers", "/api/numbers?*", "+14155550100"],
+    ["/settings?tab=numbers", "/api/agents?*", "Kim Doe"],
+    ["/settings?tab=audit", "/api/audit?*", "Create workflow"],
     ["/settings?tab=you", "/api/sessions*", "this one"],
     ["/settings?tab=webhooks", "/api/webhooks", "No webhooks yet."],
   ];

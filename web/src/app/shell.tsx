@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { api } from "@/lib/api";
+import { sendDeletions } from "@/lib/deletion";
 import { startLive, useLive } from "@/lib/live/store";
 import { useMe } from "@/lib/me";
 import { queryClient } from "@/lib/query";
@@ -73,12 +74,13 @@ function Top() {
   const { t } = useTranslation();
   const me = useMe();
   const { theme, toggle } = useTheme();
-  const signOut = () => {
+  const signOut = async () => {
+    // What was deleted a moment ago goes while somebody may still delete it.
+    await sendDeletions();
     // Whatever the server says, this browser forgets.
-    void api.POST("/api/auth/logout").catch(() => undefined).finally(() => {
-      queryClient.clear();
-      forgetTokens();
-    });
+    await api.POST("/api/auth/logout").catch(() => undefined);
+    queryClient.clear();
+    forgetTokens();
   };
   return (
     <header className="flex h-12 shrink-0 items-center gap-3 border-b px-3">
@@ -92,7 +94,7 @@ function Top() {
         <Button look="quiet" isIcon aria-label={theme === "dark" ? t("Use light colours") : t("Use dark colours")} onClick={toggle}>
           {theme === "dark" ? <Sun size={16} aria-hidden /> : <Moon size={16} aria-hidden />}
         </Button>
-        <Button look="quiet" onClick={signOut} title={me.data?.user.email}>
+        <Button look="quiet" onClick={() => void signOut()} title={me.data?.user.email}>
           <LogOut size={16} aria-hidden />
           <span className="hidden sm:inline">{t("Sign out")}</span>
         </Button>

@@ -1,6 +1,7 @@
 import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type SortingState, useReactTable } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { useState } from "react";
+import { useHeldFocus } from "@/lib/focus";
 
 interface DataTableProps<T> {
   label: string;
@@ -12,6 +13,7 @@ interface DataTableProps<T> {
 /** A table that sorts by its columns. */
 export function DataTable<T>({ label, rows, columns, idOf }: DataTableProps<T>) {
   const [sorting, setSorting] = useState<SortingState>([]);
+  const held = useHeldFocus<HTMLDivElement>();
   const table = useReactTable({
     data: rows,
     columns,
@@ -22,7 +24,7 @@ export function DataTable<T>({ label, rows, columns, idOf }: DataTableProps<T>) 
     getSortedRowModel: getSortedRowModel(),
   });
   return (
-    <div className="overflow-x-auto rounded-lg border" tabIndex={0} role="region" aria-label={label}>
+    <div ref={held} className="overflow-x-auto rounded-lg border" tabIndex={0} role="region" aria-label={label}>
       <table className="w-full text-left text-sm">
         <caption className="sr-only">{label}</caption>
         <thead className="bg-panel text-muted">

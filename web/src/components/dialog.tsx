@@ -46,6 +46,8 @@ interface DialogProps {
   title: string;
   text?: string;
   isOpen: boolean;
+  /** For tables and forms with much beside one another. */
+  isWide?: boolean;
   onClose: () => void;
   children: ReactNode;
   footer?: ReactNode;
@@ -56,11 +58,11 @@ export function Dialog(props: DialogProps) {
   return props.isOpen ? <Opened {...props} /> : null;
 }
 
-function Opened({ title, text, onClose, children, footer }: DialogProps) {
+function Opened({ title, text, isWide = false, onClose, children, footer }: DialogProps) {
   const { t } = useTranslation();
   const id = useId();
   return (
-    <Modal aria-labelledby={`${id}-title`} aria-describedby={text ? `${id}-text` : undefined} onClose={onClose} className="w-[min(40rem,calc(100vw-2rem))]">
+    <Modal aria-labelledby={`${id}-title`} aria-describedby={text ? `${id}-text` : undefined} onClose={onClose} className={isWide ? "w-[min(56rem,calc(100vw-2rem))]" : "w-[min(40rem,calc(100vw-2rem))]"}>
       <div className="flex max-h-[85vh] flex-col gap-3 p-5">
         <div className="flex items-start justify-between gap-4">
           <div>

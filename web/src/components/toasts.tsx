@@ -1,4 +1,5 @@
 import { X } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useToasts } from "@/lib/toast";
 import { Button } from "./button";
@@ -6,8 +7,16 @@ import { Button } from "./button";
 export function Toasts() {
   const { t } = useTranslation();
   const { toasts, drop } = useToasts();
+  const box = useRef<HTMLDivElement>(null);
+  const newest = toasts.at(-1)?.id;
+  useEffect(() => {
+    // Raised again over a dialog that was opened since: what is behind it is dim.
+    if (newest === undefined && box.current?.matches(":popover-open")) return;
+    box.current?.hidePopover();
+    box.current?.showPopover();
+  }, [newest]);
   return (
-    <div aria-live="polite" className="pointer-events-none fixed right-4 bottom-4 z-50 flex w-[min(26rem,calc(100vw-2rem))] flex-col gap-2">
+    <div ref={box} popover="manual" aria-live="polite" className="pointer-events-none fixed inset-auto right-4 bottom-4 m-0 w-[min(26rem,calc(100vw-2rem))] flex-col gap-2 overflow-visible border-0 bg-transparent p-0 open:flex">
       {toasts.map((toast) => (
         <div
           key={toast.id}

@@ -66,3 +66,24 @@ export async function body<T>(call: Promise<{ data?: T }>): Promise<T> {
   const { data } = await call;
   return data as T;
 }
+
+/** Where a record is changed, with the revision that was read: the server refuses the change when somebody else was faster. */
+export function asRead({ id, revision }: { id: string; revision: number }) {
+  return { params: { path: { id }, header: { "If-Match": `"${revision}"` } } };
+}
+
+/** As many pages of a list are asked for at most: 1,000 entries. */
+const PAGES_MAX = 5;
+
+/** A list that is shown whole, page after page. */
+export async function wholeList<T>(ask: (page: { limit: number; cursor?: string }) => Promise<{ items: T[]; next_cursor?: string | null }>): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const answer = await ask({ limit: 200, cursor });
+    items.push(...answer.items);
+    if (!answer.next_cursor) break;
+    cursor = answer.next_cursor;
+  }
+  return items;
+}

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { minorUnits, money } from "./money";
+import { decimal, minorUnits, money } from "./money";
 
 it("reads amounts without rounding", () => {
   expect(minorUnits("12.50", "usd")).toBe(1250);
@@ -17,4 +17,8 @@ it("takes nothing that is no amount of the currency", () => {
 it("shows minor units as the currency has them", () => {
   expect(money(1250, "usd")).toContain("12.50");
   expect(money(1200, "jpy")).toMatch(/1,200$/);
+});
+
+it("shows an amount as it is written", () => {
+  for (const [amount, currency] of [[1250, "usd"], [5, "eur"], [1200, "jpy"]] as const) expect(minorUnits(decimal(amount, currency), currency)).toBe(amount);
 });

@@ -16,3 +16,9 @@ export function minorUnits(text: string, currency: string): number | null {
   const [, whole = "", fraction = ""] = /^(\d{1,12})(?:[.,](\d+))?$/.exec(text.trim()) ?? [];
   return whole === "" || fraction.length > digits ? null : Number(whole + fraction.padEnd(digits, "0"));
 }
+
+/** The amount as `minorUnits` reads it: 1250 is 12.50. */
+export function decimal(amount: number, currency: string): string {
+  const digits = digitsOf(currency);
+  return (amount / 10 ** digits).toFixed(digits);
+}

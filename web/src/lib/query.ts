@@ -33,6 +33,8 @@ export const keys = {
   leads: ["leads"] as const,
   lead: (id: string) => ["leads", id] as const,
   timeline: (id: string) => ["leads", id, "timeline"] as const,
+  imports: ["imports"] as const,
+  import: (id: string) => ["imports", id] as const,
   appointments: ["appointments"] as const,
   quotes: ["quotes"] as const,
   payments: ["payments"] as const,
@@ -43,5 +45,8 @@ export const keys = {
   sessions: ["sessions"] as const,
   apiKeys: ["keys"] as const,
   webhooks: ["webhooks"] as const,
+  webhook: (id: string) => ["webhooks", id] as const,
+  numbers: ["numbers"] as const,
+  agents: ["agents"] as const,
   catalogue: ["catalogue"] as const,
 };

@@ -24,7 +24,7 @@ export function Login() {
         }),
       ),
     onError: (error) => {
-      if (error instanceof ApiError && error.code === "code_needed") setAsksForCode(true);
+      if (isCodeNeeded(error)) setAsksForCode(true);
     },
     onSuccess: (pair) => {
       keepTokens(pair);
@@ -32,13 +32,18 @@ export function Login() {
     },
   });
   return (
-    <Door title={t("Sign in")} error={signIn.error?.message ?? null} onSubmit={signIn.mutate}>
+    <Door title={t("Sign in")} error={isCodeNeeded(signIn.error) ? null : (signIn.error?.message ?? null)} onSubmit={signIn.mutate}>
       <Field label={t("E-mail")}>{(control) => <Input {...control} name="email" type="email" autoComplete="username" required autoFocus />}</Field>
       <Field label={t("Password")}>{(control) => <Input {...control} name="password" type="password" autoComplete="current-password" required />}</Field>
-      {asksForCode ? <Field label={t("Code of your authenticator")}>{(control) => <Input {...control} name="code" inputMode="numeric" autoComplete="one-time-code" required autoFocus />}</Field> : null}
+      {asksForCode ? <Field label={t("Code of your authenticator")} hint={t("Or one of your recovery codes")}>{(control) => <Input {...control} name="code" inputMode="numeric" autoComplete="one-time-code" required autoFocus />}</Field> : null}
       <Button type="submit" look="primary" disabled={signIn.isPending}>
         {t("Sign in")}
       </Button>
     </Door>
   );
+}
+
+/** The password was right: what is missing is the second factor. */
+function isCodeNeeded(error: Error | null): boolean {
+  return error instanceof ApiError && error.code === "code_needed";
 }

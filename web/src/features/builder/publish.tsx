@@ -1,14 +1,15 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import type { TFunction } from "i18next";
 import { CheckCircle2, CircleAlert } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Failed } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
-import { type Definition, readDefinition } from "@/lib/graph/definition";
+import { kindsOf, titleOf, useBlocks } from "@/lib/blocks";
+import { type Definition, readDefinition, type Step } from "@/lib/graph/definition";
 import { type Difference, differenceOf, isEmpty } from "@/lib/graph/difference";
 import { stepIdOf } from "@/lib/graph/problems";
 import { keys, queryClient } from "@/lib/query";
@@ -147,17 +148,21 @@ function Changes({ before, after }: { before: Definition | null; after: Definiti
   return (
     <section aria-label={t("What is different")}>
       <h3 className="mb-1 font-semibold">{t("What is different")}</h3>
-      {isEmpty(difference) ? <p className="text-muted">{t("Nothing: the published version is the same.")}</p> : <Differences difference={difference} />}
+      {isEmpty(difference) ? <p className="text-muted">{t("Nothing: the published version is the same.")}</p> : <Differences difference={difference} steps={[...before.nodes, ...after.nodes]} />}
     </section>
   );
 }
 
-function Differences({ difference }: { difference: Difference }) {
+function Differences({ difference, steps }: { difference: Difference; steps: Step[] }) {
   const { t } = useTranslation();
+  const blocks = useBlocks();
+  const kinds = useMemo(() => kindsOf(blocks.data), [blocks.data]);
+  /** By what people call them; the id tells two of a kind apart. */
+  const named = (ids: string[]) => ids.map((id) => `${titleOf(steps.find((step) => step.id === id)?.type ?? "", kinds)} (${id})`).join(", ");
   const lines = [
-    { text: t("Added: {{steps}}", { steps: difference.added.join(", ") }), isShown: difference.added.length > 0, className: "text-ok" },
-    { text: t("Removed: {{steps}}", { steps: difference.removed.join(", ") }), isShown: difference.removed.length > 0, className: "text-danger" },
-    { text: t("Changed: {{steps}}", { steps: difference.changed.join(", ") }), isShown: difference.changed.length > 0, className: "text-info" },
+    { text: t("Added: {{steps}}", { steps: named(difference.added) }), isShown: difference.added.length > 0, className: "text-ok" },
+    { text: t("Removed: {{steps}}", { steps: named(difference.removed) }), isShown: difference.removed.length > 0, className: "text-danger" },
+    { text: t("Changed: {{steps}}", { steps: named(difference.changed) }), isShown: difference.changed.length > 0, className: "text-info" },
     { text: t("The trigger changed"), isShown: difference.isTriggerChanged, className: "text-info" },
     { text: t("The settings changed"), isShown: difference.areSettingsChanged, className: "text-info" },
     { text: t("Ways between steps changed"), isShown: difference.ways > 0, className: "text-info" },

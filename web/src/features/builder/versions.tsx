@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
+import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Answer } from "@/components/states";
@@ -32,10 +33,11 @@ export function Versions({ workflowId, isOpen, onClose, onRestored }: { workflow
             <ul className="flex flex-col gap-2">
               {items.map((version) => (
                 <li key={version.version} className="flex items-center justify-between gap-3 rounded-md border p-2">
-                  <span>
+                  <span className="flex flex-wrap items-center gap-2">
                     v{version.version} · {dateTime(version.published_at)} · {t("{{count}} steps", { count: readSteps(version.definition) })}
+                    {version.version === newest(items) && <Badge tone="ok">{t("acts now")}</Badge>}
                   </span>
-                  <Button disabled={restore.isPending} onClick={() => restore.mutate(version.version)}>
+                  <Button disabled={restore.isPending} aria-label={t("Take v{{version}} back as draft", { version: version.version })} onClick={() => restore.mutate(version.version)}>
                     {t("Take back as draft")}
                   </Button>
                 </li>
@@ -46,6 +48,11 @@ export function Versions({ workflowId, isOpen, onClose, onRestored }: { workflow
       </Answer>
     </Dialog>
   );
+}
+
+/** The version that runs take: whatever is taken back is published as a later one. */
+function newest(versions: { version: number }[]): number {
+  return Math.max(...versions.map(({ version }) => version));
 }
 
 function readSteps(definition: Record<string, unknown>): number {

@@ -10,10 +10,12 @@ import { Answer, Failed, Slow } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
+import { money } from "@/lib/money";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { dateTime, sentence, words } from "@/lib/words";
 import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
+import { LeadActions } from "./lead-actions";
 import { Records } from "./records";
 
 type Lead = Schemas["Lead"];
@@ -40,7 +42,7 @@ function Shown({ lead }: { lead: Lead }) {
     [t("Known since"), dateTime(lead.created_at)],
   ];
   return (
-    <Page title={lead.name || lead.phone || lead.email || t("A lead without a name")}>
+    <Page title={lead.name || lead.phone || lead.email || t("A lead without a name")} actions={<LeadActions lead={lead} />}>
       <div className="grid items-start gap-4 lg:grid-cols-[20rem_minmax(0,1fr)]">
         <div className="flex flex-col gap-4">
           <Panel className="p-4" label={t("Who it is")}>
@@ -146,19 +148,26 @@ function Timeline({ id }: { id: string }) {
   );
 }
 
-/** The data of a fact, without what is empty. */
+/** The data of a fact, without what is empty and without ids, which say nothing to people. */
 function Told({ data }: { data: unknown }) {
   if (typeof data !== "object" || data === null) return null;
-  const told = Object.entries(data).filter(([, value]) => value !== null && value !== "");
+  const { currency } = data as { currency?: unknown };
+  const told = Object.entries(data).filter(([name, value]) => value !== null && value !== "" && name !== "id" && !name.endsWith("_id") && !(name === "currency" && "amount" in data));
   if (told.length === 0) return null;
   return (
     <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 text-xs">
       {told.map(([name, value]) => (
         <div key={name} className="contents">
           <dt className="text-muted">{words(name)}</dt>
-          <dd className="break-words">{typeof value === "object" ? JSON.stringify(value) : String(value)}</dd>
+          <dd className="break-words">{valueOf(name, value, currency)}</dd>
         </div>
       ))}
     </dl>
   );
+}
+
+function valueOf(name: string, value: unknown, currency: unknown): string {
+  if (name === "amount" && typeof value === "number" && typeof currency === "string" && /^[a-z]{3}$/i.test(currency)) return money(value, currency);
+  if (/(_at|_until)$/.test(name) && typeof value === "string" && !Number.isNaN(Date.parse(value))) return dateTime(value);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -13,9 +13,11 @@ import { Page } from "@/components/page";
 import { Empty, Failed, Slow } from "@/components/states";
 import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
+import { useHidden } from "@/lib/deletion";
 import { keys } from "@/lib/query";
 import { dateTime, words } from "@/lib/words";
 import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
+import { Imports } from "./imports";
 import { Records } from "./records";
 
 type Lead = Schemas["Lead"];
@@ -31,6 +33,7 @@ export function LeadsPage() {
     { id: "appointments", label: t(APPOINTMENTS.label), content: <Records kind={APPOINTMENTS} /> },
     { id: "quotes", label: t(QUOTES.label), content: <Records kind={QUOTES} /> },
     { id: "payments", label: t(PAYMENTS.label), content: <Records kind={PAYMENTS} /> },
+    { id: "imports", label: t("Imports"), content: <Imports /> },
   ];
   return (
     <Page title={t("Leads")} text={t("The people outside, and what is agreed with them.")}>
@@ -48,7 +51,8 @@ function People() {
     queryFn: ({ pageParam }) => body(api.GET("/api/leads", { params: { query: { limit: 100, cursor: pageParam } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
-  const rows = leads.data?.pages.flatMap((page) => page.items);
+  const hidden = useHidden();
+  const rows = leads.data?.pages.flatMap((page) => page.items).filter((lead) => !hidden.has(lead.id));
   const columns = useColumns();
   const add = (
     <Button look="primary" className="self-end" onClick={() => setIsAdding(true)}>
@@ -61,7 +65,7 @@ function People() {
       {add}
       {leads.error && <Failed error={leads.error} onRetry={() => void leads.refetch()} />}
       {rows === undefined && !leads.error && <Slow />}
-      {rows?.length === 0 && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too.")} />}
+      {rows?.length === 0 && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too, or import a file.")} />}
       {rows !== undefined && rows.length > 0 && <DataTable label={t("Leads")} rows={rows} columns={columns} idOf={(row) => row.id} />}
       {leads.hasNextPage && (
         <Button className="self-center" disabled={leads.isFetchingNextPage} onClick={() => void leads.fetchNextPage()}>

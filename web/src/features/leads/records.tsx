@@ -3,7 +3,7 @@
 import { type QueryKey, useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
-import { Plus } from "lucide-react";
+import { Pencil, Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
@@ -11,8 +11,11 @@ import { Button } from "@/components/button";
 import { DataTable } from "@/components/data-table";
 import { Dialog } from "@/components/dialog";
 import { Field, Select } from "@/components/field";
+import { Menu } from "@/components/menu";
+import { EditForm, SaveForm } from "@/components/save-form";
 import { Empty, Failed, Slow } from "@/components/states";
 import type { Schemas } from "@/lib/api";
+import { remove, useHidden } from "@/lib/deletion";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
@@ -44,8 +47,14 @@ export interface RecordKind<R extends Kept<S>, S extends string> {
   list: (query: { lead_id?: string; status?: S; cursor?: string }) => Promise<Page<R>>;
   setStatus: (record: R, status: S) => Promise<R>;
   add: (fields: FormData, leadId: string | undefined) => Promise<R>;
+  read: (id: string) => Promise<R>;
+  /** Sends what is written in the form, with the revision that was read. */
+  edit: (record: R, fields: FormData) => Promise<R>;
+  /** Tells the server that it is removed. */
+  remove: (id: string, init: { keepalive: true }) => Promise<unknown>;
   columns: (t: (text: string) => string) => ColumnDef<R>[];
-  form: () => ReactNode;
+  /** Without a record: of one to be. */
+  form: (record?: R) => ReactNode;
 }
 
 interface RecordsProps<R extends Kept<S>, S extends string> {
@@ -56,17 +65,19 @@ interface RecordsProps<R extends Kept<S>, S extends string> {
 
 export function Records<R extends Kept<S>, S extends string>({ kind, leadId }: RecordsProps<R, S>) {
   const { t } = useTranslation();
-  const mayEdit = useMay(kind.least);
+  const may = { edit: useMay(kind.least), remove: useMay("admin") };
+  const hidden = useHidden();
   const [status, setStatus] = useState<S | undefined>();
   const [isAdding, setIsAdding] = useState(false);
+  const [edited, setEdited] = useState<R | null>(null);
   const query = useInfiniteQuery({
     queryKey: [...kind.key, leadId, status],
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam }) => kind.list({ lead_id: leadId, status, cursor: pageParam }),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
-  const rows = query.data?.pages.flatMap((page) => page.items);
-  const columns = useColumns(kind, mayEdit, leadId === undefined);
+  const rows = query.data?.pages.flatMap((page) => page.items).filter((record) => !hidden.has(record.id));
+  const columns = useColumns(kind, { mayEdit: may.edit, mayRemove: may.remove, isLeadShown: leadId === undefined, edit: setEdited });
   return (
     <section aria-label={t(kind.label)} className="flex flex-col gap-3 py-3">
       <div className="flex flex-wrap items-end justify-between gap-3">
@@ -82,7 +93,7 @@ export function Records<R extends Kept<S>, S extends string>({ kind, leadId }: R
             </Select>
           )}
         </Field>
-        {mayEdit && (
+        {may.edit && (
           <Button look="primary" onClick={() => setIsAdding(true)}>
             <Plus size={16} aria-hidden />
             {t(kind.create)}
@@ -101,17 +112,49 @@ export function Records<R extends Kept<S>, S extends string>({ kind, leadId }: R
       <Dialog title={t(kind.create)} isOpen={isAdding} onClose={() => setIsAdding(false)}>
         <Add kind={kind} leadId={leadId} onDone={() => setIsAdding(false)} />
       </Dialog>
+      {edited !== null && (
+        <Dialog title={t("Edit {{name}}", { name: kind.titleOf(edited) })} isOpen onClose={() => setEdited(null)}>
+          <EditForm
+            record={edited}
+            read={kind.read}
+            save={kind.edit}
+            onSaved={() => {
+              setEdited(null);
+              void refresh(kind);
+            }}
+          >
+            {(record) => kind.form(record)}
+          </EditForm>
+        </Dialog>
+      )}
     </section>
   );
 }
 
-function useColumns<R extends Kept<S>, S extends string>(kind: RecordKind<R, S>, mayEdit: boolean, isLeadShown: boolean): ColumnDef<R>[] {
+interface ColumnsOf<R> {
+  mayEdit: boolean;
+  mayRemove: boolean;
+  isLeadShown: boolean;
+  edit: (record: R) => void;
+}
+
+function useColumns<R extends Kept<S>, S extends string>(kind: RecordKind<R, S>, { mayEdit, mayRemove, isLeadShown, edit }: ColumnsOf<R>): ColumnDef<R>[] {
   const { t } = useTranslation();
   return useMemo(() => {
     const status: ColumnDef<R> = { id: "status", accessorFn: (record) => record.status, header: t("Status"), cell: ({ row }) => (mayEdit ? <Standing kind={kind} record={row.original} /> : <StatusBadge status={row.original.status} />) };
     const lead: ColumnDef<R> = { id: "lead", header: t("Lead"), enableSorting: false, cell: ({ row }) => <LeadLink id={row.original.lead_id} /> };
-    return [...kind.columns((text) => t(text)), status, ...(isLeadShown ? [lead] : [])];
-  }, [t, kind, mayEdit, isLeadShown]);
+    const actions: ColumnDef<R> = {
+      id: "actions",
+      header: () => <span className="sr-only">{t("Actions")}</span>,
+      enableSorting: false,
+      cell: ({ row: { original: record } }) => {
+        const name = kind.titleOf(record);
+        const removal = { label: t("Remove"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove({ id: record.id, name, list: kind.key, send: (init) => kind.remove(record.id, init) }, t) };
+        return <Menu label={t("Actions for {{name}}", { name })} items={[{ label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => edit(record) }, ...(mayRemove ? [removal] : [])]} />;
+      },
+    };
+    return [...kind.columns((text) => t(text)), status, ...(isLeadShown ? [lead] : []), ...(mayEdit ? [actions] : [])];
+  }, [t, kind, mayEdit, mayRemove, isLeadShown, edit]);
 }
 
 function LeadLink({ id }: { id: string | null | undefined }) {
@@ -149,29 +192,14 @@ function Standing<R extends Kept<S>, S extends string>({ kind, record }: { kind:
 
 function Add<R extends Kept<S>, S extends string>({ kind, leadId, onDone }: RecordsProps<R, S> & { onDone: () => void }) {
   const { t } = useTranslation();
-  const create = useMutation({
-    mutationFn: (fields: FormData) => kind.add(fields, leadId),
-    onSuccess: async () => {
-      await refresh(kind);
-      onDone();
-    },
-  });
+  const saved = () => {
+    void refresh(kind);
+    onDone();
+  };
   return (
-    <form
-      className="flex flex-col gap-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        create.mutate(new FormData(event.currentTarget));
-      }}
-    >
+    <SaveForm submit={t("Add")} save={(fields) => kind.add(fields, leadId)} onSaved={saved}>
       {kind.form()}
       {leadId === undefined && <p className="text-xs text-muted">{t("It is about nobody in particular; for one that is about somebody, open the lead.")}</p>}
-      <p role="alert" className="whitespace-pre-line text-danger empty:hidden">
-        {create.error?.message}
-      </p>
-      <Button type="submit" look="primary" className="self-end" disabled={create.isPending}>
-        {t("Add")}
-      </Button>
-    </form>
+    </SaveForm>
   );
 }

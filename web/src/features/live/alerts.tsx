@@ -6,27 +6,28 @@ import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button, buttonLook } from "@/components/button";
 import { api, body, type Schemas } from "@/lib/api";
-import { fold } from "@/lib/live/floor";
+import { useHeldFocus } from "@/lib/focus";
+import { fold, OUTCOME_UNKNOWN } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
+import { useMay } from "@/lib/me";
 import { toastError } from "@/lib/toast";
 import { clockTime, sentence } from "@/lib/words";
 
 type Alert = Schemas["Alert"];
 
-/** A run that goes on once a person has said what became of an effect. */
-const OUTCOME_UNKNOWN = "outcome_unknown";
 /** Acknowledged alerts that stay in sight. */
 const ACKED_SHOWN = 5;
 
 export function Alerts({ alerts, onShow }: { alerts: Alert[]; onShow: (callId: string) => void }) {
   const { t } = useTranslation();
+  const list = useHeldFocus<HTMLUListElement>();
   const open = alerts.filter((alert) => !alert.acked_at);
   const acked = alerts.filter((alert) => alert.acked_at).slice(0, ACKED_SHOWN);
   return (
     <section aria-label={t("Alerts")} className="flex flex-col gap-2">
       <h2 className="font-semibold">{t("Alerts")}</h2>
       {alerts.length === 0 && <p className="text-muted">{t("Nothing to look at.")}</p>}
-      <ul className="flex flex-col gap-2">
+      <ul ref={list} className="flex flex-col gap-2">
         {[...open, ...acked].map((alert) => (
           <One key={alert.id} alert={alert} onShow={onShow} />
         ))}
@@ -39,6 +40,7 @@ export function Alerts({ alerts, onShow }: { alerts: Alert[]; onShow: (callId: s
 const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId: string) => void }) {
   const { t } = useTranslation();
   const change = useLive((state) => state.change);
+  const mayAct = useMay("supervisor");
   const acknowledge = useMutation({
     mutationFn: () => body(api.POST("/api/alerts/{id}/ack", { params: { path: { id: alert.id } } })),
     onSuccess: (acked) => change((floor) => fold(floor, { type: "alert.raised", alert: acked })),
@@ -47,7 +49,7 @@ const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId
   const evidence = alert.evidence as { excerpt?: unknown; error?: unknown } | null | undefined;
   const { call_id: callId, run_id: runId } = alert;
   // The run waits for this person's word: nothing on the page is more to be done.
-  const asks = alert.kind === OUTCOME_UNKNOWN && !alert.acked_at;
+  const asks = mayAct && alert.kind === OUTCOME_UNKNOWN && !alert.acked_at;
   return (
     <li data-alert={alert.id} className={`far-skipped flex flex-col gap-1.5 rounded-lg border p-2.5 ${alert.acked_at ? "bg-panel" : "border-danger"}`}>
       <p className="flex flex-wrap items-center gap-2">
@@ -66,12 +68,13 @@ const One = memo(function One({ alert, onShow }: { alert: Alert; onShow: (callId
           </Link>
         )}
         {callId && <Button onClick={() => onShow(callId)}>{t("Show the words")}</Button>}
-        {alert.acked_at ? (
+        {alert.acked_at && (
           <p className="flex items-center gap-1 text-xs text-muted">
             <Check size={12} aria-hidden />
             {t("Acknowledged")}
           </p>
-        ) : (
+        )}
+        {!alert.acked_at && mayAct && (
           <Button look={asks ? "plain" : "primary"} disabled={acknowledge.isPending} onClick={() => acknowledge.mutate()} aria-label={t("Acknowledge: {{title}}", { title: alert.title })}>
             {t("Acknowledge")}
           </Button>

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { api, body, type Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
+import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastInfo } from "@/lib/toast";
 
@@ -12,9 +13,11 @@ type Step = Schemas["RunStep"];
 /** What a run waits for a person's word on, above everything else on its page. */
 export function Decisions({ run, kinds }: { run: Schemas["Run"]; kinds: ReadonlyMap<string, Kind> }) {
   const { t } = useTranslation();
+  const mayDecide = useMay("supervisor");
   // Without an error it is still being looked up or repeated.
   const asking = run.steps.filter((step) => step.status === "unknown" && step.effect && step.error);
   if (run.ended_at || asking.length === 0) return null;
+  if (!mayDecide) return <p className="rounded-lg border border-warn bg-warn-soft p-4 text-warn">{t("This run needs a decision of a supervisor before it goes on.")}</p>;
   return (
     <section aria-label={t("Your word is needed")} className="flex flex-col gap-3 rounded-lg border-2 border-warn bg-warn-soft p-4">
       <h2 className="flex items-center gap-2 text-base font-semibold text-warn">

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Menu } from "@/components/menu";
 import { api, body, type Schemas } from "@/lib/api";
+import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { useRetry } from "./retry";
@@ -18,6 +19,8 @@ export function RunActions({ run }: { run: Schemas["Run"] }) {
     onSettled: () => queryClient.invalidateQueries({ queryKey: keys.runs }),
   });
   const retry = useRetry(run.id);
+  const maySteer = useMay("supervisor");
+  if (!maySteer) return null;
   if (!run.ended_at) {
     return (
       <Button look="danger" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
@@ -48,6 +51,8 @@ export function RunActions({ run }: { run: Schemas["Run"] }) {
 export function RetryFrom({ runId, node }: { runId: string; node: string }) {
   const { t } = useTranslation();
   const retry = useRetry(runId);
+  const maySteer = useMay("supervisor");
+  if (!maySteer) return null;
   return (
     <Menu
       label={t("Run again from {{node}}", { node })}

@@ -42,6 +42,12 @@ function Person({ user }: { user: Schemas["User"] }) {
   const me = useMe().data;
   const [shown, setShown] = useState<"sessions" | "removal" | null>(null);
   const change = useMutation({ mutationFn: (role: Schemas["Role"]) => body(api.PATCH("/api/users/{id}", { params: { path: { id: user.id } }, body: { role } })), onError: toastError, onSettled: refresh });
+  const takeOff = useMutation({
+    mutationFn: () => api.DELETE("/api/users/{id}/second-factor", { params: { path: { id: user.id } } }),
+    onSuccess: () => toastInfo(t("{{email}} signs in without a code, and is signed out everywhere", { email: user.email })),
+    onError: toastError,
+    onSettled: refresh,
+  });
   const name = user.name || user.email;
   const reach = me === undefined ? [] : ROLES.slice(0, ROLES.indexOf(me.role) + 1);
   const mayChange = reach.includes(user.role) && user.id !== me?.user.id;
@@ -64,6 +70,12 @@ function Person({ user }: { user: Schemas["User"] }) {
         <MonitorSmartphone size={14} aria-hidden />
         {t("Sessions")}
       </Button>
+      {user.second_factor && <Badge tone="ok">{t("second factor")}</Badge>}
+      {user.second_factor && me?.role === "owner" && user.id !== me.user.id && (
+        <Button look="quiet" disabled={takeOff.isPending} aria-label={t("Take the second factor off {{name}}", { name })} onClick={() => takeOff.mutate()}>
+          {t("Take it off")}
+        </Button>
+      )}
       {mayChange && (
         <Button look="quiet" isIcon aria-label={t("Remove {{name}}", { name })} onClick={() => setShown("removal")}>
           <Trash2 size={14} aria-hidden />

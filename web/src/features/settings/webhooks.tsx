@@ -1,15 +1,18 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { RotateCcw, Trash2 } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { RotateCcw, Settings2, Trash2 } from "lucide-react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
+import { Dialog } from "@/components/dialog";
 import { Field, Input } from "@/components/field";
 import { Panel } from "@/components/page";
-import { Answer } from "@/components/states";
+import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { dateTime } from "@/lib/words";
+
+const WebhookDesk = lazy(() => import("./webhook-source").then(({ WebhookDesk }) => ({ default: WebhookDesk })));
 
 const refresh = () => queryClient.invalidateQueries({ queryKey: keys.webhooks });
 
@@ -17,6 +20,7 @@ const refresh = () => queryClient.invalidateQueries({ queryKey: keys.webhooks })
 export function Webhooks() {
   const { t } = useTranslation();
   const [made, setMade] = useState<Schemas["MadeWebhook"] | null>(null);
+  const [shown, setShown] = useState<Schemas["Webhook"] | null>(null);
   const query = useQuery({ queryKey: keys.webhooks, queryFn: () => body(api.GET("/api/webhooks")) });
   const show = (webhook: Schemas["MadeWebhook"]) => {
     setMade(webhook);
@@ -47,6 +51,10 @@ export function Webhooks() {
               <li key={webhook.id} className="flex flex-wrap items-center gap-2">
                 <span className="font-medium">{webhook.name}</span>
                 <span className="text-muted">{t("since {{at}}", { at: dateTime(webhook.created_at) })}</span>
+                <Button look="quiet" aria-label={t("Set up {{name}}: who posts, last deliveries, trial", { name: webhook.name })} onClick={() => setShown(webhook)}>
+                  <Settings2 size={14} aria-hidden />
+                  {t("Set up")}
+                </Button>
                 <Button look="quiet" disabled={rotate.isPending} aria-label={t("Replace the address of {{name}}", { name: webhook.name })} onClick={() => rotate.mutate(webhook.id)}>
                   <RotateCcw size={14} aria-hidden />
                   {t("New address")}
@@ -59,7 +67,10 @@ export function Webhooks() {
           </ul>
         )}
       </Answer>
-      {made && <Address webhook={made} />}
+      {made && <Address webhook={made} onSetUp={() => setShown(made)} />}
+      <Dialog title={t("Webhook “{{name}}”", { name: shown?.name })} isOpen={shown !== null} onClose={() => setShown(null)} isWide>
+        <Suspense fallback={<Slow />}>{shown !== null && <WebhookDesk id={shown.id} />}</Suspense>
+      </Dialog>
       <form onSubmit={submit} className="flex flex-wrap items-end gap-3">
         <Field label={t("Name of the webhook")}>{(control) => <Input {...control} name="name" required maxLength={100} placeholder="orders" />}</Field>
         <Button type="submit" disabled={create.isPending}>
@@ -71,7 +82,7 @@ export function Webhooks() {
 }
 
 /** The address is a password: it is shown this once. */
-function Address({ webhook }: { webhook: Schemas["MadeWebhook"] }) {
+function Address({ webhook, onSetUp }: { webhook: Schemas["MadeWebhook"]; onSetUp: () => void }) {
   const { t } = useTranslation();
   const example = `curl -d '{"data": {"phone": "+14155550100"}}' -H 'content-type: application/json' ${webhook.url}`;
   return (
@@ -80,6 +91,9 @@ function Address({ webhook }: { webhook: Schemas["MadeWebhook"] }) {
       <code className="break-all">{webhook.url}</code>
       <p className="text-xs">{t("To try it:")}</p>
       <code className="text-xs break-all">{example}</code>
+      <div>
+        <Button onClick={onSetUp}>{t("It is for Stripe, Shopify, Calendly or a form")}</Button>
+      </div>
     </div>
   );
 }

@@ -12,10 +12,10 @@ import { Page } from "@/components/page";
 import { Answer, Empty } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
+import { remove, useHidden } from "@/lib/deletion";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { dateTime, sentence } from "@/lib/words";
-import { remove, useHidden } from "./deletion";
 
 type Workflow = Schemas["WorkflowSummary"];
 
@@ -152,7 +152,7 @@ function Actions({ workflow, open }: { workflow: Workflow; open: (workflow: Work
       items={[
         { label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => open(workflow) },
         { label: t("Clone"), icon: <Copy size={14} aria-hidden />, run: () => clone.mutate() },
-        { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove(workflow, t) },
+        { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove({ ...workflow, list: keys.workflows, send: (init) => api.DELETE("/api/workflows/{id}", { params: { path: { id: workflow.id } }, ...init }) }, t) },
       ]}
     />
   );

@@ -61,3 +61,14 @@ it("the floor is bounded however many calls there are", () => {
 it("a word it does not know changes nothing", () => {
   expect(play([{ type: "weather" } as unknown as LiveMessage])).toBe(EMPTY);
 });
+
+it("a run that waits for a person's word is stuck until the step has an outcome", () => {
+  const step = (node: string, status: "unknown" | "started" | "done"): LiveMessage => ({ type: "run.step", run_id: "run_1", node, kind: "webhook", status, call_id: null });
+  const alert = { id: "alert_1", kind: "outcome_unknown", run_id: "run_1", acked_at: null } as unknown as Schemas["Alert"];
+  const stuck = play([step("tell", "unknown"), { type: "alert.raised", alert }]);
+  expect(stuck.runs.run_1?.status).toBe("stuck");
+  expect(play([step("other", "done")], stuck).runs.run_1?.status).toBe("stuck");
+  expect(play([step("tell", "started")], stuck).runs.run_1?.status).toBe("running");
+  const ended: LiveMessage = { type: "run.ended", run_id: "run_1", status: "failed", error: null, call_id: null };
+  expect(play([ended, { type: "alert.raised", alert }], stuck).runs.run_1?.status).toBe("failed");
+});

@@ -47,6 +47,11 @@ const TREND_MAX = 300;
 const ALERTS_MAX = 100;
 const RUNS_MAX = 200;
 
+/** The kind of alert of a run that goes on once a person has said what became of an effect, and the status of such a run. */
+export const OUTCOME_UNKNOWN = "outcome_unknown";
+export const STUCK = "stuck";
+const ENDED = ["completed", "failed", "cancelled"];
+
 export const EMPTY: Floor = { calls: {}, alerts: {}, runs: {}, gaps: 0 };
 
 export function fold(floor: Floor, message: LiveMessage): Floor {
@@ -75,7 +80,7 @@ export function fold(floor: Floor, message: LiveMessage): Floor {
     case "sentiment.trend":
       return onCall(floor, message.call_id, (call) => ({ ...call, trend: [...call.trend, { at_ms: message.at_ms, trend: message.trend }].slice(-TREND_MAX) }));
     case "alert.raised":
-      return { ...floor, alerts: bounded({ ...floor.alerts, [message.alert.id]: message.alert }, ALERTS_MAX) };
+      return takeStuck({ ...floor, alerts: bounded({ ...floor.alerts, [message.alert.id]: message.alert }, ALERTS_MAX) }, message.alert);
     case "alert.acked": {
       const alert = floor.alerts[message.alert_id];
       if (alert === undefined) return floor;
@@ -94,7 +99,10 @@ export function fold(floor: Floor, message: LiveMessage): Floor {
       return onRun(floor, message.run_id, (run) => {
         const step = { node: message.node, kind: message.kind, status: message.status };
         const at = run.steps.findIndex((one) => one.node === message.node);
-        return { ...run, steps: at < 0 ? [...run.steps, step] : run.steps.with(at, step) };
+        const steps = at < 0 ? [...run.steps, step] : run.steps.with(at, step);
+        // It goes on once the step that nobody knew the outcome of has one.
+        const isDecided = run.status === STUCK && message.status !== "unknown" && !steps.some((one) => one.status === "unknown");
+        return { ...run, steps, status: isDecided ? "running" : run.status };
       });
     case "run.ended":
       return onRun(floor, message.run_id, (run) => ({ ...run, status: message.status, error: message.error }));
@@ -115,6 +123,13 @@ export function takeLines(floor: Floor, callId: string, lines: Utterance[]): Flo
 export function takeAlerts(floor: Floor, alerts: Schemas["Alert"][]): Floor {
   const taken = Object.fromEntries(alerts.map((alert) => [alert.id, alert]));
   return { ...floor, alerts: bounded({ ...floor.alerts, ...taken }, ALERTS_MAX) };
+}
+
+/** A run that waits for a person's word: its alert is how the stream says so. */
+function takeStuck(floor: Floor, { kind, run_id, acked_at }: Schemas["Alert"]): Floor {
+  const run = run_id ? floor.runs[run_id] : undefined;
+  if (kind !== OUTCOME_UNKNOWN || acked_at || run === undefined || ENDED.includes(run.status)) return floor;
+  return { ...floor, runs: { ...floor.runs, [run.id]: { ...run, status: STUCK } } };
 }
 
 /** Runs from before the stream began; what the stream said of one counts more. */

@@ -1,0 +1,143 @@
+// Leads and what is agreed with them: a file is imported, records are changed and removed, a delete outlives signing out.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { accessible, signedIn, until } from "./harness.mjs";
+
+const FILE = ["Kunde;Mobile;E-Mail;Plan;Junk", "Ann Lee;415-555-0101;ann@example.com;gold;x", "Bo Berg;415-555-0102;;silver;x", "Nobody;12;;;x", ";;not an address;;x", ""].join("\r\n");
+
+/** A file's columns are shown and mapped, it is sent, its progress is shown, and its bad rows are downloaded. */
+export async function leadsImport(browser) {
+  const { server, page, close } = await signedIn(browser, "import.db", "light");
+  await server.ask("POST", "/api/leads", { name: "Ann", phone: "+14155550101" });
+  await page.goto(`${server.url}/leads?tab=imports`);
+  await page.getByText("No imports yet").waitFor();
+  await page.getByRole("button", { name: "Import a file" }).focus();
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("File").setInputFiles({ name: "leads.csv", mimeType: "text/csv", buffer: Buffer.from(FILE) });
+  const fills = (header) => dialog.getByLabel(`What “${header}” fills`);
+  assert.equal(await fills("Mobile").inputValue(), "phone");
+  assert.equal(await fills("Plan").inputValue(), "fields.plan");
+  await fills("Kunde").selectOption("phone");
+  await fills("Junk").selectOption("");
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await dialog.getByRole("alert").getByText("two columns fill `phone`").waitFor();
+  await fills("Kunde").selectOption("name");
+  await dialog.getByLabel("Country calling code").fill("1");
+  await accessible(page, "import-mapping-light");
+  await dialog.getByRole("button", { name: "Import", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await dialog.getByText("4 of 4 rows").waitFor();
+  await dialog.getByText("done", { exact: true }).waitFor();
+  await dialog.getByText("No workflow starts").waitFor();
+  await accessible(page, "import-report-light");
+  const [saved] = await Promise.all([page.waitForEvent("download"), dialog.getByRole("button", { name: "Download the report" }).click()]);
+  const report = readFileSync(await saved.path(), "utf8");
+  assert.match(report, /^row,column,value,what to do\r\n4,Mobile,12,/);
+  assert.match(report, /\n5,E-Mail,not an address,/);
+  await page.keyboard.press("Escape");
+  await page.getByRole("region", { name: "Imports" }).getByText("done").first().waitFor();
+  const { items } = await server.ask("GET", "/api/leads?limit=50");
+  assert.deepEqual(items.filter((one) => one.name !== "Dana Whitfield").map((one) => [one.name, one.phone, one.fields.plan]).sort(), [["Ann Lee", "+14155550101", "gold"], ["Bo Berg", "+14155550102", "silver"]]);
+  await page.getByRole("tab", { name: "People" }).click();
+  await page.getByRole("link", { name: "Bo Berg" }).waitFor();
+  await close([422]);
+}
+
+/** An appointment is changed, not over somebody else's change, and one is removed and taken back; payments are told apart from money. */
+export async function recordsEdited(browser) {
+  const { server, page, close } = await signedIn(browser, "records.db", "light");
+  const made = await server.ask("POST", "/api/appointments", { title: "First look", starts_at: "2031-01-02T10:00:00Z", location: "Main street 1", notes: "Bring a ladder" });
+  await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd" });
+  await server.ask("POST", "/api/payments", { amount: 1250, currency: "usd", reference: "INV-7" });
+  await page.goto(`${server.url}/leads?tab=appointments`);
+  const dialog = page.getByRole("dialog");
+  const act = async (name, action) => {
+    await page.getByRole("button", { name: `Actions for ${name}` }).click();
+    await page.getByRole("menuitem", { name: action }).click();
+  };
+  await act("First look", "Edit");
+  assert.equal(await dialog.getByLabel("Notes").inputValue(), "Bring a ladder");
+  await dialog.getByLabel("Where").fill("Main street 2");
+  await accessible(page, "appointment-edit-light");
+  await server.ask("PATCH", `/api/appointments/${made.id}`, { title: "Second look" });
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByRole("alert").getByText("Somebody else has changed this").waitFor();
+  await accessible(page, "appointment-moved-light");
+  await dialog.getByRole("button", { name: "Show it as it is now" }).click();
+  await until("it is shown as it is", async () => (await dialog.getByLabel("What about").inputValue()) === "Second look");
+  await dialog.getByLabel("Where").fill("Main street 3");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  const kept = await server.ask("GET", `/api/appointments/${made.id}`);
+  assert.deepEqual([kept.title, kept.location, kept.starts_at.slice(0, 16)], ["Second look", "Main street 3", "2031-01-02T10:00"]);
+
+  await act("Second look", "Remove");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Second look").waitFor();
+  await page.getByRole("tab", { name: "Quotes" }).click();
+  await act("Roof repair", "Edit");
+  await dialog.getByLabel("Amount").fill("1300");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByText("$1,300.00").waitFor();
+  await page.getByRole("tab", { name: "Payments" }).click();
+  await act("$12.50 INV-7", "Edit");
+  assert.equal(await dialog.getByLabel("Amount").count(), 0);
+  await dialog.getByLabel("Reference").fill("INV-8");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByText("INV-8").waitFor();
+  await act("$12.50 INV-8", "Remove");
+  await page.getByText("No payments yet").waitFor();
+  await until("the payment is gone", async () => (await server.ask("GET", "/api/payments")).items.length === 0);
+  await close([409]);
+}
+
+/** A lead's record is changed on its page, and removed from the list with a way back. */
+export async function leadEdited(browser) {
+  const { server, page, close } = await signedIn(browser, "lead.db", "dark");
+  const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  await page.goto(`${server.url}/leads/${lead.id}`);
+  const act = async (action) => {
+    await page.getByRole("button", { name: /^Actions for/ }).click();
+    await page.getByRole("menuitem", { name: action }).click();
+  };
+  const dialog = page.getByRole("dialog");
+  await act("Edit");
+  await dialog.getByLabel("Phone").fill("415");
+  await page.keyboard.press("Enter");
+  await dialog.getByRole("alert").getByText("phone").waitFor();
+  await dialog.getByLabel("Phone").fill("+14155550124");
+  await dialog.getByLabel("Name").fill("Ann Lee-Roth");
+  await dialog.getByLabel("Score").fill("80");
+  await accessible(page, "lead-edit-dark");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Ann Lee-Roth" }).waitFor();
+  const kept = await server.ask("GET", `/api/leads/${lead.id}`);
+  assert.deepEqual([kept.name, kept.phone, kept.score, kept.stage], ["Ann Lee-Roth", "+14155550124", 80, lead.stage]);
+  await act("Remove from the list");
+  await page.getByText("“Ann Lee-Roth” is deleted").waitFor();
+  await page.getByRole("heading", { name: "Leads" }).waitFor();
+  assert.equal(await page.getByRole("link", { name: "Ann Lee-Roth" }).count(), 0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("link", { name: "Ann Lee-Roth" }).waitFor();
+  await close([422]);
+}
+
+/** Somebody deletes a workflow and signs out at once: it is gone all the same. */
+export async function signedOutDelete(browser) {
+  const { server, page, close } = await signedIn(browser, "signed-out.db", "dark");
+  const steps = { trigger: { type: "manual" }, nodes: [{ id: "task", type: "create_task", params: { title: "Call" } }], edges: [{ from: "trigger", to: "task" }] };
+  for (const name of ["Goes", "Stays"]) await server.ask("POST", "/api/workflows", { ...steps, name });
+  await page.goto(`${server.url}/workflows`);
+  await page.getByRole("button", { name: "Actions for Goes" }).click();
+  await page.getByRole("menuitem", { name: "Delete" }).click();
+  await page.getByRole("link", { name: "Goes" }).waitFor({ state: "detached" });
+  // The row is gone, the keyboard's place in the list is not.
+  await until("the focus is in the list", () => page.evaluate(() => document.activeElement?.closest("[role=region]") !== null));
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  const names = (await server.ask("GET", "/api/workflows?limit=200")).items.map((one) => one.name);
+  assert.ok(!names.includes("Goes") && names.includes("Stays"), "gone by the time that the person is");
+  await close();
+}
