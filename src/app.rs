@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     actors::{
-        LeadImportsHandle, ResourcesHandle,
+        ErasuresHandle, LeadImportsHandle, ResourcesHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -127,6 +127,7 @@ impl App {
             calls: actors.calls,
             webhooks: WebhookDesk::start(store.clone()),
             lead_imports: LeadImportsHandle::start(store.clone(), actors.leads.clone()),
+            erasures: ErasuresHandle::start(store.clone(), actors.leads.clone(), actors.runs.clone()),
             resources: ResourcesHandle::start(store.clone(), actors.leads.clone()),
             leads: actors.leads,
             runs: actors.runs,

@@ -35,6 +35,7 @@ use crate::{
     domain::{
         audio::Speaker,
         call::{Call, CallChange, CallFact},
+        erasure::Redaction,
         ids::{AccountId, CallId},
         sentiment::Sentiment,
         time::Timestamp,
@@ -280,6 +281,9 @@ impl CallActor {
         loaded.folded = u64::try_from(facts.len()).unwrap_or(u64::MAX);
         loaded.last_sign = Instant::now();
         let news = self.news(key);
+        if loaded.call.status.is_terminal() && news.was_erased(&loaded.call).await? {
+            loaded.call = loaded.call.clone().redacted(Redaction::Person);
+        }
         if loaded.call.lead_id.is_none() {
             loaded.call.lead_id = news.lead_of(&loaded.call).await?;
         }

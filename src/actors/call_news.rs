@@ -25,7 +25,7 @@ use crate::{
         time::Timestamp,
         transcript::Utterance,
     },
-    store::{Recorded, Store, StoreResult},
+    store::{Recorded, Store, StoreError, StoreResult},
 };
 
 /// Which way the mood went.
@@ -44,6 +44,21 @@ pub struct CallNews<'a> {
 }
 
 impl CallNews<'_> {
+    /// Whether the person was taken off the record since the call was read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn was_erased(&self, call: &Call) -> StoreResult<bool> {
+        if call.lead_id.is_none() {
+            return Ok(false);
+        }
+        match until_done(|| self.store.calls.get(call.account_id, call.id)).await {
+            Ok(stored) => Ok(stored.lead_id.is_none() && stored.customer_number().is_empty()),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the lead with the customer's number, made if need be; `None` while no number is known.
     pub async fn lead_of(&self, call: &Call) -> StoreResult<Option<LeadId>> {
         let Ok(phone) = call.customer_number().parse::<PhoneNumber>() else {

@@ -176,6 +176,12 @@ impl LeadsHandle {
         id.in_shard(self.kind.neighbours.near(id.shard()))
     }
 
+    /// Whether this node acts for the shard.
+    #[must_use]
+    pub fn acts_for(&self, shard: Shard) -> bool {
+        self.kind.neighbours.is_here(shard)
+    }
+
     /// Whether this node takes the import's file over.
     #[must_use]
     pub fn is_here(&self, id: ImportId) -> bool {

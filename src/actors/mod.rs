@@ -11,6 +11,8 @@ pub mod cluster;
 pub mod dispatch;
 pub mod effects;
 pub mod engine;
+mod erasing;
+mod erasures;
 pub mod gate;
 pub mod hearing;
 mod intake;
@@ -42,6 +44,7 @@ mod timer_entry;
 pub mod timers;
 
 pub use calls::{AudioLine, CallReport, CallsHandle, LineError, LineOpening};
+pub use erasures::ErasuresHandle;
 pub use lead_imports::LeadImportsHandle;
 pub use leads::LeadsHandle;
 // What a door hands to an audio line.

@@ -153,6 +153,10 @@ impl RunActor {
 
     async fn load(&self, state: &mut RunState) -> Result<(), RunFault> {
         let (head, snapshot) = self.kind.store.runs.load(state.id).await?;
+        // An ended run whose history was forgotten takes nothing any more.
+        if snapshot.is_empty() {
+            return Ok(());
+        }
         let broken = |error| RunFault::Snapshot(state.id, error);
         let mut run = Run::from_snapshot(&snapshot).map_err(broken)?;
         if !run.missing_parts().is_empty() {
@@ -175,7 +179,9 @@ impl RunActor {
             if state.loaded.is_none() {
                 self.load(state).await?;
             }
-            let Some(loaded) = &state.loaded else { continue };
+            let Some(loaded) = &state.loaded else {
+                return Ok(Reaction::Ignored);
+            };
             let run = &loaded.run;
             let world = world_of(&self.kind.store, &loaded.plan, run).await?;
             let now = world.now;

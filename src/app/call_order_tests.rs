@@ -10,6 +10,7 @@ use crate::{
     actors::CallReport,
     domain::{
         call::{Call, CallFact, CallStatus},
+        erasure::Redaction,
         ids::{AccountId, CallId, CallSid},
         message::Direction,
         observation::EventType,
@@ -60,6 +61,9 @@ impl CallStore for Held {
     }
     async fn append_utterance(&self, call_id: CallId, utterance: Utterance) -> StoreResult<Recorded> {
         self.calls.append_utterance(call_id, utterance).await
+    }
+    async fn redact(&self, account_id: AccountId, id: CallId, redaction: Redaction) -> StoreResult<bool> {
+        self.calls.redact(account_id, id, redaction).await
     }
     async fn transcript(&self, account_id: AccountId, id: CallId) -> StoreResult<Vec<Utterance>> {
         self.calls.transcript(account_id, id).await

@@ -12,6 +12,7 @@ pub mod consent;
 pub mod contact_caps;
 pub mod csv;
 pub mod email;
+pub mod erasure;
 pub mod hex;
 pub mod ids;
 pub mod lead;

@@ -24,11 +24,13 @@ pub enum ResourceKind {
     Number,
     WebhookRule,
     Delivery,
+    Erasure,
+    RetentionSweep,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Appointment,
         Self::Quote,
         Self::Payment,
@@ -38,6 +40,8 @@ impl ResourceKind {
         Self::Number,
         Self::WebhookRule,
         Self::Delivery,
+        Self::Erasure,
+        Self::RetentionSweep,
     ];
 
     /// The number is on disk and in cursors: never reuse one.
@@ -53,6 +57,8 @@ impl ResourceKind {
             Self::Number => 7,
             Self::WebhookRule => 8,
             Self::Delivery => 9,
+            Self::Erasure => 10,
+            Self::RetentionSweep => 11,
         }
     }
 
@@ -75,6 +81,8 @@ impl ResourceKind {
             Self::Number => "number",
             Self::WebhookRule => "mapping",
             Self::Delivery => "delivery",
+            Self::Erasure => "erasure",
+            Self::RetentionSweep => "sweep",
         }
     }
 }

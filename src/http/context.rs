@@ -4,7 +4,10 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{api::Simulator, auth::Gate, settings::HttpSettings, webhook_desk::WebhookDesk};
 use crate::{
-    actors::{CallsHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RunsHandle, SchedulesHandle},
+    actors::{
+        CallsHandle, ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RunsHandle,
+        SchedulesHandle,
+    },
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, sealing::SealingKey, secret::Secret, time::Timestamp},
     integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
@@ -39,6 +42,8 @@ pub struct Parts {
     pub calls: CallsHandle,
     pub leads: LeadsHandle,
     pub lead_imports: LeadImportsHandle,
+    /// Leads that are being erased.
+    pub erasures: ErasuresHandle,
     /// The mappings of incoming webhooks, and their last deliveries.
     pub webhooks: WebhookDesk,
     pub resources: ResourcesHandle,

@@ -182,6 +182,8 @@ pub trait AccountStore: Send + Sync {
         account_id: AccountId,
         key: &str,
     ) -> StoreResult<Option<RememberedAnswer>>;
+    /// Empties the account's answers that hold one of `needles`; a repeat still finds that it is one. Returns how many there were.
+    async fn erase_answers(&self, account_id: AccountId, needles: Vec<String>) -> StoreResult<u64>;
     /// Drops answers older than `before`; returns how many.
     async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64>;
 }

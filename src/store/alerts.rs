@@ -23,6 +23,8 @@ pub trait AlertStore: Send + Sync {
     ) -> StoreResult<(Alert, Recorded)>;
     /// Writes a note to it in place of the one before; `None` takes it away.
     async fn annotate(&self, account_id: AccountId, id: AlertId, note: Option<String>) -> StoreResult<Alert>;
+    /// One that is not there is gone already.
+    async fn delete(&self, account_id: AccountId, id: AlertId) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Alert>>;
 }

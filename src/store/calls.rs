@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{Page, PageRequest, Recorded, StoreResult};
 use crate::domain::{
     call::{Call, CallFact},
+    erasure::Redaction,
     ids::{AccountId, CallId, CallSid},
     shard::Shard,
     time::Timestamp,
@@ -50,6 +51,9 @@ pub trait CallStore: Send + Sync {
     async fn unsettled(&self, shard: Option<Shard>) -> StoreResult<Vec<(AccountId, CallId, CallSid)>>;
     /// Keeps what was said. The same ordinal again changes nothing.
     async fn append_utterance(&self, call_id: CallId, utterance: Utterance) -> StoreResult<Recorded>;
+    /// Takes words, or the person, off a call for good: transcript, record and facts. The keys of its facts stay, so that a repeat of one
+    /// brings nothing back. Returns whether there was anything to take.
+    async fn redact(&self, account_id: AccountId, id: CallId, redaction: Redaction) -> StoreResult<bool>;
     /// Everything said on a call, by ordinal.
     async fn transcript(&self, account_id: AccountId, id: CallId) -> StoreResult<Vec<Utterance>>;
 }

@@ -32,6 +32,8 @@ pub trait ContactStore: Send + Sync {
         channel: ContactChannel,
         from: Timestamp,
     ) -> StoreResult<Vec<BookedContact>>;
+    /// Forgets every contact with a person.
+    async fn forget(&self, account_id: AccountId, subject: &str) -> StoreResult<()>;
     /// Takes a booking back: the effect was definitely not carried out.
     async fn release(&self, contact: Contact) -> StoreResult<()>;
 }

@@ -156,9 +156,9 @@ impl Copying {
             }
         })
         .await?;
-        each(self.export.numbers.iter(), async |(account, phone)| {
-            let opt_out = self.from.leads.opt_out_of(*account, phone).await?;
-            self.importer.keep_opt_out(*account, phone, &opt_out).await
+        each(self.export.numbers.iter(), async |(account, key)| {
+            let opt_out = self.from.leads.opt_out_under(*account, key).await?;
+            self.importer.keep_opt_out(*account, key, &opt_out).await
         })
         .await?;
         each(self.export.edits.iter(), async |edit| {

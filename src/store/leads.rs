@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{Page, PageRequest, StoreResult};
 use crate::domain::{
     consent::{ConsentChange, OptOut},
+    erasure::opt_out_key,
     ids::{AccountId, LeadId},
     lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
     phone::PhoneNumber,
@@ -34,7 +35,15 @@ pub trait LeadStore: Send + Sync {
     async fn get(&self, account_id: AccountId, id: LeadId) -> StoreResult<Lead>;
     async fn by_phone(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>>;
     /// What the last lead with this number had opted out of, for as long as no lead has the number.
-    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut>;
+    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut> {
+        let mut opt_out = self
+            .opt_out_under(account_id, &opt_out_key(account_id, phone))
+            .await?;
+        opt_out.join(&self.opt_out_under(account_id, phone.as_str()).await?);
+        Ok(opt_out)
+    }
+    /// What is kept under a number's hash, or under the number itself, as the first versions kept it.
+    async fn opt_out_under(&self, account_id: AccountId, key: &str) -> StoreResult<OptOut>;
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>>;
     /// Makes an edit, keeps the facts that follow from it and notes its key, in one write. A key that is noted already changes
     /// nothing and gives the first result again. A refusal changes nothing and notes nothing.

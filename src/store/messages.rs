@@ -24,6 +24,8 @@ pub trait MessageStore: Send + Sync {
     ) -> StoreResult<Recorded>;
     /// Ties a message to the provider's id for it, unless it is tied already. Returns the id that it is tied to.
     async fn bind(&self, id: MessageId, provider_id: String, at: Timestamp) -> StoreResult<String>;
+    /// Replaces what a message says and between whom it went; where it stands stays as it is stored.
+    async fn redact(&self, message: Message) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: MessageId) -> StoreResult<Message>;
     async fn by_provider_id(&self, account_id: AccountId, provider_id: &str) -> StoreResult<Option<Message>>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Message>>;

@@ -25,6 +25,7 @@ pub mod schedules;
 pub mod scylla;
 pub mod sqlite;
 pub mod tasks;
+pub mod walking;
 pub mod webhooks;
 pub mod workflows;
 

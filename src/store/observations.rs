@@ -36,6 +36,8 @@ pub trait ObservationStore: Send + Sync {
         account_id: AccountId,
         lead_id: Option<LeadId>,
     ) -> StoreResult<Vec<Observation>>;
+    /// Leaves nothing of a fact but that there was one, and marks it as routed: the same id again changes nothing.
+    async fn erase(&self, account_id: AccountId, id: ObservationId) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation>;
     /// A lead's facts since `from`, oldest first, at most [`PAST_PAGE`].
     async fn of_lead_since(

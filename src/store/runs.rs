@@ -163,6 +163,9 @@ pub trait RunStore: Send + Sync {
     async fn sweep(&self, _shard: Option<Shard>, _now: Timestamp) -> StoreResult<()> {
         Ok(())
     }
+    /// Forgets what an ended run did: state, journal, effects, parts, timers. Its head stays, without the reason of its end, and so do
+    /// counts and what enrolment asks. Returns whether there was anything to forget; a run that has not ended keeps all.
+    async fn forget_history(&self, account_id: AccountId, id: RunId) -> StoreResult<bool>;
     /// Success and failure counts of a workflow's runs, for its history.
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts>;
 }

@@ -14,6 +14,8 @@ pub trait TaskStore: Send + Sync {
     async fn create(&self, task: Task) -> StoreResult<Recorded>;
     /// Replaces a task whole.
     async fn update(&self, task: Task) -> StoreResult<()>;
+    /// One that is not there is gone already.
+    async fn delete(&self, account_id: AccountId, id: TaskId) -> StoreResult<()>;
     async fn get(&self, account_id: AccountId, id: TaskId) -> StoreResult<Task>;
     async fn list(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<Task>>;
 }

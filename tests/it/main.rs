@@ -31,6 +31,8 @@ mod house;
 mod integrations_sendgrid;
 mod integrations_twilio;
 mod key_rotation;
+mod lead_erasure;
+mod lead_export;
 mod lead_imports;
 mod number_routing;
 mod placed_calls;

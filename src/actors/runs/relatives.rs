@@ -171,10 +171,7 @@ impl RunsHandle {
             return Err(RunError::NotPublished(head.workflow_id));
         }
         let (_, snapshot) = self.store.runs.load(run_id).await?;
-        let old = Run::from_snapshot(&snapshot).map_err(|error| RunError::Unreadable {
-            run_id,
-            reason: error.to_string(),
-        })?;
+        let old = state_of(run_id, &snapshot)?;
         let plan = self.plans.get(head.workflow_id, version).await?;
         // A line of another program's version is passed over: its output is missed only when it is read, and then by name.
         let journal: Vec<JournalEntry> = self
@@ -204,4 +201,16 @@ impl RunsHandle {
         self.begin(&plan, run).await?;
         Ok(id)
     }
+}
+
+/// The state of a run that is to be taken up again.
+fn state_of(run_id: RunId, snapshot: &[u8]) -> Result<Run, RunError> {
+    if snapshot.is_empty() {
+        let reason = "what it did is not kept any more".to_owned();
+        return Err(RunError::Unreadable { run_id, reason });
+    }
+    Run::from_snapshot(snapshot).map_err(|error| RunError::Unreadable {
+        run_id,
+        reason: error.to_string(),
+    })
 }

@@ -215,7 +215,8 @@ impl Call {
 
     /// A message outranks a recording of the call; the greatest text decides between equals.
     fn keep_recording(&mut self, url: &str, voicemail: bool) {
-        if (voicemail, Some(url)) > (self.voicemail, self.recording_url.as_deref()) {
+        // The address of one that is not kept any more says nothing.
+        if !url.is_empty() && (voicemail, Some(url)) > (self.voicemail, self.recording_url.as_deref()) {
             self.recording_url = Some(url.to_owned());
         }
         self.voicemail |= voicemail;

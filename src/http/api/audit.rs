@@ -158,7 +158,11 @@ pub async fn verify(State(context): State<Context>, caller: Caller) -> ApiResult
     }))
 }
 
-fn shown(row: &AuditRow) -> serde_json::Result<AuditEntry> {
+/// The entry as people see it.
+///
+/// # Errors
+/// When it is none of ours.
+pub(super) fn shown(row: &AuditRow) -> serde_json::Result<AuditEntry> {
     let deed = row.read()?.deed;
     let details: Option<Details> = row.details.as_deref().map(serde_json::from_str).transpose()?;
     let erased = details.is_none();

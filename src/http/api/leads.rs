@@ -316,7 +316,8 @@ pub async fn update(
 
 /// Remove a lead
 ///
-/// Needs the role admin.
+/// Removes the record alone: an opt-out stays with its number, and its timeline, calls, messages and runs stay where they are. To remove
+/// everything about the person, erase it (`POST /api/leads/{id}/erase`). Needs the role admin.
 #[utoipa::path(delete, path = "/api/leads/{id}", tag = "leads", operation_id = "deleteLead",
     params(("id" = LeadId, Path, description = "The lead.")),
     responses((status = 204, description = "Gone.")))]

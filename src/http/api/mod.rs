@@ -17,6 +17,8 @@ pub mod dry_runs;
 pub mod error_catalogue;
 pub mod events;
 pub mod keys;
+pub mod lead_erasure;
+pub mod lead_export;
 pub mod lead_imports;
 pub mod lead_rules;
 pub mod leads;

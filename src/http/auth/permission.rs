@@ -39,6 +39,8 @@ pub enum Permission {
     EditAccount,
     /// Take the second factor off somebody who has lost it.
     RemoveSecondFactors,
+    /// Take everything known about a lead away in one document.
+    ExportLeads,
     /// See who changed what.
     ReadAudit,
     /// See, create and delete incoming webhooks, and the secret that outgoing ones are signed with.
@@ -65,6 +67,7 @@ impl Permission {
             | Self::ManagePeople
             | Self::EditAccount
             | Self::ReadAudit
+            | Self::ExportLeads
             | Self::ManageWebhooks => Role::Admin,
             Self::RemoveSecondFactors => Role::Owner,
         }

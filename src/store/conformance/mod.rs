@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod contacts;
+pub(crate) mod erasing;
 pub(crate) mod isolation;
 pub(crate) mod keyring;
 pub(crate) mod leads;

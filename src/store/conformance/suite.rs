@@ -32,6 +32,14 @@ macro_rules! suite {
             contacts::what_is_booked_is_read_by_person_and_channel_from_a_moment_on;
             contacts::other_people_channels_and_accounts_have_their_own_count;
             contacts::of_many_at_once_only_as_many_as_the_cap_are_booked;
+            erasing::a_call_loses_its_words_or_its_person_and_a_repeat_brings_nothing_back;
+            erasing::a_message_is_emptied_and_still_known_by_its_provider;
+            erasing::tasks_and_alerts_are_removed_from_their_account_alone;
+            erasing::an_erased_fact_is_known_and_says_nothing;
+            erasing::an_ended_run_forgets_what_it_did_and_keeps_its_head;
+            erasing::answers_that_name_a_person_are_emptied;
+            erasing::contacts_with_a_person_are_forgotten;
+            erasing::a_number_that_opted_out_is_kept_by_its_hash_alone;
             isolation::no_read_reaches_another_account;
             isolation::no_write_reaches_another_account;
             keyring::a_key_is_made_once_and_wrapped_anew_by_whoever_has_read_it;

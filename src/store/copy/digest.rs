@@ -96,9 +96,9 @@ impl Side<'_> {
         let numbers = digest(
             "opted-out numbers",
             export.numbers.iter(),
-            async |(account, phone)| {
-                let opt_out = store.leads.opt_out_of(*account, phone).await?;
-                Ok(format!("{phone:?} {opt_out:?}"))
+            async |(account, key)| {
+                let opt_out = store.leads.opt_out_under(*account, key).await?;
+                Ok(format!("{key:?} {opt_out:?}"))
             },
         )
         .await?;

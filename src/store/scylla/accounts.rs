@@ -53,6 +53,7 @@ const DELETE_KEY: &str = "DELETE FROM api_keys WHERE hash = ? IF EXISTS";
 const REMEMBER: &str = "INSERT INTO answers (account, key, request_hash, status, body, at) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS";
 const REMEMBERED: &str =
     "SELECT account, key, request_hash, status, body, at FROM answers WHERE account = ? AND key = ?";
+const EMPTY: &str = "UPDATE answers SET body = '{}' WHERE account = ? AND key = ? IF EXISTS";
 const FORGET: &str = "DELETE FROM answers WHERE account = ? AND key = ? IF EXISTS";
 
 #[async_trait]
@@ -343,6 +344,30 @@ impl AccountStore for Scylla {
     ) -> StoreResult<Option<RememberedAnswer>> {
         let row = self.select_one(REMEMBERED, values![account_id, key]).await?;
         row.map(remembered).transpose()
+    }
+
+    async fn erase_answers(&self, account_id: AccountId, needles: Vec<String>) -> StoreResult<u64> {
+        let mut erased = 0;
+        // Every answer that is kept ends some day.
+        let ever = Timestamp::from_unix_millis(u64::try_from(i64::MAX).unwrap_or_default());
+        for ending in self.ended(Ending::Answers, ever).await? {
+            let own = ending.split_first_chunk::<16>();
+            let Some((_, key)) = own.filter(|(account, _)| *account == account_id.as_bytes()) else {
+                continue;
+            };
+            let key = String::from_utf8_lossy(key).into_owned();
+            let Some(answer) = self.remembered_answer(account_id, &key).await? else {
+                continue;
+            };
+            if needles.iter().any(|needle| answer.body.contains(needle)) {
+                match self.conditional(vec![(EMPTY, values![account_id, key])]).await? {
+                    Conditional::Applied => erased += 1,
+                    Conditional::Refused => (),
+                    Conditional::Unknown(error) => return Err(error),
+                }
+            }
+        }
+        Ok(erased)
     }
 
     async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64> {

@@ -66,6 +66,17 @@ impl AlertStore for Scylla {
         .ok_or_else(|| missing("alert", id))
     }
 
+    async fn delete(&self, account_id: AccountId, id: AlertId) -> StoreResult<()> {
+        let removed: Option<Alert> = self.remove(&TABLE, &values![account_id, id]).await?;
+        match removed {
+            Some(alert) => {
+                self.take_position(account_id, List::Alerts, position_of(&alert))
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert> {
         self.find(&TABLE, &values![account_id, id])
             .await?

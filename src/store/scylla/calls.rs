@@ -18,6 +18,7 @@ use super::{
 use crate::{
     domain::{
         call::Call,
+        erasure::Redaction,
         ids::{AccountId, CallId, CallSid},
         shard::Shard,
         transcript::Utterance,
@@ -51,6 +52,9 @@ const SID: &str = "INSERT INTO call_sids (account, sid, call) VALUES (?, ?, ?)";
 const BY_SID: &str = "SELECT call FROM call_sids WHERE account = ? AND sid = ?";
 const SAY: &str = "INSERT INTO utterances (call, ordinal, body) VALUES (?, ?, ?) IF NOT EXISTS";
 const SAID: &str = "SELECT body FROM utterances WHERE call = ? AND ordinal = ?";
+const REWRITE: &str = "UPDATE calls SET body = ? WHERE id = ? IF facts = ? AND folded = ?";
+const REWRITE_FACT: &str = "INSERT INTO calls (id, ordinal, fact) VALUES (?, ?, ?)";
+const UNSAY: &str = "DELETE FROM utterances WHERE call = ?";
 const TRANSCRIPT: &str = "SELECT body FROM utterances WHERE call = ?";
 
 /// What is known of a call beside its record.
@@ -210,6 +214,33 @@ impl CallStore for Scylla {
                 }
             }
         }
+    }
+
+    async fn redact(&self, account_id: AccountId, id: CallId, redaction: Redaction) -> StoreResult<bool> {
+        for _ in 0..TRIES_MAX {
+            let before = self.get(account_id, id).await?;
+            let state = self.call_state(id).await?.ok_or_else(|| missing("call", id))?;
+            let said = !self.select(TRANSCRIPT, values![id]).await?.is_empty();
+            if said {
+                self.write(UNSAY, values![id]).await?;
+            }
+            let after = before.clone().redacted(redaction);
+            let mut changes = vec![(REWRITE, values![body(&after)?, id, state.facts, state.folded])];
+            for stored in self.facts(id).await? {
+                let fact = stored.fact.clone().redacted(redaction);
+                if fact != stored.fact {
+                    changes.push((REWRITE_FACT, values![id, stored.ordinal, body(&fact)?]));
+                }
+            }
+            if after == before && changes.len() == 1 {
+                return Ok(said);
+            }
+            // Of an outcome that is not known the next try sees what is left to do.
+            if let Conditional::Applied = self.conditional(changes).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Busy)
     }
 
     async fn transcript(&self, account_id: AccountId, id: CallId) -> StoreResult<Vec<Utterance>> {

@@ -28,6 +28,8 @@ const BOOK: &str =
 const RELEASE: &str =
     "DELETE FROM contacts WHERE account = ? AND subject = ? AND channel = ? AND at = ? AND key = ?";
 
+const FORGET: &str = "DELETE FROM contacts WHERE account = ? AND subject = ? AND channel = ?";
+
 /// A person's contacts by one channel, oldest first.
 struct Ledger {
     revision: Option<u64>,
@@ -69,6 +71,14 @@ impl ContactStore for Scylla {
         let mut booked = ledger_of(self.select(READ, partition).await?)?.rows;
         booked.retain(|contact| contact.at > from);
         Ok(booked)
+    }
+
+    async fn forget(&self, account_id: AccountId, subject: &str) -> StoreResult<()> {
+        for channel in ContactChannel::ALL {
+            self.write(FORGET, values![account_id, subject.to_owned(), channel])
+                .await?;
+        }
+        Ok(())
     }
 
     async fn release(&self, contact: Contact) -> StoreResult<()> {

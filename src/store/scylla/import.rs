@@ -13,7 +13,6 @@ use crate::{
     domain::{
         consent::OptOut,
         ids::{AccountId, LeadId, UserId},
-        phone::PhoneNumber,
     },
     store::{StoreError, StoreResult, workflows::WorkflowVersion},
 };
@@ -102,13 +101,8 @@ impl Importer {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn keep_opt_out(
-        &self,
-        account: AccountId,
-        phone: &PhoneNumber,
-        opt_out: &OptOut,
-    ) -> StoreResult<()> {
-        self.0.keep_opt_out(account, phone, opt_out).await
+    pub async fn keep_opt_out(&self, account: AccountId, key: &str, opt_out: &OptOut) -> StoreResult<()> {
+        self.0.keep_opt_out(account, key, opt_out).await
     }
 
     async fn once(&self, text: &'static str, row: super::fields::Values) -> StoreResult<()> {

@@ -172,8 +172,8 @@ impl LeadStore for Scylla {
         })
     }
 
-    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut> {
-        self.numbers_opt_out(account_id, phone).await
+    async fn opt_out_under(&self, account_id: AccountId, key: &str) -> StoreResult<OptOut> {
+        self.kept_opt_out(account_id, key).await
     }
 
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {

@@ -88,6 +88,24 @@ impl MessageStore for Scylla {
         .ok_or_else(|| missing("message", id))
     }
 
+    async fn redact(&self, message: Message) -> StoreResult<()> {
+        let (id, account) = (message.id, message.account_id);
+        self.revise(&TABLE, &values![id], |stored: Message| {
+            if stored.account_id != account {
+                return Err(missing("message", id));
+            }
+            let redacted = Message {
+                status: stored.status,
+                provider_id: stored.provider_id,
+                updated_at: stored.updated_at,
+                ..message.clone()
+            };
+            Ok(Change::Write(redacted, ()))
+        })
+        .await?
+        .ok_or_else(|| missing("message", id))
+    }
+
     async fn get(&self, account_id: AccountId, id: MessageId) -> StoreResult<Message> {
         let message = self.message(id).await?;
         if message.account_id == account_id {

@@ -42,6 +42,7 @@ mod messages;
 mod numbers;
 mod observations;
 mod resources;
+mod run_history;
 mod run_index;
 mod run_list;
 mod run_rows;

@@ -5,7 +5,7 @@
 
 use super::{fields::values, rows::Scylla, values::body};
 use crate::{
-    domain::{consent::OptOut, ids::AccountId, lead::Lead, phone::PhoneNumber},
+    domain::{consent::OptOut, erasure::opt_out_key, ids::AccountId, lead::Lead},
     store::{StoreError, StoreResult},
 };
 
@@ -14,13 +14,9 @@ const WRITE: &str = "INSERT INTO opted_out_numbers (account, phone, body) VALUES
 const DELETE: &str = "DELETE FROM opted_out_numbers WHERE account = ? AND phone = ?";
 
 impl Scylla {
-    /// What the last lead with the number had opted out of.
-    pub(super) async fn numbers_opt_out(
-        &self,
-        account: AccountId,
-        phone: &PhoneNumber,
-    ) -> StoreResult<OptOut> {
-        let Some(mut row) = self.select_one(READ, values![account, phone.as_str()]).await? else {
+    /// What is kept under the hash of a number, or under the number itself, as the first versions kept it.
+    pub(super) async fn kept_opt_out(&self, account: AccountId, key: &str) -> StoreResult<OptOut> {
+        let Some(mut row) = self.select_one(READ, values![account, key]).await? else {
             return Ok(OptOut::default());
         };
         let text: String = row.take(0)?;
@@ -30,29 +26,31 @@ impl Scylla {
     /// Keeps what a lead has opted out of with the number that it is about to lose.
     pub(super) async fn leave_opt_out(&self, lead: &Lead) -> StoreResult<()> {
         let Some(phone) = &lead.phone else { return Ok(()) };
-        let opt_out = lead.opt_out();
+        let (opt_out, key) = (lead.opt_out(), opt_out_key(lead.account_id, phone));
         if opt_out.opted_out {
-            self.keep_opt_out(lead.account_id, phone, &opt_out).await
+            self.keep_opt_out(lead.account_id, &key, &opt_out).await?;
         } else {
-            self.write(DELETE, values![lead.account_id, phone.as_str()]).await
+            self.write(DELETE, values![lead.account_id, key]).await?;
         }
+        self.write(DELETE, values![lead.account_id, phone.as_str()]).await
     }
 
     /// Keeps what a number has opted out of.
     pub(super) async fn keep_opt_out(
         &self,
         account: AccountId,
-        phone: &PhoneNumber,
+        key: &str,
         opt_out: &OptOut,
     ) -> StoreResult<()> {
-        self.write(WRITE, values![account, phone.as_str(), body(opt_out)?])
-            .await
+        self.write(WRITE, values![account, key, body(opt_out)?]).await
     }
 
     /// The lead with what its number had opted out of.
     pub(super) async fn with_numbers_opt_out(&self, mut lead: Lead) -> StoreResult<Lead> {
         if let Some(phone) = lead.phone.clone() {
-            lead.join_opt_out(&self.numbers_opt_out(lead.account_id, &phone).await?);
+            for key in [opt_out_key(lead.account_id, &phone), phone.as_str().to_owned()] {
+                lead.join_opt_out(&self.kept_opt_out(lead.account_id, &key).await?);
+            }
         }
         Ok(lead)
     }

@@ -49,6 +49,10 @@ const BODY: Statement = Statement::read("SELECT account, body FROM observations 
 const BODIES: Statement = Statement::read("SELECT id, routed, body FROM observations WHERE id IN ?");
 const ROUTED: Statement = Statement::write("UPDATE observations SET routed = true WHERE id = ?");
 
+const REPLACE: Statement = Statement::write("UPDATE observations SET body = ? WHERE id = ?");
+const REPLACE_OF_LEAD: Statement =
+    Statement::write("UPDATE timelines SET body = ? WHERE lead = ? AND at = ? AND id = ?");
+
 const ENTER: Statement = Statement::write(
     "INSERT INTO timelines (lead, at, id, account, routed, body) VALUES (?, ?, ?, ?, false, ?)",
 );
@@ -333,6 +337,21 @@ impl ObservationStore for Observations {
             },
         )?;
         Ok(())
+    }
+
+    async fn erase(&self, account_id: AccountId, id: ObservationId) -> StoreResult<()> {
+        let erased = body(&self.get(account_id, id).await?.erased())?;
+        self.mark_routed(id).await?;
+        let place = self.place(id).await?.ok_or_else(|| missing("observation", id))?;
+        self.db.write(REPLACE, (&erased, id)).await?;
+        match place.lead {
+            Some(lead) => {
+                self.db
+                    .write(REPLACE_OF_LEAD, (&erased, lead, place.at, id))
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn unrouted(&self, shard: Option<Shard>) -> StoreResult<Vec<Observation>> {

@@ -191,6 +191,31 @@ impl Scylla {
         Err(lost.unwrap_or(StoreError::Busy))
     }
 
+    /// Removes a row for good; its key is never used again. Returns what it was; `None` when there is none.
+    pub(super) async fn remove<T: DeserializeOwned>(
+        &self,
+        table: &Revised,
+        key: &Values,
+    ) -> StoreResult<Option<T>> {
+        for _ in 0..TRIES_MAX {
+            let stored: Option<Stored<T>> = self.stored(table, key).await?;
+            let Some(Stored {
+                revision,
+                value: Some(value),
+            }) = stored
+            else {
+                return Ok(None);
+            };
+            if self
+                .write_revision(table, key, Some(revision), None, Vec::new())
+                .await?
+            {
+                return Ok(Some(value));
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
     /// Reads a row, lets `change` decide, and writes what it made of it; again when somebody else was faster. `None` when there
     /// is no row.
     pub(super) async fn revise<T, R>(

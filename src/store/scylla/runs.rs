@@ -17,6 +17,7 @@ use super::{
     leases::epoch_of,
     lwt::Verdict,
     marks::{Mark, MarkKind, Recent},
+    run_history,
     run_index::{self, Tallies},
     run_list,
     run_rows::{
@@ -475,6 +476,15 @@ impl RunStore for Runs {
             timers::drop_hours(&self.db, shard, now).await?;
         }
         Ok(())
+    }
+
+    async fn forget_history(&self, account_id: AccountId, id: RunId) -> StoreResult<bool> {
+        let head = self.owned(account_id, id).await?;
+        let (_, snapshot) = self.load(id).await?;
+        if !head.status.is_terminal() || snapshot.is_empty() {
+            return Ok(false);
+        }
+        run_history::forget(&self.db, &head).await
     }
 
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts> {

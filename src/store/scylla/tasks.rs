@@ -47,6 +47,17 @@ impl TaskStore for Scylla {
         .ok_or_else(|| missing("task", task.id))
     }
 
+    async fn delete(&self, account_id: AccountId, id: TaskId) -> StoreResult<()> {
+        let removed: Option<Task> = self.remove(&TABLE, &values![account_id, id]).await?;
+        match removed {
+            Some(task) => {
+                self.take_position(account_id, List::Tasks, position_of(&task))
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn get(&self, account_id: AccountId, id: TaskId) -> StoreResult<Task> {
         self.find(&TABLE, &values![account_id, id])
             .await?

@@ -285,6 +285,28 @@ impl AccountStore for Sqlite {
         .await
     }
 
+    async fn erase_answers(&self, account_id: AccountId, needles: Vec<String>) -> StoreResult<u64> {
+        let (mut after, mut erased) = (String::new(), 0);
+        loop {
+            let from = after.clone();
+            let page = self.read(move |db| answers_after(db, account_id, &from)).await?;
+            let Some((last, _)) = page.last() else {
+                return Ok(erased);
+            };
+            after.clone_from(last);
+            let named = |(_, text): &(String, String)| needles.iter().any(|needle| text.contains(needle));
+            for (key, _) in page.into_iter().filter(named) {
+                erased += 1;
+                self.write(move |db| {
+                    db.prepare_cached("UPDATE answers SET body = '{}' WHERE account = ?1 AND key = ?2")?
+                        .execute((account_id, key))?;
+                    Ok(())
+                })
+                .await?;
+            }
+        }
+    }
+
     async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64> {
         self.write(move |db| {
             let deleted = db
@@ -294,6 +316,15 @@ impl AccountStore for Sqlite {
         })
         .await
     }
+}
+
+/// Keys and texts of an account's answers behind a key, in their order.
+fn answers_after(db: &Connection, account: AccountId, after: &str) -> StoreResult<Vec<(String, String)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT key, body FROM answers WHERE account = ?1 AND key > ?2 ORDER BY key LIMIT 200",
+    )?;
+    let rows = statement.query_map((account, after), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 impl Sqlite {

@@ -63,6 +63,15 @@ impl AlertStore for Sqlite {
         .await
     }
 
+    async fn delete(&self, account_id: AccountId, id: AlertId) -> StoreResult<()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM alerts WHERE id = ?1 AND account = ?2")?
+                .execute((id, account_id))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: AlertId) -> StoreResult<Alert> {
         self.read(move |db| get(db, account_id, id)).await
     }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        call::Call,
+        call::{Call, CallFact},
+        erasure::Redaction,
         ids::{AccountId, CallId, CallSid},
         shard::Shard,
         transcript::Utterance,
@@ -143,6 +144,11 @@ impl CallStore for Sqlite {
         .await
     }
 
+    async fn redact(&self, account_id: AccountId, id: CallId, redaction: Redaction) -> StoreResult<bool> {
+        self.write(move |db| redact(db, (account_id, id), redaction))
+            .await
+    }
+
     async fn transcript(&self, account_id: AccountId, id: CallId) -> StoreResult<Vec<Utterance>> {
         self.read(move |db| {
             let is_owned = db
@@ -159,6 +165,36 @@ impl CallStore for Sqlite {
         })
         .await
     }
+}
+
+/// Takes words, or the person, off transcript, record and facts. What was there is overwritten in the file as well.
+fn redact(db: &Connection, (account, id): (AccountId, CallId), redaction: Redaction) -> StoreResult<bool> {
+    let sql = "SELECT body FROM calls WHERE id = ?1 AND account = ?2 AND body IS NOT NULL";
+    let before: Call = find(db, sql, (id, account))?.ok_or_else(|| missing("call", id))?;
+    let said = db
+        .prepare_cached("DELETE FROM utterances WHERE call = ?1")?
+        .execute([id])?;
+    let mut has_changed = said > 0;
+    let after = before.clone().redacted(redaction);
+    if after != before {
+        has_changed = true;
+        db.prepare_cached("UPDATE calls SET body = ?2 WHERE id = ?1")?
+            .execute((id, body(&after)?))?;
+    }
+    let facts: Vec<(Count, String)> = db
+        .prepare_cached("SELECT ordinal, body FROM call_facts WHERE call = ?1")?
+        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (ordinal, text) in facts {
+        let before: CallFact = serde_json::from_str(&text)?;
+        let after = before.clone().redacted(redaction);
+        if after != before {
+            has_changed = true;
+            db.prepare_cached("UPDATE call_facts SET body = ?3 WHERE call = ?1 AND ordinal = ?2")?
+                .execute((id, ordinal, body(&after)?))?;
+        }
+    }
+    Ok(has_changed)
 }
 
 fn record_fact(db: &Connection, incoming: &IncomingFact) -> StoreResult<Recorded> {

@@ -14,7 +14,6 @@ use crate::{
             AccountId, AlertId, CallId, KeyId, LeadId, MessageId, ObservationId, RunId, SessionId, TaskId,
             UserId, WebhookId, WorkflowId,
         },
-        phone::PhoneNumber,
         shard::Shard,
         time::Timestamp,
     },
@@ -102,12 +101,6 @@ impl ToSql for Timestamp {
     /// Later than the year 292 million is kept as that.
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(millis(*self).into())
-    }
-}
-
-impl FromSql for PhoneNumber {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(FromSqlError::other)
     }
 }
 

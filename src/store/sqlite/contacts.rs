@@ -35,6 +35,16 @@ impl ContactStore for Sqlite {
             .await
     }
 
+    async fn forget(&self, account_id: AccountId, subject: &str) -> StoreResult<()> {
+        let subject = subject.to_owned();
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM contacts WHERE account = ?1 AND subject = ?2")?
+                .execute((account_id, subject))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn release(&self, contact: Contact) -> StoreResult<()> {
         self.write(move |db| {
             db.prepare_cached(

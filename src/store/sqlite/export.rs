@@ -15,7 +15,6 @@ use crate::{
         ids::{
             AccountId, AlertId, CallId, LeadId, MessageId, ObservationId, RunId, TaskId, UserId, WorkflowId,
         },
-        phone::PhoneNumber,
         resource::ResourceKind,
     },
     store::{StoreError, StoreResult, contacts::Contact, resources::ResourceAddress},
@@ -60,8 +59,8 @@ pub struct Export {
     pub messages: Vec<(AccountId, MessageId)>,
     pub resources: Vec<ResourceAddress>,
     pub contacts: Vec<Contact>,
-    /// Numbers that have opted out and that no lead has.
-    pub numbers: Vec<(AccountId, PhoneNumber)>,
+    /// Keys of numbers that have opted out and that no lead has.
+    pub numbers: Vec<(AccountId, String)>,
     /// Entries of the audit logs.
     pub audit: Vec<(AccountId, u64)>,
     db: Arc<Mutex<Connection>>,

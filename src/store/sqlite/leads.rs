@@ -100,9 +100,9 @@ impl LeadStore for Sqlite {
         self.read(move |db| by_phone(db, account_id, &phone)).await
     }
 
-    async fn opt_out_of(&self, account_id: AccountId, phone: &PhoneNumber) -> StoreResult<OptOut> {
-        let phone = phone.clone();
-        self.read(move |db| numbers::opt_out_of(db, account_id, &phone))
+    async fn opt_out_under(&self, account_id: AccountId, key: &str) -> StoreResult<OptOut> {
+        let key = key.to_owned();
+        self.read(move |db| numbers::opt_out_under(db, account_id, &key))
             .await
     }
 

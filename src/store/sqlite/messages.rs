@@ -85,6 +85,24 @@ impl MessageStore for Sqlite {
         .await
     }
 
+    async fn redact(&self, message: Message) -> StoreResult<()> {
+        self.write(move |db| {
+            let (id, account) = (message.id, message.account_id);
+            let sql = "SELECT body FROM messages WHERE id = ?1 AND account = ?2";
+            let stored: Message = find(db, sql, (id, account))?.ok_or_else(|| missing("message", id))?;
+            let redacted = Message {
+                status: stored.status,
+                provider_id: stored.provider_id,
+                updated_at: stored.updated_at,
+                ..message
+            };
+            db.prepare_cached("UPDATE messages SET body = ?2 WHERE id = ?1")?
+                .execute((id, body(&redacted)?))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: MessageId) -> StoreResult<Message> {
         self.read(move |db| {
             find(

@@ -86,6 +86,18 @@ impl ObservationStore for Sqlite {
         .await
     }
 
+    async fn erase(&self, account_id: AccountId, id: ObservationId) -> StoreResult<()> {
+        self.write(move |db| {
+            let sql = "SELECT body FROM observations WHERE id = ?1 AND account = ?2";
+            let stored: Option<Observation> = find(db, sql, (id, account_id))?;
+            let stored = stored.ok_or_else(|| missing("observation", id))?;
+            db.prepare_cached("UPDATE observations SET routed = 1, body = ?2 WHERE id = ?1")?
+                .execute((id, body(&stored.erased())?))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: ObservationId) -> StoreResult<Observation> {
         self.read(move |db| {
             find(

@@ -176,6 +176,10 @@ impl RunStore for Sqlite {
         .await
     }
 
+    async fn forget_history(&self, account_id: AccountId, id: RunId) -> StoreResult<bool> {
+        self.write(move |db| forget_history(db, account_id, id)).await
+    }
+
     async fn counts(&self, account_id: AccountId, workflow_id: WorkflowId) -> StoreResult<RunCounts> {
         self.read(move |db| {
             let counts = db
@@ -195,6 +199,25 @@ impl RunStore for Sqlite {
         })
         .await
     }
+}
+
+/// Forgets what an ended run did. The next revision, so that an actor that still holds the run cannot write it again.
+fn forget_history(db: &Connection, account: AccountId, id: RunId) -> StoreResult<bool> {
+    check_owner(db, account, id)?;
+    let forgotten = db
+        .prepare_cached(
+            "UPDATE runs SET snapshot = x'', error = NULL, revision = revision + 1
+             WHERE id = ?1 AND status IN (?2, ?3, ?4) AND length(snapshot) > 0",
+        )?
+        .execute((id, RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled))?;
+    if forgotten == 0 {
+        return Ok(false);
+    }
+    for table in ["journal", "effects", "timers", "run_parts"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?1"))?
+            .execute([id])?;
+    }
+    Ok(true)
 }
 
 pub(super) fn create(db: &Connection, append: &RunAppend) -> StoreResult<Recorded> {

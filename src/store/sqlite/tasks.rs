@@ -41,6 +41,15 @@ impl TaskStore for Sqlite {
         .await
     }
 
+    async fn delete(&self, account_id: AccountId, id: TaskId) -> StoreResult<()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM tasks WHERE id = ?1 AND account = ?2")?
+                .execute((id, account_id))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn get(&self, account_id: AccountId, id: TaskId) -> StoreResult<Task> {
         self.read(move |db| {
             find(

@@ -1,0 +1,432 @@
+//! Erases a person, store by store. Every step may be done again.
+//!
+//! In: the erasure, with what is looked for. Out: a store in which nothing of the person is left, and how much there was. What must keep its
+//! place (calls, messages, facts, heads of runs) is emptied; everything else is removed.
+
+use std::collections::BTreeSet;
+
+use super::{RunError, RunsHandle};
+use crate::{
+    clock,
+    domain::{
+        alert::Alert,
+        audit::AuditRow,
+        call::Call,
+        consent::{ConsentChange, OptOutChange},
+        erasure::{Erasure, Redaction},
+        lead_import::LeadImport,
+        message::Message,
+        resource::{Resource, ResourceKind},
+        task::Task,
+        webhook_rule::DeliveryLog,
+    },
+    store::{
+        Store, StoreError, StoreResult,
+        resources::{ResourceAddress, ResourceFilter, ResourceRow},
+        runs::RunFilter,
+        walking::Walk,
+    },
+};
+
+/// Entries of the audit log that are read at once.
+const ENTRIES: u32 = 200;
+/// How often a row is written again because somebody else was faster.
+const TRIES_MAX: u32 = 10;
+/// Why its runs end.
+const REASON: &str = "the lead was erased";
+/// What stands in place of a cell that named the person.
+const GONE: &str = "(erased)";
+/// Kinds that are grouped by their lead and removed with it.
+const RECORDS: [ResourceKind; 3] = [
+    ResourceKind::Appointment,
+    ResourceKind::Quote,
+    ResourceKind::Payment,
+];
+
+/// An erasure under way.
+pub(super) struct Erasing {
+    store: Store,
+    runs: RunsHandle,
+    erasure: Erasure,
+    /// Ids of what is the person's: whatever names one of them is about the person too.
+    ids: BTreeSet<String>,
+}
+
+impl Erasing {
+    pub(super) fn new(store: Store, runs: RunsHandle, erasure: Erasure) -> Self {
+        let ids = BTreeSet::from([erasure.lead_id.to_string()]);
+        Self {
+            store,
+            runs,
+            erasure,
+            ids,
+        }
+    }
+
+    pub(super) fn into_erasure(self) -> Erasure {
+        self.erasure
+    }
+
+    /// Opts the person out of everything: from here on no effect reaches them, and the number keeps it when the lead is gone.
+    pub(super) async fn close_the_gate(&self) -> StoreResult<()> {
+        let change = ConsentChange {
+            opt_out: vec![OptOutChange::Everything],
+            ..ConsentChange::default()
+        };
+        let (account, id) = (self.erasure.account_id, self.erasure.lead_id);
+        let changed = self.store.leads.change_consent(account, id, change, clock::now());
+        unless_missing(changed.await.map(drop))
+    }
+
+    /// Ends every run about the person that has not ended.
+    pub(super) async fn cancel_runs(&self) -> Result<(), RunError> {
+        let (runs, account) = (&self.store.runs, self.erasure.account_id);
+        let filter = RunFilter {
+            lead_id: Some(self.erasure.lead_id),
+            only_active: true,
+            ..RunFilter::default()
+        };
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| runs.list(account, filter.clone(), page)).await? {
+            for head in page {
+                match self.runs.cancel(account, head.id, REASON.to_owned()).await {
+                    Ok(()) | Err(RunError::Ended(_)) => (),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the lead itself, with what it is found by. The number is free for a fresh lead.
+    pub(super) async fn remove_lead(&self) -> StoreResult<()> {
+        let (account, id) = (self.erasure.account_id, self.erasure.lead_id);
+        unless_missing(self.store.leads.delete(account, id).await)
+    }
+
+    /// Empties or removes everything that is the person's or names them.
+    pub(super) async fn go_through_everything(&mut self) -> StoreResult<()> {
+        self.erase_facts().await?;
+        self.erase_runs().await?;
+        self.erase_calls().await?;
+        self.erase_messages().await?;
+        self.erase_tasks().await?;
+        self.erase_alerts().await?;
+        self.erase_records().await?;
+        self.erase_deliveries().await?;
+        self.erase_import_reports().await?;
+        self.erase_contacts().await?;
+        let answers = self
+            .store
+            .accounts
+            .erase_answers(self.erasure.account_id, self.needles());
+        self.erasure.counts.answers += answers.await?;
+        self.erase_audit().await
+    }
+
+    async fn erase_facts(&mut self) -> StoreResult<()> {
+        let (observations, account) = (&self.store.observations, self.erasure.account_id);
+        let mut walk = Walk::default();
+        while let Some(page) = walk
+            .next(|page| observations.timeline(account, self.erasure.lead_id, page))
+            .await?
+        {
+            for fact in page.into_iter().filter(|fact| !fact.is_erased()) {
+                observations.erase(account, fact.id).await?;
+                self.erasure.counts.facts += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_runs(&mut self) -> StoreResult<()> {
+        let (runs, account) = (&self.store.runs, self.erasure.account_id);
+        let filter = RunFilter {
+            lead_id: Some(self.erasure.lead_id),
+            ..RunFilter::default()
+        };
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| runs.list(account, filter.clone(), page)).await? {
+            for head in page {
+                self.ids.insert(head.id.to_string());
+                if runs.forget_history(account, head.id).await? {
+                    self.erasure.counts.runs += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_calls(&mut self) -> StoreResult<()> {
+        let (calls, account) = (&self.store.calls, self.erasure.account_id);
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| calls.list(account, page)).await? {
+            for call in page {
+                if !self.is_theirs(&call) {
+                    continue;
+                }
+                self.ids.insert(call.id.to_string());
+                if calls.redact(account, call.id, Redaction::Person).await? {
+                    self.erasure.counts.calls += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_messages(&mut self) -> StoreResult<()> {
+        let (messages, account) = (&self.store.messages, self.erasure.account_id);
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| messages.list(account, page)).await? {
+            for message in page {
+                if !self.is_to_or_from_them(&message) {
+                    continue;
+                }
+                self.ids.insert(message.id.to_string());
+                let erased = message.clone().erased();
+                if erased != message {
+                    messages.redact(erased).await?;
+                    self.erasure.counts.messages += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_tasks(&mut self) -> StoreResult<()> {
+        let (tasks, account) = (&self.store.tasks, self.erasure.account_id);
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| tasks.list(account, page)).await? {
+            for task in page {
+                let Task {
+                    lead_id,
+                    call_id,
+                    run_id,
+                    ..
+                } = task;
+                if self.names_theirs([text(lead_id), text(call_id), text(run_id)]) {
+                    self.ids.insert(task.id.to_string());
+                    tasks.delete(account, task.id).await?;
+                    self.erasure.counts.tasks += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_alerts(&mut self) -> StoreResult<()> {
+        let (alerts, account) = (&self.store.alerts, self.erasure.account_id);
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| alerts.list(account, page)).await? {
+            for alert in page {
+                let Alert {
+                    lead_id,
+                    call_id,
+                    run_id,
+                    ..
+                } = alert;
+                if self.names_theirs([text(lead_id), text(call_id), text(run_id)]) {
+                    self.ids.insert(alert.id.to_string());
+                    alerts.delete(account, alert.id).await?;
+                    self.erasure.counts.alerts += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erase_records(&mut self) -> StoreResult<()> {
+        let (resources, account) = (&self.store.resources, self.erasure.account_id);
+        for kind in RECORDS {
+            let filter = ResourceFilter::of_group(kind, *self.erasure.lead_id.as_bytes());
+            let mut walk = Walk::default();
+            while let Some(page) = walk
+                .next(|page| resources.list(account, filter.clone(), page))
+                .await?
+            {
+                for row in page {
+                    let id = row.body.get("id").and_then(serde_json::Value::as_str);
+                    self.ids.extend(id.map(str::to_owned));
+                    unless_missing(resources.delete(address_of(&row)).await)?;
+                    self.erasure.counts.records += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts of other services, of which each webhook shows its last.
+    async fn erase_deliveries(&mut self) -> StoreResult<()> {
+        let needles = self.needles();
+        let lead_id = self.erasure.lead_id;
+        let erased = self.rewrite(|log: &mut DeliveryLog| {
+            let before = log.deliveries.len();
+            log.deliveries.retain(|delivery| {
+                let is_named = needles
+                    .iter()
+                    .any(|needle| delivery.body.contains(needle.as_str()));
+                delivery.lead_id != Some(lead_id) && !is_named
+            });
+            before - log.deliveries.len()
+        });
+        let erased = erased.await?;
+        self.erasure.counts.mentions += erased;
+        Ok(())
+    }
+
+    /// Cells of bad rows that reports of imports show.
+    async fn erase_import_reports(&mut self) -> StoreResult<()> {
+        let names = self.names();
+        let erased = self.rewrite(|import: &mut LeadImport| {
+            let mut taken = 0;
+            for problem in &mut import.problems {
+                if names.iter().any(|name| problem.value.contains(name.as_str())) {
+                    GONE.clone_into(&mut problem.value);
+                    taken += 1;
+                }
+            }
+            taken
+        });
+        let erased = erased.await?;
+        self.erasure.counts.mentions += erased;
+        Ok(())
+    }
+
+    /// Lets `change` take what it finds out of every resource of a kind. Returns how much it took.
+    async fn rewrite<T: Resource>(&self, change: impl Fn(&mut T) -> usize + Send + Sync) -> StoreResult<u64> {
+        let (resources, account) = (&self.store.resources, self.erasure.account_id);
+        let (mut walk, mut taken) = (Walk::default(), 0);
+        while let Some(page) = walk
+            .next(|page| resources.list(account, ResourceFilter::all(T::KIND), page))
+            .await?
+        {
+            for row in page {
+                taken += u64::try_from(self.rewrite_one(row, &change).await?).unwrap_or(u64::MAX);
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn rewrite_one<T: Resource>(
+        &self,
+        mut row: ResourceRow,
+        change: &(impl Fn(&mut T) -> usize + Send + Sync),
+    ) -> StoreResult<usize> {
+        for _ in 0..TRIES_MAX {
+            let mut resource: T = row.read()?;
+            let taken = change(&mut resource);
+            if taken == 0 {
+                return Ok(0);
+            }
+            let mut next = row.next(&resource)?;
+            next.is_open = row.is_open;
+            match self.store.resources.replace(next).await {
+                Ok(()) => return Ok(taken),
+                Err(StoreError::Missing { .. }) => return Ok(0),
+                Err(StoreError::Moved { .. }) => row = self.store.resources.get(address_of(&row)).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn erase_contacts(&self) -> StoreResult<()> {
+        let mut subjects = self.names();
+        subjects.push(self.erasure.lead_id.to_string());
+        for subject in subjects {
+            self.store
+                .contacts
+                .forget(self.erasure.account_id, &subject)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Before and after of every entry that names the person, or something that is theirs. The entries stay: who did what, and when.
+    async fn erase_audit(&mut self) -> StoreResult<()> {
+        let (log, account, names) = (&self.store.audit, self.erasure.account_id, self.names());
+        let mut above = 0;
+        loop {
+            let rows = log.after(account, above, ENTRIES).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            above = last.seq;
+            let named: Vec<u64> = rows
+                .iter()
+                .filter(|row| self.is_in(row, &names))
+                .map(|row| row.seq)
+                .collect();
+            if !named.is_empty() {
+                log.erase_details(account, &named).await?;
+                self.erasure.counts.audit_entries += u64::try_from(named.len()).unwrap_or(u64::MAX);
+            }
+        }
+    }
+
+    fn is_in(&self, row: &AuditRow, names: &[String]) -> bool {
+        let Some(details) = &row.details else {
+            return false;
+        };
+        let names_theirs = row.read().is_ok_and(|said| {
+            let ids = said.deed.subject.into_iter().chain(said.deed.about);
+            self.names_theirs(ids.map(Some))
+        });
+        names_theirs || names.iter().any(|name| details.contains(name.as_str()))
+    }
+
+    fn is_theirs(&self, call: &Call) -> bool {
+        // A fresh lead may have the number by then.
+        let is_nobodys = call.lead_id.is_none();
+        let phone = self.erasure.phone.as_ref().filter(|_| is_nobodys);
+        call.lead_id == Some(self.erasure.lead_id)
+            || phone.is_some_and(|phone| phone.as_str() == call.customer_number())
+    }
+
+    fn is_to_or_from_them(&self, message: &Message) -> bool {
+        let names = self.names();
+        let mut addresses = [&message.from, &message.to]
+            .into_iter()
+            .flat_map(|addresses| addresses.split([',', ';', ' ', '<', '>']));
+        let is_addressed =
+            addresses.any(|address| names.iter().any(|name| name.eq_ignore_ascii_case(address)));
+        message.lead_id == Some(self.erasure.lead_id)
+            || self.names_theirs([text(message.run_id)])
+            || (message.lead_id.is_none() && is_addressed)
+    }
+
+    fn names_theirs(&self, named: impl IntoIterator<Item = Option<String>>) -> bool {
+        named.into_iter().flatten().any(|id| self.ids.contains(&id))
+    }
+
+    /// The person's addresses.
+    fn names(&self) -> Vec<String> {
+        let phone = self.erasure.phone.iter().map(ToString::to_string);
+        phone.chain(self.erasure.email.clone()).collect()
+    }
+
+    /// Texts that are found in nothing but what is about the person.
+    fn needles(&self) -> Vec<String> {
+        self.names().into_iter().chain(self.ids.iter().cloned()).collect()
+    }
+}
+
+fn text(id: Option<impl ToString>) -> Option<String> {
+    id.map(|id| id.to_string())
+}
+
+const fn address_of(row: &ResourceRow) -> ResourceAddress {
+    ResourceAddress {
+        account_id: row.account_id,
+        kind: row.kind,
+        id: row.id,
+    }
+}
+
+/// What is gone already was erased before.
+fn unless_missing(outcome: StoreResult<()>) -> StoreResult<()> {
+    match outcome {
+        Err(StoreError::Missing { .. }) => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,196 @@
+//! Erasures of leads: each is kept before it begins, and taken up again until nothing is left.
+//!
+//! In: a lead that is to be erased. Out: its erasure, done. The node that acts for the lead carries it out; after a crash, or while the store
+//! is away, it is begun again from the start: every step may be done twice.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{LeadsHandle, RunError, RunsHandle, erasing::Erasing};
+use crate::{
+    clock,
+    domain::{
+        audit::{Actor, Deed, Details},
+        erasure::{Erasure, ErasureStatus},
+        ids::{AccountId, LeadId},
+        resource::ResourceKind,
+    },
+    store::{
+        Recorded, Store, StoreError, StoreResult,
+        resources::{ResourceAddress, ResourceRow},
+    },
+};
+
+/// Between two looks for erasures that wait here.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Erasures that one look takes up.
+const LOOK_ROWS: u32 = 100;
+/// Erasures that are under way at once; the others wait their turn.
+const AT_ONCE: usize = 2;
+/// After the first time through everything, for what was just being written: then it is gone through once more.
+const SETTLE: Duration = Duration::from_secs(4);
+/// The word in the audit log for an erasure that came to its end.
+const ENDED: &str = "leadErased";
+
+/// The erasures. Cheap to clone.
+#[derive(Clone)]
+pub struct ErasuresHandle {
+    store: Store,
+    leads: LeadsHandle,
+    runs: RunsHandle,
+    under_way: Arc<Mutex<BTreeSet<LeadId>>>,
+    arrived: Arc<Notify>,
+}
+
+/// Why an erasure pauses.
+#[derive(Debug, thiserror::Error)]
+enum Paused {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("an erasure's report cannot be written")]
+    Json(#[from] serde_json::Error),
+}
+
+impl ErasuresHandle {
+    /// Begins to carry out what waits.
+    #[must_use]
+    pub fn start(store: Store, leads: LeadsHandle, runs: RunsHandle) -> Self {
+        let handle = Self {
+            store,
+            leads,
+            runs,
+            under_way: Arc::default(),
+            arrived: Arc::default(),
+        };
+        let looking = handle.clone();
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = looking.look().await {
+                    tracing::warn!(%error, "erasures wait: looked for again");
+                }
+                // Either way it is time to look.
+                let _ = tokio::time::timeout(LOOK_EVERY, looking.arrived.notified()).await;
+            }
+        });
+        handle
+    }
+
+    /// Takes an erasure in: from then on it is carried out, whatever happens to the process. One that is there stays and is returned.
+    ///
+    /// # Errors
+    /// When it could not be kept.
+    pub async fn take_in(&self, erasure: Erasure) -> StoreResult<Erasure> {
+        let mut row = ResourceRow::first(&erasure)?;
+        row.is_open = true;
+        let kept = match self.store.resources.create(row).await? {
+            Recorded::Fresh => erasure,
+            Recorded::Duplicate => self.get(erasure.account_id, erasure.lead_id).await?,
+        };
+        self.arrived.notify_one();
+        Ok(kept)
+    }
+
+    /// How the erasure of a lead stands.
+    ///
+    /// # Errors
+    /// `Missing` when it was never asked for.
+    pub async fn get(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<Erasure> {
+        self.row(account_id, lead_id).await?.read()
+    }
+
+    async fn row(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<ResourceRow> {
+        let address = ResourceAddress {
+            account_id,
+            kind: ResourceKind::Erasure,
+            id: *lead_id.as_bytes(),
+        };
+        self.store.resources.get(address).await
+    }
+
+    /// Starts what waits here, as far as there is room.
+    async fn look(&self) -> StoreResult<()> {
+        for row in self
+            .store
+            .resources
+            .open(ResourceKind::Erasure, LOOK_ROWS)
+            .await?
+        {
+            let erasure: Erasure = row.read()?;
+            if erasure.status == ErasureStatus::Erasing && self.leads.acts_for(erasure.lead_id.shard()) {
+                self.begin(erasure);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, erasure: Erasure) {
+        let id = erasure.lead_id;
+        {
+            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            if under_way.len() >= AT_ONCE || !under_way.insert(id) {
+                return;
+            }
+        }
+        let handle = self.clone();
+        tokio::spawn(async move {
+            let outcome = handle.carry_out(erasure).await;
+            let mut under_way = handle.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.remove(&id);
+            drop(under_way);
+            match outcome {
+                // There may be more that waited for room.
+                Ok(()) => handle.arrived.notify_one(),
+                Err(error) => {
+                    tracing::warn!(lead_id = %id, %error, "an erasure paused: it is taken up again");
+                }
+            }
+        });
+    }
+
+    /// Erases, from the beginning to the end.
+    async fn carry_out(&self, erasure: Erasure) -> Result<(), Paused> {
+        let mut erasing = Erasing::new(self.store.clone(), self.runs.clone(), erasure);
+        erasing.close_the_gate().await?;
+        erasing.cancel_runs().await?;
+        erasing.remove_lead().await?;
+        erasing.go_through_everything().await?;
+        tokio::time::sleep(SETTLE).await;
+        erasing.cancel_runs().await?;
+        erasing.go_through_everything().await?;
+        self.finish(erasing.into_erasure()).await
+    }
+
+    async fn finish(&self, erasure: Erasure) -> Result<(), Paused> {
+        let (account_id, id, counts) = (erasure.account_id, erasure.lead_id, erasure.counts);
+        let row = self.row(account_id, id).await?;
+        let now = clock::now();
+        let done = erasure.done(now);
+        self.store.resources.replace(row.next(&done)?).await?;
+        let deed = Deed {
+            account_id,
+            at: now,
+            actor: Actor::System,
+            action: ENDED.to_owned(),
+            subject: Some(id.to_string()),
+            about: Vec::new(),
+            request_id: None,
+            address: None,
+        };
+        let details = Details {
+            // Counts are nobody's: there is nothing to guess.
+            salt: String::new(),
+            before: None,
+            after: Some(serde_json::to_value(counts)?),
+        };
+        self.store.audit.append(deed, details).await?;
+        tracing::info!(lead_id = %id, ?counts, "lead erased");
+        Ok(())
+    }
+}
