@@ -111,7 +111,7 @@ export async function tabTo(page, wanted) {
 
 /** A tab of its own. `faults` collects errors of scripts and of the console, and every request that leaves the server. */
 export async function openTab(browser, origin, scheme) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: SIZE });
+  const context = await browser.newContext({ colorScheme: process.env.SCHEME ?? scheme, viewport: SIZE });
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(error.message));

@@ -229,7 +229,7 @@ export async function quoteForLead(browser) {
   await page.getByLabel("Status", { exact: true }).selectOption("paid");
   await page.getByText("None has this status.").waitFor();
   await page.getByLabel("Status", { exact: true }).selectOption("sent");
-  await page.getByRole("link", { name: "Open the lead" }).waitFor();
+  await page.getByRole("link", { name: "Ann Lee" }).waitFor();
   await close();
 }
 

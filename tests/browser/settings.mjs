@@ -199,6 +199,8 @@ export async function agentsView(browser) {
   await server.ask("POST", "/api/users", person);
   await server.ask("POST", "/api/agents", { name: "Kim Doe", phone: "+14155550111" });
   await server.ask("POST", "/api/quotes", { title: "Roof repair", amount: 125_000, currency: "usd" });
+  const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
+  await server.ask("POST", "/api/workflows", { name: "Follow up", trigger: { type: "manual" }, nodes: [{ id: "task", type: "create_task", params: { title: "Call" } }], edges: [{ from: "trigger", to: "task" }] });
   const { page, faults } = await openTab(browser, server.url, "light");
   await page.goto(`${server.url}/login`);
   await page.getByLabel("E-mail").fill(person.email);
@@ -216,6 +218,17 @@ export async function agentsView(browser) {
   await page.goto(`${server.url}/leads?tab=imports`);
   await page.getByText("No imports yet").waitFor();
   assert.equal(await page.getByRole("button", { name: "Import a file" }).count(), 0);
+  await page.goto(`${server.url}/leads/${lead.id}`);
+  await page.getByRole("heading", { name: "Ann Lee" }).waitFor();
+  assert.ok(await page.getByLabel("SMS").isDisabled());
+  assert.equal(await page.getByRole("button", { name: /^Actions for/ }).count(), 0);
+  await page.goto(`${server.url}/workflows`);
+  await page.getByRole("link", { name: "Follow up" }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "New workflow" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Actions for Follow up" }).count(), 0);
+  await page.getByRole("link", { name: "Follow up" }).click();
+  await page.getByText("only admins change workflows").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Publish", exact: true }).count(), 0);
   assert.deepEqual(faults, []);
   await page.context().close();
   await close();

@@ -1,15 +1,15 @@
 // The frame of every page for people who are signed in: navigation, the line to the server, dark and light.
 
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { Activity, History, Inbox, LayoutTemplate, ListChecks, LogOut, Moon, Settings, Sun, Users, Workflow } from "lucide-react";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { api } from "@/lib/api";
 import { sendDeletions } from "@/lib/deletion";
 import { startLive, useLive } from "@/lib/live/store";
-import { useMe } from "@/lib/me";
+import { useMay, useMe } from "@/lib/me";
 import { queryClient } from "@/lib/query";
 import { forgetTokens } from "@/lib/session";
 import { useTheme } from "@/lib/theme";
@@ -47,9 +47,15 @@ export function Shell() {
 
 function Navigation() {
   const { t } = useTranslation();
+  const list = useRef<HTMLElement>(null);
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  // On a narrow page it scrolls: where one is stays in sight.
+  useEffect(() => {
+    void list.current?.querySelector("[data-status=active]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path]);
   const open = useLive((state) => Object.values(state.floor.alerts).filter((alert) => !alert.acked_at).length);
   return (
-    <nav aria-label={t("Pages")} className="flex shrink-0 gap-0.5 overflow-x-auto border-b bg-panel p-2 md:w-44 md:flex-col md:border-r md:border-b-0">
+    <nav ref={list} aria-label={t("Pages")} className="flex shrink-0 gap-0.5 overflow-x-auto border-b bg-panel p-2 md:w-44 md:flex-col md:border-r md:border-b-0">
       {PAGES.map(({ to, label, icon: Icon }) => (
         <Link
           key={to}
@@ -73,6 +79,7 @@ function Navigation() {
 function Top() {
   const { t } = useTranslation();
   const me = useMe();
+  const mayStart = useMay("supervisor");
   const { theme, toggle } = useTheme();
   const signOut = async () => {
     // What was deleted a moment ago goes while somebody may still delete it.
@@ -90,7 +97,7 @@ function Top() {
       <span className="hidden truncate text-muted sm:block">{me.data?.account.name}</span>
       <div className="ml-auto flex items-center gap-2">
         <Line />
-        {me.data?.can_simulate && <Simulate />}
+        {me.data?.can_simulate && mayStart && <Simulate />}
         <Button look="quiet" isIcon aria-label={theme === "dark" ? t("Use light colours") : t("Use dark colours")} onClick={toggle}>
           {theme === "dark" ? <Sun size={16} aria-hidden /> : <Moon size={16} aria-hidden />}
         </Button>

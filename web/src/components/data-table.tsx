@@ -24,7 +24,7 @@ export function DataTable<T>({ label, rows, columns, idOf }: DataTableProps<T>) 
     getSortedRowModel: getSortedRowModel(),
   });
   return (
-    <div ref={held} className="overflow-x-auto rounded-lg border" tabIndex={0} role="region" aria-label={label}>
+    <div ref={held} className="relative overflow-x-auto rounded-lg border" tabIndex={0} role="region" aria-label={label}>
       <table className="w-full text-left text-sm">
         <caption className="sr-only">{label}</caption>
         <thead className="bg-panel text-muted">

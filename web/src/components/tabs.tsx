@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef } from "react";
 
 export interface Tab {
   id: string;
@@ -10,6 +10,11 @@ export interface Tab {
 export function Tabs({ tabs, label, value, onChange }: { tabs: Tab[]; label: string; value: string; onChange: (id: string) => void }) {
   const name = useId();
   const shown = tabs.find((tab) => tab.id === value) ?? tabs[0];
+  const selected = useRef<HTMLButtonElement>(null);
+  // On a narrow page the row of tabs scrolls: the one that is open is in sight.
+  useEffect(() => {
+    void selected.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [shown?.id]);
   const onKey = (event: KeyboardEvent<HTMLElement>) => {
     const at = tabs.findIndex((tab) => tab.id === shown?.id);
     const targets: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 };
@@ -27,6 +32,7 @@ export function Tabs({ tabs, label, value, onChange }: { tabs: Tab[]; label: str
         {tabs.map((tab) => (
           <button
             key={tab.id}
+            ref={tab === shown ? selected : undefined}
             type="button"
             role="tab"
             id={`${name}-${tab.id}`}

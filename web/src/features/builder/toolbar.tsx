@@ -10,6 +10,7 @@ import { NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { usePicker } from "./picker-store";
 import { placeAfterSelection } from "./place";
 import { SaveBadge } from "./save-badge";
+import { useMay, useMe } from "@/lib/me";
 import { useBuilder } from "./store";
 
 const NOTE_GAP = 24;
@@ -29,6 +30,8 @@ interface ToolbarProps {
 export function Toolbar({ workflow, definition, view, onView, onTest, onVersions, onPublish }: ToolbarProps) {
   const { t } = useTranslation();
   const { past, future, problems, undo, redo, tidy, rename, addNote } = useBuilder();
+  const me = useMe();
+  const mayEdit = useMay("admin");
   const add = () => {
     const place = placeAfterSelection();
     if (place !== null) usePicker.getState().open(place);
@@ -47,6 +50,7 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
       <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} onChange={(event) => rename(event.target.value)} className="max-w-56 border-transparent font-semibold hover:border-control" />
       {workflow.published_version ? <Badge tone={workflow.enabled ? "ok" : "plain"}>{`v${workflow.published_version} ${workflow.enabled ? t("on") : t("off")}`}</Badge> : <Badge tone="warn">{t("Draft")}</Badge>}
       <SaveBadge />
+      {me.data && !mayEdit && <Badge tone="warn">{t("To look at: only admins change workflows")}</Badge>}
       {problems.length > 0 && <Badge tone="danger">{t("{{count}} problems", { count: problems.length })}</Badge>}
       <div className="ml-auto flex flex-wrap items-center gap-1">
         <Button look="quiet" isIcon aria-label={t("Undo")} disabled={past.length === 0} onClick={undo}>
@@ -77,10 +81,12 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
           <Play size={16} aria-hidden />
           {t("Dry run")}
         </Button>
-        <Button look="primary" onClick={onPublish}>
-          <Send size={16} aria-hidden />
-          {t("Publish")}
-        </Button>
+        {mayEdit && (
+          <Button look="primary" onClick={onPublish}>
+            <Send size={16} aria-hidden />
+            {t("Publish")}
+          </Button>
+        )}
       </div>
     </div>
   );

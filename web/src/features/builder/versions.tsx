@@ -5,6 +5,7 @@ import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
+import { useMay } from "@/lib/me";
 import { keys } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { dateTime } from "@/lib/words";
@@ -13,6 +14,7 @@ import { useBuilder } from "./store";
 /** The published versions, each to take back as the draft. */
 export function Versions({ workflowId, isOpen, onClose, onRestored }: { workflowId: string; isOpen: boolean; onClose: () => void; onRestored: (workflow: Schemas["Workflow"]) => void }) {
   const { t } = useTranslation();
+  const mayEdit = useMay("admin");
   const query = useQuery({ queryKey: [...keys.versions(workflowId), "list"], enabled: isOpen, queryFn: () => body(api.GET("/api/workflows/{id}/versions", { params: { path: { id: workflowId } } })) });
   const restore = useMutation({
     mutationFn: (version: number) =>
@@ -37,7 +39,7 @@ export function Versions({ workflowId, isOpen, onClose, onRestored }: { workflow
                     v{version.version} · {dateTime(version.published_at)} · {t("{{count}} steps", { count: readSteps(version.definition) })}
                     {version.version === newest(items) && <Badge tone="ok">{t("acts now")}</Badge>}
                   </span>
-                  <Button disabled={restore.isPending} aria-label={t("Take v{{version}} back as draft", { version: version.version })} onClick={() => restore.mutate(version.version)}>
+                  <Button disabled={!mayEdit || restore.isPending} aria-label={t("Take v{{version}} back as draft", { version: version.version })} onClick={() => restore.mutate(version.version)}>
                     {t("Take back as draft")}
                   </Button>
                 </li>

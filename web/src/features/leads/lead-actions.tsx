@@ -11,13 +11,9 @@ import { remove } from "@/lib/deletion";
 import { textOf } from "@/lib/fields";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
+import { leadName } from "./lead-name";
 
 type Lead = Schemas["Lead"];
-
-/** What a lead is called wherever it is named. */
-export function leadName(lead: Lead): string {
-  return lead.name || lead.phone || lead.email || lead.id;
-}
 
 /** What can be done with a lead as a whole, by role. */
 export function LeadActions({ lead }: { lead: Lead }) {

@@ -10,6 +10,7 @@ import { Answer, Failed, Slow } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
+import { useMay } from "@/lib/me";
 import { money } from "@/lib/money";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
@@ -43,7 +44,7 @@ function Shown({ lead }: { lead: Lead }) {
   ];
   return (
     <Page title={lead.name || lead.phone || lead.email || t("A lead without a name")} actions={<LeadActions lead={lead} />}>
-      <div className="grid items-start gap-4 lg:grid-cols-[20rem_minmax(0,1fr)]">
+      <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-4 lg:grid-cols-[20rem_minmax(0,1fr)]">
         <div className="flex flex-col gap-4">
           <Panel className="p-4" label={t("Who it is")}>
             <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
@@ -72,13 +73,14 @@ function Consent({ lead }: { lead: Lead }) {
     onSuccess: (changed) => queryClient.setQueryData(keys.lead(lead.id), changed),
     onError: toastError,
   });
+  const isFixed = !useMay("supervisor") || change.isPending;
   return (
     <Panel className="flex flex-col gap-3 p-4" label={t("Consent")}>
       <h2 className="font-semibold">{t("Consent")}</h2>
       {CHANNELS.map((channel) => (
         <Field key={channel} label={t(sentence(channel))}>
           {(control) => (
-            <Select {...control} value={lead.consent?.[channel] ?? "unknown"} disabled={change.isPending} onChange={(event) => change.mutate({ consent: { [channel]: event.target.value as Schemas["Standing"] } })}>
+            <Select {...control} value={lead.consent?.[channel] ?? "unknown"} disabled={isFixed} onChange={(event) => change.mutate({ consent: { [channel]: event.target.value as Schemas["Standing"] } })}>
               {STANDINGS.map((standing) => (
                 <option key={standing} value={standing}>
                   {t(standing)}
@@ -90,7 +92,7 @@ function Consent({ lead }: { lead: Lead }) {
       ))}
       <label className="flex items-center justify-between gap-2">
         {t("Opted out of everything")}
-        <Switch label={t("Opted out of everything")} isOn={lead.opted_out} isDisabled={change.isPending} onChange={(opted_out) => change.mutate({ opted_out })} />
+        <Switch label={t("Opted out of everything")} isOn={lead.opted_out} isDisabled={isFixed} onChange={(opted_out) => change.mutate({ opted_out })} />
       </label>
     </Panel>
   );

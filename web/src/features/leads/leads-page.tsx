@@ -14,6 +14,7 @@ import { Empty, Failed, Slow } from "@/components/states";
 import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
 import { useHidden } from "@/lib/deletion";
+import { useMay } from "@/lib/me";
 import { keys } from "@/lib/query";
 import { dateTime, words } from "@/lib/words";
 import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
@@ -54,7 +55,8 @@ function People() {
   const hidden = useHidden();
   const rows = leads.data?.pages.flatMap((page) => page.items).filter((lead) => !hidden.has(lead.id));
   const columns = useColumns();
-  const add = (
+  const mayAdd = useMay("supervisor");
+  const add = mayAdd && (
     <Button look="primary" className="self-end" onClick={() => setIsAdding(true)}>
       <Plus size={16} aria-hidden />
       {t("New lead")}

@@ -4,6 +4,7 @@ import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body } from "@/lib/api";
+import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { sentence } from "@/lib/words";
@@ -13,6 +14,7 @@ const KEY = ["automations"] as const;
 /** The call automations that come with the product. */
 export function Automations() {
   const { t } = useTranslation();
+  const mayEdit = useMay("admin");
   const query = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/automations")) });
   const change = useMutation({
     mutationFn: ({ slug, enabled }: { slug: string; enabled: boolean }) => body(api.PATCH("/api/automations/{slug}", { params: { path: { slug } }, body: { enabled } })),
@@ -31,7 +33,7 @@ export function Automations() {
                   <span className="font-medium">{t(sentence(automation.slug))}</span>
                   <span className="block text-muted">{automation.summary}</span>
                 </span>
-                <Switch label={t(sentence(automation.slug))} isOn={automation.enabled} isDisabled={change.isPending} onChange={(enabled) => change.mutate({ slug: automation.slug, enabled })} />
+                <Switch label={t(sentence(automation.slug))} isOn={automation.enabled} isDisabled={!mayEdit || change.isPending} onChange={(enabled) => change.mutate({ slug: automation.slug, enabled })} />
               </li>
             ))}
           </ul>

@@ -10,6 +10,7 @@ import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { kindsOf, useBlocks } from "@/lib/blocks";
 import { readDefinition } from "@/lib/graph/definition";
+import { useMay } from "@/lib/me";
 import { keys } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { sentence } from "@/lib/words";
@@ -24,6 +25,7 @@ export function TemplatesPage() {
   const navigate = useNavigate();
   const query = useQuery({ queryKey: keys.templates, queryFn: () => body(api.GET("/api/workflows/templates")), staleTime: Number.POSITIVE_INFINITY });
   const [shown, setShown] = useState<Template | null>(null);
+  const mayUse = useMay("admin");
   const use = useMutation({
     mutationFn: (slug: string) => body(api.POST("/api/workflows/templates/{slug}/use", { params: { path: { slug } } })),
     onSuccess: (workflow) => void navigate({ to: "/workflows/$workflowId", params: { workflowId: workflow.id } }),
@@ -36,18 +38,18 @@ export function TemplatesPage() {
           <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">
             {items.map((template) => (
               <li key={template.slug}>
-                <Card template={template} isBusy={use.isPending} onPreview={() => setShown(template)} onUse={() => use.mutate(template.slug)} />
+                <Card template={template} isBusy={use.isPending} onPreview={() => setShown(template)} onUse={mayUse ? () => use.mutate(template.slug) : undefined} />
               </li>
             ))}
           </ul>
         )}
       </Answer>
-      <Preview template={shown} onClose={() => setShown(null)} onUse={(slug) => use.mutate(slug)} />
+      <Preview template={shown} onClose={() => setShown(null)} onUse={mayUse ? (slug) => use.mutate(slug) : undefined} />
     </Page>
   );
 }
 
-function Card({ template, isBusy, onPreview, onUse }: { template: Template; isBusy: boolean; onPreview: () => void; onUse: () => void }) {
+function Card({ template, isBusy, onPreview, onUse }: { template: Template; isBusy: boolean; onPreview: () => void; onUse?: () => void }) {
   const { t } = useTranslation();
   return (
     <article className="flex h-full flex-col gap-3 rounded-lg border p-4">
@@ -62,9 +64,11 @@ function Card({ template, isBusy, onPreview, onUse }: { template: Template; isBu
         ))}
       </p>
       <div className="flex gap-2">
-        <Button look="primary" disabled={isBusy} onClick={onUse} aria-label={t("Use template {{name}}", { name: template.title })}>
-          {t("Use template")}
-        </Button>
+        {onUse && (
+          <Button look="primary" disabled={isBusy} onClick={onUse} aria-label={t("Use template {{name}}", { name: template.title })}>
+            {t("Use template")}
+          </Button>
+        )}
         <Button onClick={onPreview} aria-label={t("Preview {{name}}", { name: template.title })}>
           {t("Preview")}
         </Button>
@@ -73,7 +77,7 @@ function Card({ template, isBusy, onPreview, onUse }: { template: Template; isBu
   );
 }
 
-function Preview({ template, onClose, onUse }: { template: Template | null; onClose: () => void; onUse: (slug: string) => void }) {
+function Preview({ template, onClose, onUse }: { template: Template | null; onClose: () => void; onUse?: (slug: string) => void }) {
   const { t } = useTranslation();
   const blocks = useBlocks();
   if (template === null) return null;
@@ -84,9 +88,11 @@ function Preview({ template, onClose, onUse }: { template: Template | null; onCl
       isOpen
       onClose={onClose}
       footer={
-        <Button look="primary" onClick={() => onUse(template.slug)}>
-          {t("Use template")}
-        </Button>
+        onUse && (
+          <Button look="primary" onClick={() => onUse(template.slug)}>
+            {t("Use template")}
+          </Button>
+        )
       }
     >
       <div className="h-[50vh]">

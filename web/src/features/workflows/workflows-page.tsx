@@ -13,6 +13,7 @@ import { Answer, Empty } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
 import { remove, useHidden } from "@/lib/deletion";
+import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { dateTime, sentence } from "@/lib/words";
@@ -26,14 +27,15 @@ export function WorkflowsPage() {
   const navigate = useNavigate();
   const query = useQuery({ queryKey: keys.workflows, queryFn: () => body(api.GET("/api/workflows", { params: { query: { limit: 200 } } })) });
   const hidden = useHidden();
+  const mayEdit = useMay("admin");
   const open = (workflow: Workflow) => void navigate({ to: "/workflows/$workflowId", params: { workflowId: workflow.id } });
   const create = useMutation({ mutationFn: () => body(api.POST("/api/workflows", { body: BLANK })), onSuccess: open, onError: toastError });
-  const columns = useColumns(open);
+  const columns = useColumns(open, mayEdit);
   return (
     <Page
       title={t("Workflows")}
       text={t("What is done when something happens.")}
-      actions={
+      actions={mayEdit && (
         <>
           <Link to="/templates" className="text-sm text-primary underline">
             {t("Start from a template")}
@@ -43,7 +45,7 @@ export function WorkflowsPage() {
             {t("New workflow")}
           </Button>
         </>
-      }
+      )}
     >
       <Answer query={query}>
         {({ items }) => {
@@ -61,11 +63,11 @@ export function WorkflowsPage() {
   );
 }
 
-function useColumns(open: (workflow: Workflow) => void): ColumnDef<Workflow>[] {
+function useColumns(open: (workflow: Workflow) => void, mayEdit: boolean): ColumnDef<Workflow>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
-      { id: "enabled", header: t("On"), enableSorting: false, cell: ({ row }) => <Toggle workflow={row.original} /> },
+      { id: "enabled", header: t("On"), enableSorting: false, cell: ({ row }) => <Toggle workflow={row.original} mayEdit={mayEdit} /> },
       {
         accessorKey: "name",
         header: t("Name"),
@@ -87,14 +89,14 @@ function useColumns(open: (workflow: Workflow) => void): ColumnDef<Workflow>[] {
         id: "actions",
         header: () => <span className="sr-only">{t("Actions")}</span>,
         enableSorting: false,
-        cell: ({ row }) => <Actions workflow={row.original} open={open} />,
+        cell: ({ row }) => mayEdit && <Actions workflow={row.original} open={open} />,
       },
     ],
-    [t, open],
+    [t, open, mayEdit],
   );
 }
 
-function Toggle({ workflow }: { workflow: Workflow }) {
+function Toggle({ workflow, mayEdit }: { workflow: Workflow; mayEdit: boolean }) {
   const { t } = useTranslation();
   const change = useMutation({
     mutationFn: (enabled: boolean) => body(api.PATCH("/api/workflows/{id}", { params: { path: { id: workflow.id } }, body: { enabled } })),
@@ -107,7 +109,7 @@ function Toggle({ workflow }: { workflow: Workflow }) {
       <Switch
         label={t("{{name}} is on", { name: workflow.name })}
         isOn={change.isPending ? change.variables : workflow.enabled}
-        isDisabled={change.isPending || !isPublished}
+        isDisabled={!mayEdit || change.isPending || !isPublished}
         onChange={change.mutate}
       />
     </span>

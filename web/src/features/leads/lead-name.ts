@@ -1,0 +1,6 @@
+import type { Schemas } from "@/lib/api";
+
+/** What a lead is called wherever it is named. */
+export function leadName({ name, phone, email, id }: Schemas["Lead"]): string {
+  return name || phone || email || id;
+}
