@@ -12,14 +12,20 @@ const KEPT = [
   /\/Calls\.json$/,
   /\/Calls\/\{Sid\}\.json$/,
   /\/Calls\/\{CallSid\}\/Streams\.json$/,
+  /\/Conferences\/\{ConferenceSid\}\/Participants\.json$/,
+  /\/Conferences\/\{ConferenceSid\}\/Participants\/\{CallSid\}\.json$/,
   /^\/v3\/mail\/send$/,
 ];
 const FORM = "application/x-www-form-urlencoded";
 const ALWAYS_SENT = {
   "/Messages.json": ["To", "From", "Body", "StatusCallback", "ValidityPeriod"],
-  "/Calls/{Sid}.json": ["Status"],
+  "/Participants.json": ["To", "From", "Label", "Timeout", "StatusCallback", "StatusCallbackEvent", "Muted", "Beep", "EarlyMedia", "EndConferenceOnExit"],
+  "/Participants/{CallSid}.json": ["Muted"],
   "/Calls.json": ["To", "From", "Url", "StatusCallback", "StatusCallbackEvent", "Timeout"],
 };
+
+// Where a form has two uses, one or the other.
+const ONE_OF = { "/Calls/{Sid}.json": [["Status"], ["Url", "Method"]] };
 
 const [input, output] = process.argv.slice(2);
 const spec = JSON.parse(fs.readFileSync(input, "utf8"));
@@ -55,15 +61,17 @@ const close = (node) => {
 };
 
 for (const [address, path] of Object.entries(spec.paths)) {
-  const sent = Object.entries(ALWAYS_SENT).find(([end]) => address.endsWith(end))?.[1] ?? [];
+  const listed = (table) => Object.entries(table).find(([end]) => address.endsWith(end))?.[1] ?? [];
+  const [sent, uses] = [listed(ALWAYS_SENT), listed(ONE_OF)];
   for (const operation of Object.values(path)) {
     if (!operation?.requestBody) continue;
     close(operation.requestBody);
     const form = operation.requestBody.content?.[FORM];
     if (!form) continue;
-    const unknown = sent.filter((name) => !(name in form.schema.properties));
+    const unknown = [...sent, ...uses.flat()].filter((name) => !(name in form.schema.properties));
     if (unknown.length > 0) throw new Error(`${address} does not know ${unknown}`);
     form.schema.required = [...new Set([...(form.schema.required ?? []), ...sent])];
+    if (uses.length > 0) form.schema.anyOf = uses.map((required) => ({ required }));
     form.encoding ??= {};
     for (const [name, schema] of Object.entries(form.schema?.properties ?? {})) {
       if (schema.type === "array") form.encoding[name] = { style: "form", explode: true };

@@ -114,6 +114,7 @@ impl App {
         let (asr, speech_model) = start_asr(&settings).await;
         let (root, collapse) = Root::start().await?;
         let senses = senses(&settings, &store, &master_key, asr, redis.clone())?;
+        let line = Arc::clone(&senses.line);
         let membership = Membership::prepare(&settings, &master_key).await?;
         let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
         // Known before a call comes, so that its audio is taken while the database is away.
@@ -140,7 +141,7 @@ impl App {
             master_key,
             twilio_account: Arc::new(twilio_account),
             sealing: keys.sealing,
-            line: call_line(settings.effects.mode == EffectsMode::Live, &settings.twilio)?,
+            line,
             metrics,
             speech_model: speech_model.into(),
             started_at: clock::now(),
@@ -247,6 +248,7 @@ fn senses(
             &settings.twilio,
             (settings.server.public_url.as_str(), master_key),
         )?,
+        line: call_line(is_live, &settings.twilio, &settings.server.public_url)?,
         allowances: redis.map(Allowances::new),
     })
 }

@@ -7,6 +7,7 @@
 //! While the database is away it hears on: what was said is in its mailbox and in its hands until it is kept.
 
 mod hearing_again;
+mod waiting_room;
 mod watched;
 mod words;
 
@@ -41,7 +42,10 @@ use crate::{
         time::Timestamp,
         transcript::Utterance,
     },
-    integrations::probe::{CallProbe, ProbeAnswer},
+    integrations::{
+        line::CallLine,
+        probe::{CallProbe, ProbeAnswer},
+    },
     media::frame::AudioFrame,
     store::{Store, StoreError, StoreResult, calls::IncomingFact},
 };
@@ -90,6 +94,7 @@ pub struct CallKind {
     pub asr: AsrHandle,
     pub scoring: ScoringHandle,
     pub probe: Arc<dyn CallProbe>,
+    pub line: Arc<dyn CallLine>,
     pub neighbours: Neighbours,
     /// What is heard on this node.
     pub lines: OpenLines,
@@ -422,6 +427,7 @@ impl CallActor {
             CallMsg::Quiet { since_ms } => self.take_quiet(state.key, loaded, since_ms).await,
             CallMsg::Watch => {
                 self.watch(state, loaded);
+                self.watch_room(state, loaded);
                 Ok(())
             }
             CallMsg::Probed(answer) => self.take_probe(state.key, loaded, answer).await,

@@ -20,7 +20,7 @@ use crate::{
     clock,
     domain::{
         audio::Speaker,
-        call::CallFact,
+        call::{Call, CallFact},
         ids::{AccountId, CallId, CallSid, StreamSid},
         shard::Shard,
         time::Timestamp,
@@ -99,6 +99,21 @@ impl CallsHandle {
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
     pub async fn report(&self, report: CallReport) -> StoreResult<(CallId, Recorded)> {
         self.report_of(report, clock::now()).await
+    }
+
+    /// A call as all its facts have it at this moment: its record follows a moment later.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError) when the facts cannot be read.
+    pub async fn current(&self, account_id: AccountId, sid: &CallSid) -> StoreResult<Call> {
+        let id = call_id(account_id, sid);
+        let facts = self.store.calls.facts(id).await?;
+        let first = facts.first().map(|fact| fact.at).unwrap_or_default();
+        let mut call = Call::new(id, account_id, sid.clone(), first);
+        for fact in facts {
+            call.apply(&fact.fact, fact.at);
+        }
+        Ok(call)
     }
 
     /// The same of a fact that was heard `at` some moment.

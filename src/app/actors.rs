@@ -22,7 +22,7 @@ use crate::{
     },
     bus::{local::LocalBus, redis::allowance::Allowances},
     config::Settings,
-    integrations::{port::EffectPort, probe::CallProbe},
+    integrations::{line::CallLine, port::EffectPort, probe::CallProbe},
     store::Store,
 };
 
@@ -31,6 +31,7 @@ pub(super) struct Senses {
     pub asr: AsrHandle,
     pub port: Arc<dyn EffectPort>,
     pub probe: Arc<dyn CallProbe>,
+    pub line: Arc<dyn CallLine>,
     /// Rates that all nodes keep together.
     pub allowances: Option<Allowances>,
 }
@@ -74,6 +75,7 @@ pub(super) async fn start(
         asr: senses.asr,
         scoring: ScoringHandle::start()?,
         probe: senses.probe,
+        line: senses.line,
         neighbours: membership.neighbours().clone(),
         lines: OpenLines::default(),
         lost_after: Duration::from_secs(settings.calls.lost_after_s),

@@ -43,6 +43,7 @@ use crate::{
     },
     http,
     integrations::{
+        line::NoLine,
         port::{EffectOutcome, EffectPort},
         probe::NoProvider,
     },
@@ -257,6 +258,7 @@ async fn start(
         asr: AsrHandle::without_model(),
         scoring: ScoringHandle::start().expect("a scorer"),
         probe: Arc::new(NoProvider),
+        line: Arc::new(NoLine),
         neighbours: neighbours.clone(),
         lines: OpenLines::default(),
         lost_after: Duration::from_secs(30),

@@ -5,16 +5,18 @@
 mod end;
 mod fold;
 mod plan;
+mod room;
 
 use serde::{Deserialize, Serialize};
 
 pub use end::{CallEnd, CallOutcome};
 pub use fold::{CallChange, FoldState};
 pub use plan::{CallPlan, OnMachine};
+pub use room::{Leg, LegNews, Monitor, MonitorLeg, MonitorMode, MonitorState, Supervision, Talk};
 
 use super::{
     audio::Speaker,
-    ids::{AccountId, CallId, CallSid, LeadId, StreamSid},
+    ids::{AccountId, CallId, CallSid, LeadId, RoomSid, StreamSid},
     message::Direction,
     time::Timestamp,
 };
@@ -126,6 +128,14 @@ pub enum CallFact {
     StreamStopped { stream: StreamSid, clean: bool },
     /// The provider reports that a stream is over, whoever ended it: all that is heard of one whose listener died.
     StreamReportedOver { stream: StreamSid },
+    /// Something became of a leg in the call's own room.
+    Leg {
+        leg: Leg,
+        #[serde(flatten)]
+        news: LegNews,
+    },
+    /// A room of the call's own has closed: nobody is in it any more.
+    RoomClosed { room: RoomSid },
     /// Nothing was heard of the call for too long and the provider no longer knows it.
     Lost,
 }
@@ -162,6 +172,12 @@ pub struct Call {
     pub stream: Option<StreamSid>,
     /// Times a stream broke off without the provider's word: the transcript has a hole there.
     pub gaps: u32,
+    /// Whether supervisors can listen.
+    #[serde(default)]
+    pub supervision: Supervision,
+    /// The supervisors who take part at this moment, and how; empty once the call is over.
+    #[serde(default)]
+    pub monitors: Vec<Monitor>,
     /// Running sentiment of the customer, −1.0 to 1.0.
     pub trend: Option<f32>,
     #[schema(value_type = String, format = DateTime)]
@@ -198,6 +214,8 @@ impl Call {
             voicemail: false,
             stream: None,
             gaps: 0,
+            supervision: Supervision::Off,
+            monitors: Vec::new(),
             trend: None,
             started_at: at,
             answered_at: None,

@@ -242,6 +242,8 @@ vendor_id! {
     CallSid;
     /// The telephony provider's id of a media stream (Twilio: `MZ` and 32 hex digits).
     StreamSid;
+    /// The telephony provider's id of a room that legs of a call meet in (Twilio: `CF` and 32 hex digits).
+    RoomSid;
     /// The telephony provider's id of an account (Twilio: `AC` and 32 hex digits).
     AccountSid;
 }

@@ -21,11 +21,6 @@ pub enum NumberRouting {
         #[schema(value_type = String, example = "+14155550123")]
         to: PhoneNumber,
     },
-    /// Into a room.
-    Conference {
-        #[schema(min_length = 1, max_length = 100, example = "agents")]
-        room: String,
-    },
     /// The caller leaves a message.
     Record {},
     /// To whoever of the agents is available; when nobody is, the caller leaves a message.
@@ -51,6 +46,9 @@ pub struct Number {
     pub phone: PhoneNumber,
     pub name: String,
     pub routing: NumberRouting,
+    /// Whether agents are brought into a room of each call's own, so that supervisors can listen.
+    #[serde(default)]
+    pub supervision: bool,
     /// Counts changes, from 1; send it as `If-Match` with a change.
     pub revision: u64,
     #[schema(value_type = String, format = DateTime)]
@@ -74,7 +72,6 @@ resource!(Number as Number by id {
     fn state(&self) -> &'static str {
         match self.routing {
             NumberRouting::Dial { .. } => "dial",
-            NumberRouting::Conference { .. } => "conference",
             NumberRouting::Record {} => "record",
             NumberRouting::Agents { .. } => "agents",
         }

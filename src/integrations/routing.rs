@@ -99,9 +99,13 @@ pub fn call_probe(
 ///
 /// # Errors
 /// [`SetupError`] naming the setting that is wrong.
-pub fn call_line(is_live: bool, twilio: &TwilioSettings) -> Result<Arc<dyn CallLine>, SetupError> {
+pub fn call_line(
+    is_live: bool,
+    twilio: &TwilioSettings,
+    public_url: &str,
+) -> Result<Arc<dyn CallLine>, SetupError> {
     let line: Arc<dyn CallLine> = match calls_of(is_live, twilio)? {
-        Some(rest) => Arc::new(TwilioLine::new(rest)),
+        Some(rest) => Arc::new(TwilioLine::new(rest, public_url.to_owned())),
         None => Arc::new(NoLine),
     };
     Ok(line)

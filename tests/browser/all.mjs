@@ -9,8 +9,9 @@ import { everyPage } from "./pages.mjs";
 import { builderDialogs, builderParts, deletedAtTheEnd, quoteForLead, staffChanges, stuckRun, waitingRuns, webhookAddress } from "./parts.mjs";
 import { agentsView, auditTrail, numbersAndAgents, secondFactor, webhookSource } from "./settings.mjs";
 import { emptyPages, failingPages } from "./states.mjs";
+import { supervisorOnCall } from "./supervise.mjs";
 import { builderByKeyboard, fromTemplateToMessage, walkByKeyboard } from "./walk.mjs";
 
-const tests = [firstAdministrator, liveView, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
+const tests = [firstAdministrator, liveView, supervisorOnCall, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
 const wanted = process.argv.slice(2);
 await inBrowser(tests.filter((test) => wanted.length === 0 || wanted.includes(test.name)));

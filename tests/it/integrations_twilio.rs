@@ -5,12 +5,17 @@
 use std::time::Duration;
 
 use patchcord::{
-    domain::{ids::CallSid, secret::Secret},
+    domain::{
+        ids::{CallSid, RoomSid},
+        secret::Secret,
+    },
     integrations::{
         address_guard::AllowList,
         client::HttpClient,
+        line::Voice,
         twilio::{
             Routing, TwilioRest, TwilioSettings,
+            participants::NewParticipant,
             rest::{NewCall, NewMessage, NewStream, RestError},
         },
     },
@@ -32,7 +37,7 @@ fn twilio(prism: &Prism, account_sid: &str) -> TwilioRest {
         routing: Routing::Record,
         dial_to: String::new(),
         dial_timeout_s: 20,
-        conference: String::new(),
+        supervision: false,
         consent_text: String::new(),
         say_text: String::new(),
         voicemail: true,
@@ -132,7 +137,43 @@ async fn twilios_own_description_accepts_what_we_send_and_we_read_its_answers() 
         .await
         .expect("the description takes it");
     assert!(started.sid.starts_with("MZ"), "{}", started.sid);
+    rooms(&rest, &call).await;
     the_judge_is_awake(&prism, &rest, &account).await;
+}
+
+/// Legs that are dialled into a call's room, and how they are heard.
+async fn rooms(rest: &TwilioRest, call: &CallSid) {
+    let room = RoomSid::new(format!("CF{:032x}", 1));
+    let agent = CallSid::new(format!("CA{:032x}", 2));
+    let voices = [Voice::Muted, Voice::Coaching(agent.clone()), Voice::Open];
+    for voice in &voices {
+        let wanted = NewParticipant {
+            room: &room,
+            label: "monitor-1-usr_01h455vb4pex5vsknk084sn02q",
+            from: "+14155550100",
+            to: "+14155550177",
+            voice,
+            ends_conference: false,
+            status_callback: CALLBACK,
+            timeout_s: 30,
+        };
+        let dialled = rest.add_participant(&wanted).await;
+        let dialled = dialled.expect("the description takes it");
+        assert!(dialled.call_sid.starts_with("CA"), "{dialled:?}");
+        let set = rest.set_participant(&room, &agent, voice).await;
+        assert!(set.expect("the description takes it").is_some());
+    }
+    let found = rest.participant(&room, "agent-1").await;
+    assert!(found.expect("the description takes it").is_some());
+    let sent_on = rest.redirect_call(call, ANSWER).await;
+    assert!(sent_on.expect("the description takes it").is_some());
+    let wrong = rest
+        .set_participant(&room, &agent, &Voice::Coaching(CallSid::new("the agent")))
+        .await;
+    assert!(
+        matches!(wrong, Err(RestError::Refused { status: 422, .. })),
+        "the judge is awake: {wrong:?}"
+    );
 }
 
 /// It refuses what the description forbids, and a slip in a field's name.

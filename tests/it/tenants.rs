@@ -49,6 +49,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("backtestWorkflow", One("workflow", AGENT)),
     ("beginSecondFactor", Own(AGENT)),
     ("cancelRun", One("run", SUPERVISOR)),
+    ("changeMonitor", One("call", SUPERVISOR)),
     ("changePassword", Own(AGENT)),
     ("cloneWorkflow", One("workflow", ADMIN)),
     ("createAgent", Own(SUPERVISOR)),
@@ -110,6 +111,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("healthz", Nothing),
     ("importLeads", Own(SUPERVISOR)),
     ("importWorkflow", Own(ADMIN)),
+    ("leaveCall", One("call", SUPERVISOR)),
     ("listAgents", Own(AGENT)),
     ("listAlerts", Own(AGENT)),
     ("listAppointments", Own(AGENT)),
@@ -139,6 +141,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("logout", Own(AGENT)),
     ("metrics", Nothing),
     ("migrateRuns", One("workflow", ADMIN)),
+    ("monitorCall", One("call", SUPERVISOR)),
     ("noteAlert", One("alert", SUPERVISOR)),
     ("placeCall", Own(SUPERVISOR)),
     ("postToWebhook", Door),
@@ -163,9 +166,12 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("testWebhook", One("webhook", ADMIN)),
     ("twilioAmd", Door),
     ("twilioDial", Door),
+    ("twilioLeg", Door),
     ("twilioMedia", Door),
+    ("twilioMissed", Door),
     ("twilioPlaced", Door),
     ("twilioRecording", Door),
+    ("twilioRoom", Door),
     ("twilioSms", Door),
     ("twilioSmsStatus", Door),
     ("twilioStatus", Door),
@@ -247,6 +253,8 @@ fn body_of(id: &str) -> Option<Value> {
         "updateAppointment" | "updateQuote" => json!({"title": "Taken"}),
         "createAgent" => json!({"name": "Taken", "phone": "+14155550155"}),
         "createNumber" => json!({"phone": "+14155550166", "routing": {"type": "record"}}),
+        "changeMonitor" => json!({"mode": "listen"}),
+        "monitorCall" => json!({"phone": "+14155550177"}),
         "setWebhookSource" => json!({"source": "form"}),
         "testWebhook" => json!({"body": {"a": "b"}}),
         "noteAlert" => json!({"note": "Taken"}),
@@ -485,8 +493,7 @@ impl Town {
 async fn records(server: &Server, lead: &Value) -> Vec<(&'static str, String)> {
     let agent = json!({"name": MARK, "phone": "+14155550150"});
     let agent = server.post("/api/agents", &agent).await;
-    let number =
-        json!({"name": MARK, "phone": "+14155550160", "routing": {"type": "conference", "room": MARK}});
+    let number = json!({"name": MARK, "phone": "+14155550160", "routing": {"type": "record"}});
     let number = server.post("/api/numbers", &number).await;
     let import = import(server).await;
     let meeting = json!({"title": MARK, "starts_at": "2027-01-01T10:00:00Z", "lead_id": lead["id"]});

@@ -166,13 +166,14 @@ async fn writes_a_dialled_call_as_the_library_does() {
 #[tokio::test]
 async fn writes_a_conference_as_the_library_does() {
     let settings = [
-        ("PATCHCORD_TWILIO__ROUTING", "conference"),
-        ("PATCHCORD_TWILIO__CONFERENCE", "Tom & Ann"),
+        ("PATCHCORD_TWILIO__ROUTING", "dial"),
+        ("PATCHCORD_TWILIO__DIAL_TO", "+15550002222"),
+        ("PATCHCORD_TWILIO__SUPERVISION", "true"),
     ];
     let (server, twiml) = greeting(&settings).await;
     let dial = json!({
-        "verb": "dial", "action": server.at("/twilio/dial"), "timeout": 20, "room": "Tom & Ann",
-        "status_callback": server.at("/twilio/status#rc=5&rp=ct,rt,5xx"),
+        "verb": "dial", "action": server.at("/twilio/dial?room=1"), "timeout": 20, "room": call_sid(2),
+        "status_callback": server.at("/twilio/room?leg=agent-1&from=&to=%2B15550002222#rc=5&rp=ct,rt,5xx"),
     });
     same(&twiml, &[stream_verb(&server, &twiml), dial]);
 }

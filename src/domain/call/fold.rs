@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, CallFact, CallStatus, Parties};
+use super::{Call, CallFact, CallStatus, Leg, LegNews, Parties, Supervision, room::Room};
 use crate::domain::{audio::Speaker, ids::StreamSid, message::Direction, time::Timestamp};
 
 /// What a fact changed about a call.
@@ -59,6 +59,9 @@ pub struct FoldState {
     /// The call itself was cancelled: a miss when somebody called us, our own doing otherwise.
     canceled: bool,
     streams: BTreeMap<StreamSid, StreamLife>,
+    /// The call's own room.
+    #[serde(default)]
+    pub(super) room: Room,
     told: BTreeSet<CallChange>,
 }
 
@@ -198,6 +201,8 @@ impl Call {
             }
             CallFact::StreamStopped { stream, clean } => self.life_of(stream).stop(*clean),
             CallFact::StreamReportedOver { stream } => self.life_of(stream).stopped = true,
+            CallFact::Leg { leg, news } => self.take_leg(*leg, news, at),
+            CallFact::RoomClosed { room } => self.fold.room.close(room),
             CallFact::Lost => {
                 earliest(&mut self.ended_at, at);
                 if !self.status.is_terminal() {
@@ -207,6 +212,19 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// Whoever joins the room is connected; once it is the agent, the two sides can hear each other.
+    fn take_leg(&mut self, leg: Leg, news: &LegNews, at: Timestamp) {
+        match (leg, news) {
+            (Leg::Customer, LegNews::Joined { .. }) => self.reach(CallStatus::InProgress, None, at),
+            (Leg::Agent { .. }, LegNews::Joined { .. }) => {
+                self.reach(CallStatus::InProgress, None, at);
+                earliest(&mut self.fold.agent_at, at);
+            }
+            (Leg::Customer | Leg::Agent { .. } | Leg::Monitor { .. }, _) => (),
+        }
+        self.fold.room.take_in(leg, news, at);
     }
 
     fn life_of(&mut self, stream: &StreamSid) -> &mut StreamLife {
@@ -289,6 +307,11 @@ impl Call {
         self.stream = newest
             .filter(|_| !self.status.is_terminal())
             .map(|(sid, _)| sid.clone());
+        (self.supervision, self.monitors) = if self.status.is_terminal() {
+            (Supervision::Off, Vec::new())
+        } else {
+            (fold.room.supervision(), fold.room.monitors())
+        };
     }
 
     /// Everything that holds of the call, told or not.

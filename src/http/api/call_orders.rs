@@ -27,7 +27,7 @@ use crate::{
         json::{Json, Path},
         patch,
     },
-    integrations::line::HangUp,
+    integrations::line::LineAnswer,
     store::StoreError,
 };
 
@@ -114,16 +114,16 @@ pub async fn hang_up(
         return Err(over());
     };
     match context.line.hang_up(&sid).await {
-        HangUp::Asked => {
+        LineAnswer::Asked => {
             tracing::info!(call_id = %id, by = %caller.user_id, "call ended by hand");
             Ok(Accepted(call.shown()))
         }
-        HangUp::Over => Err(over()),
-        HangUp::NoProvider => Err(ApiError::Conflict {
+        LineAnswer::Over => Err(over()),
+        LineAnswer::NoProvider => Err(ApiError::Conflict {
             code: "no_provider",
             detail: "nobody carries calls for this server: nothing leaves it".to_owned(),
         }),
-        HangUp::Failed(detail) => Err(ApiError::ProviderFailed { detail }),
+        LineAnswer::Failed(detail) => Err(ApiError::ProviderFailed { detail }),
     }
 }
 

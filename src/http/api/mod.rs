@@ -28,6 +28,7 @@ pub mod migrations;
 pub mod numbers;
 pub mod password;
 pub mod payments;
+pub mod monitors;
 mod people_reached;
 pub mod quotes;
 pub mod reruns;

@@ -23,9 +23,6 @@ use crate::{
     store::Recorded,
 };
 
-/// Longest name of a room.
-const ROOM_CHARS_MAX: usize = 100;
-
 /// A number to be.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +34,9 @@ pub struct NewNumber {
     name: String,
     #[serde(deserialize_with = "json::object_if_given")]
     routing: NumberRouting,
+    /// Whether supervisors can listen to its calls, whisper and barge in: agents are brought into a room of each call's own then.
+    #[serde(default)]
+    supervision: bool,
 }
 
 /// What to change about a number; what is left out stays.
@@ -47,6 +47,7 @@ pub struct NumberChange {
     name: Option<String>,
     #[serde(default, deserialize_with = "json::object")]
     routing: Option<NumberRouting>,
+    supervision: Option<bool>,
 }
 
 /// List numbers, newest first
@@ -95,6 +96,7 @@ pub async fn create(
         phone: wanted.phone,
         name: wanted.name,
         routing: wanted.routing,
+        supervision: wanted.supervision,
         revision: 1,
         created_at: now,
         updated_at: now,
@@ -131,6 +133,7 @@ pub async fn update(
         let number = Number {
             name: change.name.unwrap_or(before.name),
             routing: change.routing.unwrap_or(before.routing),
+            supervision: change.supervision.unwrap_or(before.supervision),
             ..before
         };
         check(&number)?;
@@ -159,14 +162,6 @@ fn check(number: &Number) -> ApiResult<()> {
     let mut fields = Fields::default();
     fields.text("name", &number.name, resources::TITLE_CHARS_MAX);
     match &number.routing {
-        NumberRouting::Conference { room } => {
-            if room.trim().is_empty() || room.chars().count() > ROOM_CHARS_MAX {
-                fields.wrong(
-                    "routing.room",
-                    format!("expected 1 to {ROOM_CHARS_MAX} characters"),
-                );
-            }
-        }
         NumberRouting::Agents {
             skill: Some(skill), ..
         } if !is_skill(skill) => fields.wrong("routing.skill", "expected 1 to 50 characters in lower case"),

@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     account, agents, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls,
     copies, dry_runs, error_catalogue, events, keys, lead_erasure, lead_export, lead_imports, leads, me,
-    messages, migrations, numbers, password, payments, quotes, reruns, runs, second_factor, sessions,
+    messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs, second_factor, sessions,
     simulations, tasks, templates, tickets, users, versions, webhook_deliveries, webhook_events,
     webhook_signing, webhook_sources, webhooks, workflows,
 };
@@ -55,6 +55,7 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(lead_imports::get))
         .routes(routes!(calls::list, call_orders::place))
         .routes(routes!(call_orders::hang_up))
+        .routes(routes!(monitors::join, monitors::change, monitors::leave))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
         .routes(routes!(simulations::create))

@@ -27,6 +27,8 @@ pub enum Permission {
     StartRuns,
     /// Place calls, and end those that are under way.
     HandleCalls,
+    /// Listen to a live call, whisper to its agent, barge in.
+    MonitorCalls,
     /// Cancel a run, or choose what becomes of an effect in doubt.
     SteerRuns,
     /// Remove a lead with everything known about it.
@@ -59,6 +61,7 @@ impl Permission {
             | Self::AckAlerts
             | Self::StartRuns
             | Self::HandleCalls
+            | Self::MonitorCalls
             | Self::SteerRuns => Role::Supervisor,
             Self::DeleteLeads
             | Self::DeleteRecords

@@ -16,7 +16,7 @@ use crate::http::error::PROBLEM_JSON;
 pub const PREFIX: &str = "/twilio/";
 
 /// A webhook: address, operation id, summary.
-const WEBHOOKS: [(&str, &str, &str); 9] = [
+const WEBHOOKS: [(&str, &str, &str); 12] = [
     ("/twilio/voice", "twilioVoice", "Say what to do with a call"),
     (
         "/twilio/placed",
@@ -27,6 +27,21 @@ const WEBHOOKS: [(&str, &str, &str); 9] = [
         "/twilio/dial",
         "twilioDial",
         "Take in how the leg to the agent ended, and say what comes next",
+    ),
+    (
+        "/twilio/room",
+        "twilioRoom",
+        "Take in who joins and leaves the room of a supervised call, and how they are heard",
+    ),
+    (
+        "/twilio/leg",
+        "twilioLeg",
+        "Take in the progress of a leg that was dialled into a call's room",
+    ),
+    (
+        "/twilio/missed",
+        "twilioMissed",
+        "Say what a caller hears whom an agent did not answer who was to come into the room",
     ),
     ("/twilio/status", "twilioStatus", "Take in the progress of a call"),
     ("/twilio/amd", "twilioAmd", "Take in who or what picked up"),

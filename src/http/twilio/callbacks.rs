@@ -18,11 +18,9 @@ use crate::{
     http::{context::Context, error::ApiResult},
 };
 
-/// Takes in the progress of a call, of the leg to an agent, or of a conference.
+/// Takes in the progress of a call, or of the leg to an agent.
 pub async fn status(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
-    let told = if request.get("ConferenceSid").is_some() {
-        conference_event(&request)?
-    } else if request.get("ParentCallSid").is_some() {
+    let told = if request.get("ParentCallSid").is_some() {
         leg_progress(&request)?
     } else {
         super::placed::progressed(&context, &request).await?;
@@ -149,20 +147,6 @@ fn leg_progress(request: &TwilioRequest) -> ApiResult<Option<Unkept>> {
         call,
         dedupe_key,
         fact,
-    }))
-}
-
-/// A caller who joins the room where agents wait is connected.
-fn conference_event(request: &TwilioRequest) -> ApiResult<Option<Unkept>> {
-    if request.get("StatusCallbackEvent") != Some("participant-join") {
-        return Ok(None);
-    }
-    let call = request.call()?;
-    let dedupe_key = request.dedupe_key("joined", &[call.as_str(), request.sid("ConferenceSid")?]);
-    Ok(Some(Unkept {
-        call,
-        dedupe_key,
-        fact: CallFact::DialAnswered,
     }))
 }
 

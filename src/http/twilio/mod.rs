@@ -12,6 +12,7 @@ mod media;
 mod number_routing;
 mod placed;
 mod request;
+mod room;
 mod routing;
 mod sms;
 mod stream_message;

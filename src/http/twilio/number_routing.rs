@@ -18,20 +18,25 @@ use crate::{
         resource::{Resource as _, ResourceKind},
     },
     http::context::Context,
+    integrations::twilio::doors,
     store::{
         PageRequest, StoreError, StoreResult,
         resources::{ResourceAddress, ResourceFilter},
     },
 };
 
-/// Parameter of the dial door: the agent whose telephone rang.
-pub const AGENT_PARAMETER: &str = "agent";
-/// Parameter of the dial door: how many were asked before.
-pub const TRIES_PARAMETER: &str = "tries";
 /// Most agents that one caller waits for, one after the other.
 const TRIES_MAX: u32 = 3;
 /// Agents that are looked at for one call.
 const AGENTS_MAX: u32 = 200;
+
+/// How a call is put through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    pub route: Route,
+    /// In a room of its own.
+    pub is_supervised: bool,
+}
 
 /// Whom a caller has waited for.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +47,13 @@ struct Asked {
 }
 
 /// Finds the route of a call to one of our numbers. `None` when the number is not listed, or it is not known in time.
-pub async fn of_call(context: &Context, request: &TwilioRequest, patience: Duration) -> Option<Route> {
+pub async fn of_call(context: &Context, request: &TwilioRequest, patience: Duration) -> Option<Way> {
     let call = request.call().ok()?;
     let to: PhoneNumber = request.get("To")?.parse().ok()?;
-    let tries = request
-        .query(TRIES_PARAMETER)
-        .and_then(|tries| tries.parse().ok());
+    let tries = request.query(doors::TRIES).and_then(|tries| tries.parse().ok());
     let asked = Asked {
         tries: tries.unwrap_or(0),
-        last: request.query(AGENT_PARAMETER).and_then(|id| id.parse().ok()),
+        last: request.query(doors::AGENT).and_then(|id| id.parse().ok()),
     };
     let looked = tokio::time::timeout(patience, look(context, &to, &call, asked)).await;
     match looked {
@@ -68,13 +71,7 @@ pub async fn of_call(context: &Context, request: &TwilioRequest, patience: Durat
 }
 
 /// Notes that the leg to an agent has ended.
-pub async fn freed(context: &Context, request: &TwilioRequest, call: &CallSid) {
-    let Some(id) = request
-        .query(AGENT_PARAMETER)
-        .and_then(|id| id.parse::<AgentId>().ok())
-    else {
-        return;
-    };
+pub async fn freed(context: &Context, id: AgentId, call: &CallSid) {
     let Ok(account_id) = account(context).await else {
         return;
     };
@@ -90,29 +87,17 @@ pub async fn freed(context: &Context, request: &TwilioRequest, call: &CallSid) {
     }
 }
 
-async fn look(
-    context: &Context,
-    to: &PhoneNumber,
-    call: &CallSid,
-    asked: Asked,
-) -> StoreResult<Option<Route>> {
+async fn look(context: &Context, to: &PhoneNumber, call: &CallSid, asked: Asked) -> StoreResult<Option<Way>> {
     // Without an account there are no numbers.
     let Ok(account_id) = account(context).await else {
         return Ok(None);
     };
-    let address = ResourceAddress {
-        account_id,
-        kind: ResourceKind::Number,
-        id: *Number::id_of(account_id, to).as_bytes(),
+    let Some(number) = listed(context, account_id, to).await? else {
+        return Ok(None);
     };
-    let number: Number = match context.store.resources.get(address).await {
-        Ok(row) => row.read()?,
-        Err(StoreError::Missing { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(match number.routing {
+    let is_supervised = number.supervision;
+    let route = match number.routing {
         NumberRouting::Dial { to } => Route::Dial(to.to_string()),
-        NumberRouting::Conference { room } => Route::Conference(room),
         NumberRouting::Record {} => Route::Record,
         NumberRouting::Agents { .. } if asked.tries >= TRIES_MAX => Route::Record,
         NumberRouting::Agents { skill, choice } => {
@@ -121,7 +106,44 @@ async fn look(
             let agents = in_turn(agents, skill.as_deref(), choice, clock::now());
             give(context, call, agents, asked.tries).await?
         }
-    }))
+    };
+    Ok(Some(Way { route, is_supervised }))
+}
+
+/// Whether calls from a number of ours are put through in a room of their own; as the configuration says for one that is not
+/// listed, and when it is not known in time.
+pub async fn is_supervised(context: &Context, ours: &str, patience: Duration) -> bool {
+    let look = async {
+        let (Ok(account_id), Ok(ours)) = (account(context).await, ours.parse()) else {
+            return Ok(None);
+        };
+        listed(context, account_id, &ours).await
+    };
+    match tokio::time::timeout(patience, look).await {
+        Ok(Ok(Some(number))) => number.supervision,
+        Ok(Ok(None)) => context.twilio.supervision,
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!("a number's supervision was not read in time: the configuration's holds");
+            context.twilio.supervision
+        }
+    }
+}
+
+async fn listed(
+    context: &Context,
+    account_id: AccountId,
+    phone: &PhoneNumber,
+) -> StoreResult<Option<Number>> {
+    let address = ResourceAddress {
+        account_id,
+        kind: ResourceKind::Number,
+        id: *Number::id_of(account_id, phone).as_bytes(),
+    };
+    match context.store.resources.get(address).await {
+        Ok(row) => row.read().map(Some),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn available(context: &Context, account_id: AccountId) -> StoreResult<Vec<Agent>> {

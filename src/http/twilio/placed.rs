@@ -6,9 +6,10 @@
 use super::{
     answer::Twiml,
     callbacks::answered_by,
+    number_routing,
     request::{TwilioRequest, account, refused},
-    routing,
-    twiml::{Dial, DialTarget, Verb},
+    routing::{self, OwnRoom, Route},
+    twiml::Verb,
     voice,
 };
 use axum::extract::State;
@@ -20,12 +21,13 @@ use crate::{
         call::{CallPlan, CallStatus, OnMachine},
         ids::{AccountSid, CallSid},
         message::{Message, MessageStatus},
+        phone::PhoneNumber,
     },
     http::{
         context::Context,
         error::{ApiError, ApiResult},
     },
-    integrations::twilio::{TwilioSettings, addresses::Addresses, callback_token, media_pass::MediaPass},
+    integrations::twilio::{addresses::Addresses, callback_token, media_pass::MediaPass},
 };
 
 /// Whose call it is.
@@ -51,9 +53,20 @@ pub async fn placed(State(context): State<Context>, request: TwilioRequest) -> A
         .get("AnsweredBy")
         .is_some_and(|word| answered_by(word).is_machine());
     let sid = AccountSid::new(context.twilio.account_sid.as_str());
-    let pass = MediaPass::fresh(sid, call, Speaker::Customer, clock::now()).seal(&context.master_key);
+    let pass = MediaPass::fresh(sid, call.clone(), Speaker::Customer, clock::now()).seal(&context.master_key);
     let doors = Addresses(&context.settings.public_url);
-    Ok(Twiml::of(&verbs(&context.twilio, doors, plan, is_machine, &pass)))
+    let is_supervised = plan.connect_to.is_some()
+        && number_routing::is_supervised(&context, &message.from, voice::PATIENCE).await;
+    let room = is_supervised.then_some(OwnRoom {
+        call: &call,
+        ours: &message.from,
+    });
+    let heard = routing::heard(&context.twilio, doors, &pass, Speaker::Customer);
+    let connected = |to: &PhoneNumber| {
+        let route = Route::Dial(to.to_string());
+        routing::sent(&context.twilio, doors, &route, room)
+    };
+    Ok(Twiml::of(&verbs(plan, is_machine, heard, connected)))
 }
 
 /// Takes in what a status callback says about a call that we placed: that it exists, and how far it came.
@@ -108,12 +121,12 @@ async fn claim(context: &Context, message: &Message, call: &CallSid) -> ApiResul
     Ok(Claim::Second)
 }
 
+/// What the plan has the call hear; what comes first on any call is `heard`.
 fn verbs(
-    settings: &TwilioSettings,
-    doors: Addresses<'_>,
     plan: &CallPlan,
     is_machine: bool,
-    pass: &str,
+    heard: Vec<Verb>,
+    connected: impl Fn(&PhoneNumber) -> Vec<Verb>,
 ) -> Vec<Verb> {
     match &plan.on_machine {
         OnMachine::HangUp if is_machine => return vec![Verb::Hangup],
@@ -122,18 +135,9 @@ fn verbs(
         }
         OnMachine::Continue | OnMachine::HangUp | OnMachine::LeaveMessage(_) => (),
     }
-    let mut verbs = routing::heard(settings, doors, pass, Speaker::Customer);
+    let mut verbs = heard;
     verbs.extend(plan.say.clone().map(Verb::Say));
-    if let Some(number) = &plan.connect_to {
-        verbs.push(Verb::Dial(Dial {
-            action: doors.at("/twilio/dial"),
-            timeout_s: settings.dial_timeout_s,
-            target: DialTarget::Number {
-                number: number.as_str().to_owned(),
-                status_callback: doors.callback("/twilio/status"),
-            },
-        }));
-    }
+    verbs.extend(plan.connect_to.iter().flat_map(connected));
     verbs.push(Verb::Hangup);
     verbs
 }

@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{callbacks, media::media, placed, sms, voice};
+use super::{callbacks, media::media, placed, room, sms, voice};
 use crate::{http::context::Context, integrations::twilio::media_pass::UsedPasses};
 
 /// Returns Twilio's doors.
@@ -16,6 +16,9 @@ pub fn router() -> Router<Context> {
         .route("/twilio/voice", post(voice::voice))
         .route("/twilio/placed", post(placed::placed))
         .route("/twilio/dial", post(voice::dial))
+        .route("/twilio/room", post(room::room))
+        .route("/twilio/leg", post(room::leg))
+        .route("/twilio/missed", post(voice::missed))
         .route("/twilio/status", post(callbacks::status))
         .route("/twilio/amd", post(callbacks::amd))
         .route("/twilio/recording", post(callbacks::recording))

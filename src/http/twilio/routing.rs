@@ -2,15 +2,17 @@
 //!
 //! In: settings, addresses, the media pass. Out: verbs. Pure.
 
-use super::{
-    number_routing::{AGENT_PARAMETER, TRIES_PARAMETER},
-    twiml::{Dial, DialTarget, Record, Stream, Verb},
-};
+use super::twiml::{Dial, DialTarget, Record, Stream, Verb};
 use crate::{
-    domain::{audio::Speaker, call::CallStatus, ids::AgentId},
+    domain::{
+        audio::Speaker,
+        call::{CallStatus, Leg},
+        ids::{AgentId, CallSid},
+    },
     integrations::twilio::{
         Routing, TwilioSettings,
         addresses::Addresses,
+        doors as paths,
         media_pass::{PASS_PARAMETER, ROLE_PARAMETER},
     },
 };
@@ -24,7 +26,6 @@ const MESSAGE_S_MAX: u32 = 180;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     Dial(String),
-    Conference(String),
     /// The caller leaves a message.
     Record,
     /// To the telephone of an agent; `tries` counts those who were asked, with this one.
@@ -41,10 +42,18 @@ impl Route {
     pub fn of_settings(settings: &TwilioSettings) -> Self {
         match settings.routing {
             Routing::Dial => Self::Dial(settings.dial_to.clone()),
-            Routing::Conference => Self::Conference(settings.conference.clone()),
             Routing::Record => Self::Record,
         }
     }
+}
+
+/// A room of a call's own, which the agent is brought into: supervisors can listen there. It bears the call's id, so no other
+/// caller ever gets into it.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnRoom<'a> {
+    pub call: &'a CallSid,
+    /// The number of ours that the call came to, or goes out from.
+    pub ours: &'a str,
 }
 
 /// Returns what a call hears first: the consent line, then it is streamed, then it is routed.
@@ -53,42 +62,45 @@ pub fn greet(
     settings: &TwilioSettings,
     doors: Addresses<'_>,
     (pass, inbound): (&str, Speaker),
-    route: &Route,
+    (route, room): (&Route, Option<OwnRoom<'_>>),
 ) -> Vec<Verb> {
     let mut verbs = heard(settings, doors, pass, inbound);
-    verbs.extend(sent(settings, doors, route));
+    verbs.extend(sent(settings, doors, route, room));
     verbs
 }
 
-/// Returns what sends a call on its way.
+/// Returns what sends a call on its way; with a `room`, whoever it is put through to is brought into that.
 #[must_use]
-pub fn sent(settings: &TwilioSettings, doors: Addresses<'_>, route: &Route) -> Vec<Verb> {
-    let number = |number: &String| DialTarget::Number {
-        number: number.clone(),
-        status_callback: doors.callback("/twilio/status"),
-    };
-    let dial = |action: String, target| {
-        vec![Verb::Dial(Dial {
-            action,
-            timeout_s: settings.dial_timeout_s,
-            target,
-        })]
-    };
-    match route {
-        Route::Dial(to) => dial(doors.at("/twilio/dial"), number(to)),
-        Route::Conference(room) => dial(
-            doors.at("/twilio/dial"),
-            DialTarget::Conference {
-                room: room.clone(),
-                status_callback: doors.callback("/twilio/status"),
-            },
-        ),
-        Route::Record => take_message(settings, doors),
+pub fn sent(
+    settings: &TwilioSettings,
+    doors: Addresses<'_>,
+    route: &Route,
+    room: Option<OwnRoom<'_>>,
+) -> Vec<Verb> {
+    let (agent, to) = match route {
+        Route::Record => return take_message(settings, doors),
+        Route::Dial(to) => (Leg::Agent { tries: 1, id: None }, to),
         Route::Agent { id, phone, tries } => {
-            let action = format!("/twilio/dial?{AGENT_PARAMETER}={id}&{TRIES_PARAMETER}={tries}");
-            dial(doors.at(&action), number(phone))
+            let (tries, id) = (*tries, Some(*id));
+            (Leg::Agent { tries, id }, phone)
         }
-    }
+    };
+    let target = match room {
+        None => DialTarget::Number {
+            number: to.clone(),
+            status_callback: doors.callback("/twilio/status"),
+        },
+        Some(OwnRoom { call, ours }) => DialTarget::Conference {
+            room: call.to_string(),
+            label: Leg::Customer.to_string(),
+            status_callback: doors.callback(&paths::room(agent, (ours, to))),
+        },
+    };
+    vec![Verb::Dial(Dial {
+        action: doors.at(&paths::dial(agent, room.is_some())),
+        timeout_s: settings.dial_timeout_s,
+        target,
+    })]
 }
 
 /// Returns what comes first on any call: the consent line, then the stream.
@@ -148,7 +160,7 @@ mod tests {
             routing,
             dial_to: "+14155550123".into(),
             dial_timeout_s: 20,
-            conference: "agents".into(),
+            supervision: false,
             consent_text: String::new(),
             say_text: "Please leave a message.".into(),
             voicemail: true,
@@ -158,10 +170,10 @@ mod tests {
 
     #[test]
     fn every_routing_streams_before_it_routes() {
-        for routing in [Routing::Dial, Routing::Conference, Routing::Record] {
+        for routing in [Routing::Dial, Routing::Record] {
             let settings = settings(routing);
             let route = Route::of_settings(&settings);
-            let verbs = greet(&settings, DOORS, ("pass", Speaker::Customer), &route);
+            let verbs = greet(&settings, DOORS, ("pass", Speaker::Customer), (&route, None));
             let Some(Verb::StartStream(stream)) = verbs.first() else {
                 panic!("{verbs:?}")
             };
@@ -182,8 +194,47 @@ mod tests {
             consent_text: "We listen.".into(),
             ..settings(Routing::Dial)
         };
-        let verbs = greet(&consent, DOORS, ("pass", Speaker::Customer), &Route::Record);
+        let verbs = greet(
+            &consent,
+            DOORS,
+            ("pass", Speaker::Customer),
+            (&Route::Record, None),
+        );
         assert_eq!(verbs.first(), Some(&Verb::Say("We listen.".into())));
+    }
+
+    #[test]
+    fn a_supervised_call_has_a_room_that_no_other_call_gets_into() {
+        let settings = settings(Routing::Dial);
+        let calls = [CallSid::new("CA1"), CallSid::new("CA2")];
+        let rooms = calls.each_ref().map(|call| {
+            let own = OwnRoom {
+                call,
+                ours: "+15550001111",
+            };
+            let verbs = sent(&settings, DOORS, &Route::of_settings(&settings), Some(own));
+            let [Verb::Dial(dial)] = verbs.as_slice() else {
+                panic!("{verbs:?}")
+            };
+            assert_eq!(dial.action, "https://h.example/twilio/dial?room=1");
+            let DialTarget::Conference {
+                room,
+                label,
+                status_callback,
+            } = &dial.target
+            else {
+                panic!("{dial:?}")
+            };
+            assert_eq!(
+                (label.as_str(), status_callback.as_str()),
+                (
+                    "customer",
+                    "https://h.example/twilio/room?leg=agent-1&from=%2B15550001111&to=%2B14155550123#rc=5&rp=ct,rt,5xx"
+                )
+            );
+            room.clone()
+        });
+        assert_eq!(rooms, ["CA1", "CA2"]);
     }
 
     #[test]

@@ -40,8 +40,13 @@ pub struct Dial {
 pub enum DialTarget {
     /// A telephone number; its progress is reported to `status_callback`.
     Number { number: String, status_callback: String },
-    /// A room; who joins and leaves is reported to `status_callback`.
-    Conference { room: String, status_callback: String },
+    /// A room; who joins and leaves, and how they are heard, is reported to `status_callback`. It closes when the caller leaves.
+    Conference {
+        room: String,
+        /// The caller's name in it.
+        label: String,
+        status_callback: String,
+    },
 }
 
 /// Records what the caller says after a tone.
@@ -117,12 +122,15 @@ fn write_target(writer: &mut Writer, target: &DialTarget) {
         }
         DialTarget::Conference {
             room,
+            label,
             status_callback,
         } => {
             let attributes = [
                 ("beep", "false"),
-                ("statusCallback", status_callback.as_str()),
-                ("statusCallbackEvent", "join leave"),
+                ("endConferenceOnExit", "true"),
+                ("participantLabel", label.as_str()),
+                ("statusCallback", status_callback),
+                ("statusCallbackEvent", "end join leave mute modify"),
             ];
             writer.leaf("Conference", &attributes, room);
         }

@@ -262,7 +262,7 @@ pub(super) fn twilio_settings(api_base: &str) -> TwilioSettings {
         routing: Routing::Record,
         dial_to: String::new(),
         dial_timeout_s: 20,
-        conference: String::new(),
+        supervision: false,
         consent_text: String::new(),
         say_text: String::new(),
         voicemail: true,

@@ -3,9 +3,11 @@
 pub mod addresses;
 pub mod callback_token;
 pub mod calls;
+pub mod doors;
 pub mod error_catalogue;
 pub mod line;
 pub mod media_pass;
+pub mod participants;
 pub mod port;
 pub mod probe;
 pub mod rest;

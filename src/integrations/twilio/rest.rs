@@ -290,7 +290,7 @@ impl TwilioRest {
         self.read(self.request(Method::POST, &path)?.form(&form)).await
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RestError> {
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RestError> {
         let url = self
             .base
             .join(path)
@@ -301,7 +301,7 @@ impl TwilioRest {
             .basic_auth(&self.account_sid, Some(self.auth_token.expose())))
     }
 
-    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
         read_body(&self.reply(request).await?)
     }
 

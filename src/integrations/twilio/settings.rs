@@ -10,8 +10,6 @@ use crate::domain::secret::Secret;
 pub enum Routing {
     /// Dial `dial_to`.
     Dial,
-    /// Join the conference `conference`, where agents wait.
-    Conference,
     /// Say `say_text` and record a message.
     Record,
 }
@@ -33,8 +31,8 @@ pub struct TwilioSettings {
     pub dial_to: String,
     /// Seconds an agent's phone rings before the call counts as missed, 5 to 600.
     pub dial_timeout_s: u32,
-    /// The room for [`Routing::Conference`].
-    pub conference: String,
+    /// Whether calls to numbers that are not listed are put through in a room of their own, so that supervisors can listen.
+    pub supervision: bool,
     /// Said before anything else: the consent line. Empty: nothing.
     pub consent_text: String,
     /// Said before a message is recorded.

@@ -12,6 +12,7 @@ pub mod media_socket;
 pub mod prism;
 pub mod provider;
 pub mod redis;
+pub mod rooms;
 pub mod server;
 pub mod sink;
 pub mod twilio;

@@ -18,6 +18,8 @@ const en = {
   "{{count}} runs stay as they are: {{reason}}_other": "{{count}} runs stay as they are: {{reason}}",
   "{{count}} runs on v{{version}} at {{nodes}}_one": "{{count}} run on v{{version}} at {{nodes}}",
   "{{count}} runs on v{{version}} at {{nodes}}_other": "{{count}} runs on v{{version}} at {{nodes}}",
+  "{{count}} other supervisors take part_one": "{{count}} other supervisor takes part",
+  "{{count}} other supervisors take part_other": "{{count}} other supervisors take part",
   "{{count}} open_one": "{{count}} open",
   "{{count}} open_other": "{{count}} open",
 };

@@ -4,8 +4,8 @@ use proptest::{prelude::*, sample::select};
 
 use super::*;
 use crate::domain::{
-    call::AnsweredBy,
-    ids::{AccountId, CallId, CallSid},
+    call::{AnsweredBy, Supervision},
+    ids::{AccountId, CallId, CallSid, RoomSid},
 };
 
 fn at(second: u64) -> Timestamp {
@@ -73,6 +73,73 @@ fn dial_ended(status: CallStatus) -> CallFact {
 
 fn stream(name: &str) -> StreamSid {
     StreamSid::new(name)
+}
+
+fn joins(leg: Leg, sid: &str) -> CallFact {
+    let (sid, room) = (CallSid::new(sid), RoomSid::new("CF1"));
+    CallFact::Leg {
+        leg,
+        news: LegNews::Joined { sid, room },
+    }
+}
+
+const AGENT: Leg = Leg::Agent { tries: 1, id: None };
+
+#[test]
+fn a_caller_alone_in_their_room_is_not_answered_and_an_end_empties_the_room() {
+    let mut facts = vec![requested(Direction::Inbound), joins(Leg::Customer, "CA1")];
+    let (waiting, _) = told(&facts);
+    assert_eq!(
+        (waiting.status, waiting.answered_at, waiting.supervision),
+        (CallStatus::InProgress, None, Supervision::Waiting)
+    );
+    facts.push(joins(AGENT, "CA2"));
+    let (talking, changes) = told(&facts);
+    assert_eq!(changes, [CallChange::Answered]);
+    assert_eq!(talking.supervision, Supervision::Ready);
+    let user_id = crate::domain::ids::UserId::from_bytes([1; 16]);
+    let monitor = Leg::Monitor { number: 1, user_id };
+    facts.push(CallFact::Leg {
+        leg: monitor,
+        news: LegNews::Asked {
+            room: RoomSid::new("CF1"),
+            phone: "+14155550177".to_owned(),
+            mode: crate::domain::call::MonitorMode::Listen,
+            key: None,
+        },
+    });
+    facts.push(joins(monitor, "CA3"));
+    assert_eq!(told(&facts).0.monitors.len(), 1);
+    facts.push(reported(CallStatus::Completed, 3));
+    let (over, _) = told(&facts);
+    assert_eq!((over.monitors, over.answered_at), (Vec::new(), Some(at(2))));
+    assert_eq!(over.supervision, Supervision::Off);
+}
+
+#[test]
+fn a_caller_is_forgotten_while_nobody_is_calling_the_agent_they_wait_for() {
+    let mut facts = vec![requested(Direction::Inbound), joins(Leg::Customer, "CA1")];
+    assert_eq!(told(&facts).0.forgotten(), Some((AGENT, at(1))));
+    let of_agent = |news| CallFact::Leg { leg: AGENT, news };
+    facts.push(of_agent(LegNews::Asked {
+        room: RoomSid::new("CF1"),
+        phone: "+14155550190".to_owned(),
+        mode: crate::domain::call::MonitorMode::Barge,
+        key: None,
+    }));
+    assert_eq!(
+        told(&facts).0.forgotten(),
+        Some((AGENT, at(2))),
+        "it may never have been dialled"
+    );
+    facts.push(of_agent(LegNews::Made {
+        sid: CallSid::new("CA2"),
+    }));
+    assert_eq!(told(&facts).0.forgotten(), None, "it rings");
+    let ended = [facts.clone(), vec![of_agent(LegNews::Ended)]].concat();
+    assert_eq!(told(&ended).0.forgotten(), Some((AGENT, at(2))));
+    facts.push(joins(AGENT, "CA2"));
+    assert_eq!(told(&facts).0.forgotten(), None, "they talk");
 }
 
 #[test]
@@ -381,6 +448,10 @@ fn any_fact() -> impl Strategy<Value = CallFact> {
         Just(requested(Direction::Inbound)),
         Just(CallFact::DialAnswered),
         Just(CallFact::Lost),
+        select(vec![joins(Leg::Customer, "CA1"), joins(AGENT, "CA2")]),
+        Just(CallFact::RoomClosed {
+            room: RoomSid::new("CF1")
+        }),
         (
             select(statuses.clone()),
             prop::option::of(0_u32..5),

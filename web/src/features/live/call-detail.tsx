@@ -10,6 +10,7 @@ import { clockTime, offset } from "@/lib/words";
 import { otherNumber, shownStatus } from "./call-card";
 import { useTranscript } from "./look-back";
 import { SentimentLine } from "./sentiment-line";
+import { Supervise } from "./supervise";
 
 /** How near to the end a reader is still taken to follow. */
 const AT_END_PX = 60;
@@ -36,6 +37,7 @@ export function CallDetail({ call, alerts, asked }: { call: LiveCall; alerts: Sc
           <SentimentLine call={call} />
         </span>
       </header>
+      {record && <Supervise call={record} />}
       {error && <Failed error={error} />}
       <Talk call={call} />
       <Transcript call={call} cause={cause} asked={asked} />

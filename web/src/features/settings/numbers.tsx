@@ -27,7 +27,6 @@ type Routing = Schemas["NumberRouting"];
 const ROUTINGS: { type: Routing["type"]; label: string }[] = [
   { type: "agents", label: "To whichever agent is free" },
   { type: "dial", label: "To one telephone" },
-  { type: "conference", label: "Into a room" },
   { type: "record", label: "To a recorded message" },
 ];
 
@@ -67,7 +66,7 @@ export function Numbers() {
         }}
       </Answer>
       <Dialog title={t("Add a number")} isOpen={edited === "new"} onClose={close}>
-        <SaveForm submit={t("Add")} save={(fields) => body(api.POST("/api/numbers", { body: { phone: textOf(fields, "phone") ?? "", name: textOf(fields, "name") ?? "", routing: routingOf(fields) } }))} onSaved={saved}>
+        <SaveForm submit={t("Add")} save={(fields) => body(api.POST("/api/numbers", { body: { phone: textOf(fields, "phone") ?? "", name: textOf(fields, "name") ?? "", routing: routingOf(fields), supervision: fields.has("supervision") } }))} onSaved={saved}>
           <Field label={t("Phone number")} hint={t("With its country, like +14155550123")} isRequired>
             {(control) => <Input {...control} name="phone" type="tel" required />}
           </Field>
@@ -79,7 +78,7 @@ export function Numbers() {
           <EditForm
             record={edited}
             read={(id) => body(api.GET("/api/numbers/{id}", { params: { path: { id } } }))}
-            save={(read, fields) => body(api.PATCH("/api/numbers/{id}", { ...asRead(read), body: { name: textOf(fields, "name") ?? "", routing: routingOf(fields) } }))}
+            save={(read, fields) => body(api.PATCH("/api/numbers/{id}", { ...asRead(read), body: { name: textOf(fields, "name") ?? "", routing: routingOf(fields), supervision: fields.has("supervision") } }))}
             onSaved={saved}
           >
             {(read) => <NumberFields number={read} />}
@@ -127,8 +126,6 @@ function Where({ routing }: { routing: Routing }) {
   switch (routing.type) {
     case "dial":
       return t("to {{to}}", { to: routing.to });
-    case "conference":
-      return t("into the room “{{room}}”", { room: routing.room });
     case "record":
       return t("to a recorded message");
     case "agents":
@@ -140,8 +137,6 @@ function routingOf(fields: FormData): Routing {
   switch (fields.get("type")) {
     case "dial":
       return { type: "dial", to: textOf(fields, "to") ?? "" };
-    case "conference":
-      return { type: "conference", room: textOf(fields, "room") ?? "" };
     case "record":
       return { type: "record" };
     default:
@@ -175,13 +170,12 @@ function NumberFields({ number }: { number?: PhoneNumber }) {
           {(control) => <Input {...control} name="to" type="tel" required defaultValue={routing?.type === "dial" ? routing.to : ""} />}
         </Field>
       )}
-      {type === "conference" && (
-        <Field label={t("Room")} isRequired>
-          {(control) => <Input {...control} name="room" required maxLength={100} defaultValue={routing?.type === "conference" ? routing.room : ""} />}
-        </Field>
-      )}
       {type === "record" && <p className="text-muted">{t("The caller hears a greeting and leaves a message.")}</p>}
       {type === "agents" && <AgentFields routing={routing?.type === "agents" ? routing : undefined} />}
+      <label className="flex items-center gap-2">
+        <input type="checkbox" name="supervision" defaultChecked={number?.supervision ?? false} />
+        {t("Supervisors can listen, whisper and barge in")}
+      </label>
     </>
   );
 }
