@@ -138,6 +138,12 @@ export async function accessible(page, name) {
   assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), [], name);
 }
 
+/** What the tabs of a test that failed show. */
+async function lastSeen(browser, name) {
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  await Promise.allSettled(pages.map((page, at) => page.screenshot({ path: join(SHOTS, `failed-${name}-${at}.png`) })));
+}
+
 /** Runs the tests in one browser, and leaves nothing behind. */
 export async function inBrowser(tests) {
   const browser = await chromium.launch({
@@ -147,7 +153,10 @@ export async function inBrowser(tests) {
   try {
     for (const test of tests) {
       const begun = Date.now();
-      await test(browser);
+      await test(browser).catch(async (error) => {
+        if (SHOTS) await lastSeen(browser, test.name);
+        throw error;
+      });
       console.log(`browser: ${test.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
     }
   } finally {

@@ -12,7 +12,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -153,7 +153,8 @@ pub async fn export(
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (header::CONTENT_DISPOSITION, file),
     ];
-    Ok((headers, Body::from_stream(body)).into_response())
+    // Compression asks once more after the end.
+    Ok((headers, Body::from_stream(body.fuse())).into_response())
 }
 
 /// One export under way.

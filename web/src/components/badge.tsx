@@ -40,6 +40,7 @@ const OF_STATUS: Record<string, Tone> = {
   sent: "ok",
   undelivered: "danger",
   outbox: "plain",
+  erasing: "info",
   negative: "danger",
   positive: "ok",
 };

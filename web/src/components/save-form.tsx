@@ -1,7 +1,7 @@
-// Forms that are sent at once: what is wrong with them is said below, in the server's words.
+// Forms that are sent at once: what is wrong with them is said below in the server's words, with the name that the field has here.
 
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/lib/api";
 import { toastError } from "@/lib/toast";
@@ -21,17 +21,19 @@ interface SaveFormProps {
 
 export function SaveForm({ submit, save, onSaved, onReload, children }: SaveFormProps) {
   const { t } = useTranslation();
-  const saving = useMutation({ mutationFn: save, onSuccess: onSaved });
+  const form = useRef<HTMLFormElement>(null);
+  const [said, setSaid] = useState("");
+  const saving = useMutation({ mutationFn: save, onMutate: () => setSaid(""), onSuccess: onSaved, onError: (error) => setSaid(explained(error, form.current)) });
   const isMoved = onReload !== undefined && saving.error instanceof ApiError && saving.error.code === MOVED;
   const send = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     saving.mutate(new FormData(event.currentTarget));
   };
   return (
-    <form className="flex flex-col gap-3" onSubmit={send}>
+    <form ref={form} className="flex flex-col gap-3" onSubmit={send}>
       {children}
       <p role="alert" className="whitespace-pre-line text-danger empty:hidden">
-        {isMoved ? t("Somebody else has changed this since you opened it. Nothing of yours was saved.") : saving.error?.message}
+        {isMoved ? t("Somebody else has changed this since you opened it. Nothing of yours was saved.") : said}
       </p>
       <div className="flex flex-wrap justify-end gap-2">
         {isMoved && <Button onClick={onReload}>{t("Show it as it is now")}</Button>}
@@ -41,6 +43,27 @@ export function SaveForm({ submit, save, onSaved, onReload, children }: SaveForm
       </div>
     </form>
   );
+}
+
+/** What is wrong, by the labels of the fields it is about; the first of them is marked and has the focus. */
+function explained(error: Error, form: HTMLFormElement | null): string {
+  if (!(error instanceof ApiError) || error.fields.length === 0 || form === null) return error.message;
+  const found = error.fields.map(({ field, message }) => ({ field, message, control: controlOf(form, field) }));
+  const first = found.find(({ control }) => control !== null)?.control;
+  first?.setAttribute("aria-invalid", "true");
+  first?.addEventListener("input", () => first.removeAttribute("aria-invalid"), { once: true });
+  first?.focus();
+  return found.map(({ field, message, control }) => [labelOf(control) ?? field, message].filter(Boolean).join(": ")).join("\n");
+}
+
+/** The control of a field of the API: `routing.to` is called `to` here. */
+function controlOf(form: HTMLFormElement, field: string): HTMLInputElement | null {
+  const control = form.elements.namedItem(field.split(".").at(-1) ?? "");
+  return control instanceof HTMLElement ? (control as HTMLInputElement) : null;
+}
+
+function labelOf(control: HTMLInputElement | null): string | undefined {
+  return control?.labels?.[0]?.textContent?.replace(/ \*$/, "");
 }
 
 interface EditFormProps<R> {

@@ -1,16 +1,20 @@
+import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Pencil, Trash2 } from "lucide-react";
+import { Download, Eraser, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Dialog } from "@/components/dialog";
 import { Field, Input } from "@/components/field";
-import { Menu } from "@/components/menu";
+import { Menu, type MenuItem } from "@/components/menu";
 import { SaveForm } from "@/components/save-form";
 import { api, body, type Schemas } from "@/lib/api";
 import { remove } from "@/lib/deletion";
+import { download } from "@/lib/download";
 import { textOf } from "@/lib/fields";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
+import { toastError, toastInfo } from "@/lib/toast";
+import { Erase } from "./erase";
 import { leadName } from "./lead-name";
 
 type Lead = Schemas["Lead"];
@@ -20,34 +24,46 @@ export function LeadActions({ lead }: { lead: Lead }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [mayEdit, mayRemove] = [useMay("supervisor"), useMay("admin")];
-  const [isEditing, setIsEditing] = useState(false);
+  const [shown, setShown] = useState<"edit" | "erase" | null>(null);
   const name = leadName(lead);
+  const whole = useMutation({
+    mutationFn: () => api.GET("/api/leads/{id}/export", { params: { path: { id: lead.id } }, parseAs: "blob" }),
+    onMutate: () => toastInfo(t("Everything known about {{name}} is put together", { name })),
+    onSuccess: ({ data }) => data && download(`${lead.id}.json`, "application/json", data),
+    onError: toastError,
+  });
   const removal = () => {
     remove({ id: lead.id, name, list: keys.leads, send: (init) => api.DELETE("/api/leads/{id}", { params: { path: { id: lead.id } }, ...init }) }, t);
     void navigate({ to: "/leads" });
   };
+  const forAdmins: MenuItem[] = [
+    { label: t("Export everything"), icon: <Download size={14} aria-hidden />, isDisabled: whole.isPending, run: () => whole.mutate() },
+    { label: t("Remove from the list"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: removal },
+    { label: t("Erase for good"), icon: <Eraser size={14} aria-hidden />, isDanger: true, run: () => setShown("erase") },
+  ];
   if (!mayEdit) return null;
   return (
     <>
       <Menu
         label={t("Actions for {{name}}", { name })}
         items={[
-          { label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => setIsEditing(true) },
-          ...(mayRemove ? [{ label: t("Remove from the list"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: removal }] : []),
+          { label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => setShown("edit") },
+          ...(mayRemove ? forAdmins : []),
         ]}
       />
-      <Dialog title={t("Edit {{name}}", { name })} isOpen={isEditing} onClose={() => setIsEditing(false)}>
+      <Dialog title={t("Edit {{name}}", { name })} isOpen={shown === "edit"} onClose={() => setShown(null)}>
         <SaveForm
           submit={t("Save")}
           save={async (fields) => queryClient.setQueryData(keys.lead(lead.id), await body(api.PATCH("/api/leads/{id}", { params: { path: { id: lead.id } }, body: written(lead, fields) })))}
           onSaved={() => {
-            setIsEditing(false);
+            setShown(null);
             void queryClient.invalidateQueries({ queryKey: keys.leads });
           }}
         >
           <LeadFields lead={lead} />
         </SaveForm>
       </Dialog>
+      <Erase lead={lead} isOpen={shown === "erase"} onClose={() => setShown(null)} />
     </>
   );
 }

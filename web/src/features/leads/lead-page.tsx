@@ -10,6 +10,7 @@ import { Answer, Failed, Slow } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { Tabs } from "@/components/tabs";
 import { api, body, type Schemas } from "@/lib/api";
+import { useHeldFocus } from "@/lib/focus";
 import { useMay } from "@/lib/me";
 import { money } from "@/lib/money";
 import { keys, queryClient } from "@/lib/query";
@@ -119,9 +120,10 @@ function Timeline({ id }: { id: string }) {
     queryFn: ({ pageParam }) => body(api.GET("/api/leads/{id}/timeline", { params: { path: { id }, query: { limit: 50, cursor: pageParam } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
+  const held = useHeldFocus<HTMLElement>();
   const entries = timeline.data?.pages.flatMap((page) => page.items);
   return (
-    <section aria-label={t("Timeline")} className="flex flex-col gap-2 py-3">
+    <section ref={held} aria-label={t("Timeline")} className="flex flex-col gap-2 py-3">
       {timeline.error && <Failed error={timeline.error} onRetry={() => void timeline.refetch()} />}
       {entries === undefined && !timeline.error && <Slow />}
       {entries?.length === 0 && <p className="text-muted">{t("Nothing has happened yet.")}</p>}

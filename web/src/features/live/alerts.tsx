@@ -5,8 +5,8 @@ import { memo } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button, buttonLook } from "@/components/button";
+import { HeldList } from "@/components/held-list";
 import { api, body, type Schemas } from "@/lib/api";
-import { useHeldFocus } from "@/lib/focus";
 import { fold, OUTCOME_UNKNOWN } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
 import { useMay } from "@/lib/me";
@@ -20,18 +20,17 @@ const ACKED_SHOWN = 5;
 
 export function Alerts({ alerts, onShow }: { alerts: Alert[]; onShow: (callId: string) => void }) {
   const { t } = useTranslation();
-  const list = useHeldFocus<HTMLUListElement>();
   const open = alerts.filter((alert) => !alert.acked_at);
   const acked = alerts.filter((alert) => alert.acked_at).slice(0, ACKED_SHOWN);
   return (
     <section aria-label={t("Alerts")} className="flex flex-col gap-2">
       <h2 className="font-semibold">{t("Alerts")}</h2>
       {alerts.length === 0 && <p className="text-muted">{t("Nothing to look at.")}</p>}
-      <ul ref={list} className="flex flex-col gap-2">
+      <HeldList className="flex flex-col gap-2">
         {[...open, ...acked].map((alert) => (
           <One key={alert.id} alert={alert} onShow={onShow} />
         ))}
-      </ul>
+      </HeldList>
     </section>
   );
 }

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { Badge, StatusBadge } from "@/components/badge";
-import { useHeldFocus } from "@/lib/focus";
+import { HeldList } from "@/components/held-list";
 import { type LiveRun, STUCK } from "@/lib/live/floor";
 import { sentence } from "@/lib/words";
 
@@ -10,13 +10,12 @@ const SHOWN_MAX = 12;
 /** What the workflows do while the calls go on. */
 export function LiveRuns({ runs }: { runs: LiveRun[] }) {
   const { t } = useTranslation();
-  const list = useHeldFocus<HTMLUListElement>();
   const shown = runs.toSorted((one, other) => other.id.localeCompare(one.id)).slice(0, SHOWN_MAX);
   return (
     <section aria-label={t("Workflows at work")} className="flex flex-col gap-2">
       <h2 className="font-semibold">{t("Workflows at work")}</h2>
       {shown.length === 0 && <p className="text-muted">{t("No workflow has run yet.")}</p>}
-      <ul ref={list} className="flex flex-col gap-2">
+      <HeldList className="flex flex-col gap-2">
         {shown.map((run) => (
           <li key={run.id} data-run={run.id} className="rounded-lg border p-2.5">
             <p className="flex items-center gap-2">
@@ -36,7 +35,7 @@ export function LiveRuns({ runs }: { runs: LiveRun[] }) {
             {run.error && <p className="mt-1 text-xs text-danger">{run.error}</p>}
           </li>
         ))}
-      </ul>
+      </HeldList>
     </section>
   );
 }

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Field, Input } from "@/components/field";
+import { HeldList } from "@/components/held-list";
 import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -37,7 +38,7 @@ export function Keys() {
       <h2 className="mb-2 font-semibold">{t("API keys")}</h2>
       <Answer query={query}>
         {({ items }) => (
-          <ul className="mb-4 flex flex-col gap-1">
+          <HeldList className="mb-4 flex flex-col gap-1">
             {items.length === 0 && <li className="text-muted">{t("No keys yet.")}</li>}
             {items.map((key) => (
               <li key={key.id} className="flex flex-wrap items-center gap-2">
@@ -49,7 +50,7 @@ export function Keys() {
                 </Button>
               </li>
             ))}
-          </ul>
+          </HeldList>
         )}
       </Answer>
       {made && (

@@ -6,6 +6,7 @@ import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Field, Input, Select } from "@/components/field";
+import { HeldList } from "@/components/held-list";
 import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -24,11 +25,11 @@ export function People() {
       <h2 className="mb-2 font-semibold">{t("People")}</h2>
       <Answer query={query}>
         {({ items }) => (
-          <ul className="mb-4 flex flex-col gap-1">
+          <HeldList className="mb-4 flex flex-col gap-1">
             {items.map((user) => (
               <Person key={user.id} user={user} />
             ))}
-          </ul>
+          </HeldList>
         )}
       </Answer>
       <AddPerson />

@@ -2,6 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
+import { HeldList } from "@/components/held-list";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query";
@@ -15,12 +16,12 @@ export function Sessions({ userId }: { userId?: string }) {
   return (
     <Answer query={query}>
       {({ items }) => (
-        <ul className="flex flex-col gap-2">
+        <HeldList className="flex flex-col gap-2">
           {items.length === 0 && <li className="text-muted">{t("Signed in nowhere.")}</li>}
           {items.map((session) => (
             <One key={session.id} session={session} />
           ))}
-        </ul>
+        </HeldList>
       )}
     </Answer>
   );

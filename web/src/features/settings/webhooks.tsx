@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Field, Input } from "@/components/field";
+import { HeldList } from "@/components/held-list";
 import { Panel } from "@/components/page";
 import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -45,7 +46,7 @@ export function Webhooks() {
       <p className="mb-3 text-muted">{t("Other systems post what happened there; it starts the workflows whose trigger is a webhook of that name.")}</p>
       <Answer query={query}>
         {({ items }) => (
-          <ul className="mb-4 flex flex-col gap-1">
+          <HeldList className="mb-4 flex flex-col gap-1">
             {items.length === 0 && <li className="text-muted">{t("No webhooks yet.")}</li>}
             {items.map((webhook) => (
               <li key={webhook.id} className="flex flex-wrap items-center gap-2">
@@ -64,7 +65,7 @@ export function Webhooks() {
                 </Button>
               </li>
             ))}
-          </ul>
+          </HeldList>
         )}
       </Answer>
       {made && <Address webhook={made} onSetUp={() => setShown(made)} />}

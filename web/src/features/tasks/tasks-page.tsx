@@ -1,13 +1,13 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
+import { HeldList } from "@/components/held-list";
 import { Page } from "@/components/page";
 import { Answer, Empty } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
-import { useHeldFocus } from "@/lib/focus";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { dateTime } from "@/lib/words";
@@ -30,25 +30,15 @@ export function TasksPage() {
           const shown = items.filter((task) => areDoneShown || task.status === "open").sort(byDue);
           if (shown.length === 0) return <Empty title={t("Nothing to do")} text={t("Workflows put tasks here, and so can you over the API.")} />;
           return (
-            <List>
+            <HeldList className="flex flex-col gap-2">
               {shown.map((task) => (
                 <One key={task.id} task={task} />
               ))}
-            </List>
+            </HeldList>
           );
         }}
       </Answer>
     </Page>
-  );
-}
-
-/** A task that is done goes; the keyboard stays at the next. */
-function List({ children }: { children: ReactNode }) {
-  const list = useHeldFocus<HTMLUListElement>();
-  return (
-    <ul ref={list} className="flex flex-col gap-2">
-      {children}
-    </ul>
   );
 }
 
