@@ -120,6 +120,10 @@ impl App {
         // Known before a call comes, so that its audio is taken while the database is away.
         let account = store.accounts.first_account().await?;
         let twilio_account = account.map_or_else(OnceLock::new, |account| OnceLock::from(account.id));
+        let cell = root.get_cell();
+        let lead_imports =
+            LeadImportsHandle::start(store.clone(), actors.leads.clone(), cell.clone()).await?;
+        let resources = ResourcesHandle::start(store.clone(), actors.leads.clone(), cell).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -127,9 +131,9 @@ impl App {
             redis: redis.clone(),
             calls: actors.calls,
             webhooks: WebhookDesk::start(store.clone()),
-            lead_imports: LeadImportsHandle::start(store.clone(), actors.leads.clone()),
             erasures: ErasuresHandle::start(store.clone(), actors.leads.clone(), actors.runs.clone()),
-            resources: ResourcesHandle::start(store.clone(), actors.leads.clone()),
+            lead_imports,
+            resources,
             leads: actors.leads,
             runs: actors.runs,
             schedules: actors.schedules,

@@ -11,10 +11,14 @@ use std::{
 };
 
 use futures_util::{TryStreamExt, stream};
+use ractor::{ActorCell, SpawnErr};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::LeadsHandle;
+use super::{
+    LeadsHandle,
+    rounds::{self, Round},
+};
 use crate::{
     clock,
     domain::{
@@ -77,8 +81,10 @@ struct Reading {
 
 impl LeadImportsHandle {
     /// Begins to take over what waits.
-    #[must_use]
-    pub fn start(store: Store, leads: LeadsHandle) -> Self {
+    ///
+    /// # Errors
+    /// When the supervisor is no longer alive.
+    pub async fn start(store: Store, leads: LeadsHandle, supervisor: ActorCell) -> Result<Self, SpawnErr> {
         let handle = Self {
             store,
             leads,
@@ -86,16 +92,13 @@ impl LeadImportsHandle {
             arrived: Arc::default(),
         };
         let looking = handle.clone();
-        tokio::spawn(async move {
-            loop {
-                if let Err(error) = looking.look().await {
-                    tracing::warn!(%error, "imports wait: looked for again");
-                }
-                // Either way it is time to look.
-                let _ = tokio::time::timeout(LOOK_EVERY, looking.arrived.notified()).await;
-            }
+        let arrived = handle.arrived.clone();
+        let round = Round::new("imports", LOOK_EVERY, move || {
+            let looking = looking.clone();
+            async move { looking.look().await }
         });
-        handle
+        rounds::start(round.or_when(arrived), supervisor).await?;
+        Ok(handle)
     }
 
     /// Says that a file has arrived.
@@ -118,7 +121,7 @@ impl LeadImportsHandle {
             .await?
         {
             let import: LeadImport = row.read()?;
-            if !self.leads.is_here(import.id) {
+            if !self.leads.acts_for(import.id.shard()) {
                 continue;
             }
             match import.status {
@@ -156,21 +159,19 @@ impl LeadImportsHandle {
     /// Takes over piece after piece, to the end.
     async fn take_over(&self, account_id: AccountId, id: ImportId) -> StoreResult<()> {
         loop {
-            let row = self
-                .get(account_id, ResourceKind::LeadImport, *id.as_bytes())
-                .await?;
+            let resources = &self.store.resources;
+            let address = ResourceAddress::of::<LeadImport>(account_id, *id.as_bytes());
+            let row = resources.get(address).await?;
             let import: LeadImport = row.read()?;
-            if import.status != ImportStatus::Running || !self.leads.is_here(id) {
+            if import.status != ImportStatus::Running || !self.leads.acts_for(id.shard()) {
                 return Ok(());
             }
             if import.parts_done >= import.parts {
                 return self.finish(&row, import).await;
             }
             let key = ImportPart::key_of(id, import.parts_done);
-            let part: ImportPart = self
-                .get(account_id, ResourceKind::ImportPart, key)
-                .await?
-                .read()?;
+            let address = ResourceAddress::of::<ImportPart>(account_id, key);
+            let part: ImportPart = resources.get(address).await?.read()?;
             let reading = Reading::of(import);
             let taken = self.take_part(&reading, &part).await?;
             let mut import = reading.import;
@@ -431,25 +432,11 @@ impl LeadImportsHandle {
     }
 
     async fn drop_part(&self, account_id: AccountId, id: ResourceKey) -> StoreResult<()> {
-        let address = ResourceAddress {
-            account_id,
-            kind: ResourceKind::ImportPart,
-            id,
-        };
+        let address = ResourceAddress::of::<ImportPart>(account_id, id);
         match self.store.resources.delete(address).await {
             Err(StoreError::Missing { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    async fn get(
-        &self,
-        account_id: AccountId,
-        kind: ResourceKind,
-        id: ResourceKey,
-    ) -> StoreResult<ResourceRow> {
-        let address = ResourceAddress { account_id, kind, id };
-        self.store.resources.get(address).await
     }
 }
 

@@ -182,12 +182,6 @@ impl LeadsHandle {
         self.kind.neighbours.is_here(shard)
     }
 
-    /// Whether this node takes the import's file over.
-    #[must_use]
-    pub fn is_here(&self, id: ImportId) -> bool {
-        self.kind.neighbours.is_here(id.shard())
-    }
-
     /// Hands on every observation whose runs may not exist yet.
     ///
     /// # Errors

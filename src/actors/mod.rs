@@ -31,6 +31,7 @@ pub mod rates;
 pub mod residents;
 mod resources;
 pub mod root;
+mod rounds;
 pub mod run;
 pub mod runs;
 pub mod schedules;

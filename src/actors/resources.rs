@@ -6,7 +6,12 @@
 
 use std::time::Duration;
 
-use super::LeadsHandle;
+use ractor::{ActorCell, SpawnErr};
+
+use super::{
+    LeadsHandle,
+    rounds::{self, Round},
+};
 use crate::{
     clock,
     domain::{
@@ -43,23 +48,24 @@ pub struct ResourcesHandle {
 
 impl ResourcesHandle {
     /// Begins to look, now and then, for facts that were left behind.
-    #[must_use]
-    pub fn start(store: Store, leads: LeadsHandle) -> Self {
+    ///
+    /// # Errors
+    /// When the supervisor is no longer alive.
+    pub async fn start(store: Store, leads: LeadsHandle, supervisor: ActorCell) -> Result<Self, SpawnErr> {
         let handle = Self { store, leads };
         let looking = handle.clone();
-        tokio::spawn(async move {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
-            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                looks.tick().await;
-                match looking.recover().await {
-                    Ok(0) => {}
-                    Ok(rows) => tracing::info!(rows, "events that were left behind are on their way"),
-                    Err(error) => tracing::warn!(%error, "events may be left behind: looked for again"),
+        let round = Round::new("events that were left behind", LOOK_EVERY, move || {
+            let looking = looking.clone();
+            async move {
+                let rows = looking.recover().await?;
+                if rows > 0 {
+                    tracing::info!(rows, "events that were left behind are on their way");
                 }
+                Ok(())
             }
         });
-        handle
+        rounds::start(round, supervisor).await?;
+        Ok(handle)
     }
 
     /// Keeps a resource and what follows from it. One that is there already under its id stays and is returned.
@@ -75,7 +81,7 @@ impl ResourcesHandle {
                 Ok(resource)
             }
             Recorded::Duplicate => {
-                let stored = self.get(resource.account_id(), T::KIND, resource.key()).await?;
+                let stored = self.store.resources.get(row.address()).await?;
                 self.hand_on(&stored).await?;
                 stored.read()
             }
@@ -92,7 +98,8 @@ impl ResourcesHandle {
         mut change: impl FnMut(&T) -> Result<Option<T>, E> + Send,
     ) -> Result<T, E> {
         for _ in 0..TRIES_MAX {
-            let stored = self.get(account_id, T::KIND, id).await?;
+            let address = ResourceAddress::of::<T>(account_id, id);
+            let stored = self.store.resources.get(address).await?;
             // What was left behind goes first: the write below takes its place.
             let stored = self.hand_on(&stored).await?;
             let before: T = stored.read()?;
@@ -115,6 +122,20 @@ impl ResourcesHandle {
         Err(StoreError::Busy.into())
     }
 
+    /// Removes a resource, after the facts that it still carries were handed on.
+    ///
+    /// # Errors
+    /// When it is missing, or its facts could not be handed on: it stays then.
+    pub async fn remove(&self, address: ResourceAddress) -> StoreResult<()> {
+        for _ in 0..TRIES_MAX {
+            let Some(open) = self.store.resources.delete_done(address).await? else {
+                return Ok(());
+            };
+            self.hand_on(&open).await?;
+        }
+        Err(StoreError::Busy)
+    }
+
     /// Hands on the facts that a row still carries. Returns the row as it stands then.
     async fn hand_on(&self, row: &ResourceRow) -> StoreResult<ResourceRow> {
         if row.facts.is_empty() {
@@ -127,19 +148,21 @@ impl ResourcesHandle {
         match self.store.resources.replace(settled.clone()).await {
             Ok(()) => Ok(settled),
             // Somebody else has handed them on.
-            Err(StoreError::Moved { .. }) => self.get(row.account_id, row.kind, row.id).await,
+            Err(StoreError::Moved { .. }) => self.store.resources.get(row.address()).await,
             Err(error) => Err(error),
         }
     }
 
-    /// Hands on every fact that was left behind. Returns how many rows had some.
+    /// Hands on every fact that was left behind in a row that this node acts for. Returns how many rows had some.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> StoreResult<usize> {
         let mut found = 0;
         for kind in EVENTFUL {
-            for row in self.store.resources.open(kind, LOOK_ROWS).await? {
+            let mut rows = self.store.resources.open(kind, LOOK_ROWS).await?;
+            rows.retain(|row| self.leads.acts_for(row.shard()));
+            for row in rows {
                 found += 1;
                 match self.hand_on(&row).await {
                     Ok(_) | Err(StoreError::Missing { .. }) => {}
@@ -148,16 +171,6 @@ impl ResourcesHandle {
             }
         }
         Ok(found)
-    }
-
-    async fn get(
-        &self,
-        account_id: AccountId,
-        kind: ResourceKind,
-        id: ResourceKey,
-    ) -> StoreResult<ResourceRow> {
-        let address = ResourceAddress { account_id, kind, id };
-        self.store.resources.get(address).await
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::cluster::Ownership;
+use ractor::{ActorCell, SpawnErr};
+
+use super::{
+    cluster::Ownership,
+    rounds::{self, Round},
+};
 use crate::{
     clock,
     domain::shard::Shard,
@@ -12,26 +17,30 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Begins to sweep the shards that this node owns, until the process ends.
-pub fn start(store: Store, ownership: Ownership) {
-    tokio::spawn(async move {
-        let mut rounds = tokio::time::interval(EVERY);
-        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // A start has better to do.
-        rounds.tick().await;
-        loop {
-            rounds.tick().await;
-            let shards: Vec<Option<Shard>> = if ownership.is_shared() {
-                ownership.held().into_keys().map(Some).collect()
-            } else {
-                vec![None]
-            };
-            for shard in shards {
-                if let Err(error) = sweep(&store, shard).await {
-                    tracing::warn!(%error, "what is over could not be dropped: it is tried again later");
-                }
-            }
-        }
+///
+/// # Errors
+/// When the supervisor is no longer alive.
+pub async fn start(store: Store, ownership: Ownership, supervisor: ActorCell) -> Result<(), SpawnErr> {
+    let round = Round::new("what is over", EVERY, move || {
+        let (store, ownership) = (store.clone(), ownership.clone());
+        async move { sweep_all(&store, &ownership).await }
     });
+    // A start has better to do.
+    rounds::start(round.not_at_once(), supervisor).await
+}
+
+async fn sweep_all(store: &Store, ownership: &Ownership) -> StoreResult<()> {
+    let shards: Vec<Option<Shard>> = if ownership.is_shared() {
+        ownership.held().into_keys().map(Some).collect()
+    } else {
+        vec![None]
+    };
+    for shard in shards {
+        if let Err(error) = sweep(store, shard).await {
+            tracing::warn!(%error, "what is over could not be dropped: it is tried again later");
+        }
+    }
+    Ok(())
 }
 
 async fn sweep(store: &Store, shard: Option<Shard>) -> StoreResult<()> {

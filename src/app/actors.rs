@@ -103,7 +103,7 @@ pub(super) async fn start(
     if !ownership.is_shared() {
         take_up_everything(&actors).await?;
     }
-    sweeping::start(store.clone(), ownership);
+    sweeping::start(store.clone(), ownership, root.get_cell()).await?;
     let member = membership.join(store.leases.clone(), estate).await;
     Ok((actors, member))
 }

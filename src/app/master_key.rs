@@ -166,7 +166,7 @@ pub async fn data_keys(store: &Store, masters: &MasterKeys) -> anyhow::Result<Da
     let wrapped = match store.keyring.wrapped_keys().await? {
         Some(wrapped) => wrapped,
         None => {
-            let first = DataKeys::first(masters.current())?.wrap(masters.current())?;
+            let first = DataKeys::draw()?.wrap(masters.current())?;
             store.keyring.rewrap(None, first).await?
         }
     };

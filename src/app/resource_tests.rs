@@ -23,11 +23,11 @@ fn left_behind(number: u64) -> (Appointment, ResourceRow) {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_behind_is_handed_on_once_by_a_look_a_change_or_a_repeat() {
+async fn what_a_crash_left_behind_is_handed_on_once_by_a_look_a_change_a_repeat_or_a_removal() {
     let (app, _folder) = test_app::build().await;
     let (store, resources) = (&app.store, &app.context.resources);
     let account_id = samples::account_id(1);
-    let rows: Vec<_> = (1..=3).map(left_behind).collect();
+    let rows: Vec<_> = (1..=4).map(left_behind).collect();
     for (appointment, row) in &rows {
         let lead = samples::lead(
             account_id,
@@ -46,6 +46,9 @@ async fn what_a_crash_left_behind_is_handed_on_once_by_a_look_a_change_or_a_repe
         .await
         .expect("changed");
     resources.create(rows[1].0.clone()).await.expect("a repeat");
+    resources.remove(rows[3].1.address()).await.expect("removed");
+    let gone = store.resources.get(rows[3].1.address()).await;
+    assert!(gone.is_err(), "{gone:?}");
     resources.recover().await.expect("looked");
     resources.recover().await.expect("looked again");
     let open = store.resources.open(ResourceKind::Appointment, 10).await;

@@ -82,6 +82,11 @@ async fn rotate(store: &Store, settings: &Settings, drop_old: bool) -> anyhow::R
         "the store's keys were sealed under {} and are now under {}",
         wrapped.master, fresh.master
     );
+    if masters.all().iter().any(|master| keys.sign_with(master)) {
+        println!(
+            "this store was made by an early version and signs with the master key that it began with: keep that one secret too"
+        );
+    }
     finish(&masters, &file, is_configured, drop_old)
 }
 

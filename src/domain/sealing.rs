@@ -134,15 +134,21 @@ pub struct DataKeys {
 }
 
 impl DataKeys {
-    /// The keys of a store that has none yet. It signs with the master key that it began with, as every earlier version did.
+    /// The keys of a store that has none yet, drawn at random: neither can be told from the master key.
     ///
     /// # Errors
     /// [`SealError::NoRandom`].
-    pub fn first(master: &SealingKey) -> Result<Self, SealError> {
+    pub fn draw() -> Result<Self, SealError> {
         Ok(Self {
             sealing: SealingKey::draw()?,
-            signing: master.to_hex(),
+            signing: SealingKey::draw()?.to_hex(),
         })
+    }
+
+    /// Whether it signs with this master key, as a store does that an early version made.
+    #[must_use]
+    pub fn sign_with(&self, master: &SealingKey) -> bool {
+        master.to_hex().expose() == self.signing.expose()
     }
 
     /// Seals the keys under `master`.
@@ -230,14 +236,15 @@ mod tests {
             SealingKey::draw().expect("random"),
             SealingKey::draw().expect("random"),
         );
-        let keys = DataKeys::first(&old).expect("random");
+        let keys = DataKeys::draw().expect("random");
+        assert!(!keys.sign_with(&old));
         let wrapped = keys.wrap(&old).expect("wrapped");
         let opened = wrapped.open(&[new.clone(), old.clone()]).expect("opens");
         let again = opened.wrap(&new).expect("wrapped");
         assert!(again.open(std::slice::from_ref(&old)).is_err());
         let opened = again.open(&[new]).expect("opens");
         assert_eq!(opened.sealing.name(), keys.sealing.name());
-        assert_eq!(opened.signing.expose(), old.to_hex().expose());
+        assert_eq!(opened.signing.expose(), keys.signing.expose());
     }
 
     #[test]

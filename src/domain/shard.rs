@@ -36,7 +36,8 @@ impl Shard {
     }
 
     /// The shard of an id's bytes: its last two, read as a number, modulo [`SHARDS`], which is the last one alone.
-    const fn of(id: &[u8; 16]) -> Self {
+    #[must_use]
+    pub const fn of(id: &[u8; 16]) -> Self {
         Self(id[15])
     }
 

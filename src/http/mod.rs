@@ -25,7 +25,6 @@ pub mod settings;
 pub mod twilio;
 pub mod ui;
 pub mod webhook_desk;
-mod webhook_secret;
 pub mod workflow_changes;
 
 pub use api::{SimulatedEnding, Simulator};

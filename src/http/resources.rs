@@ -60,11 +60,7 @@ fn tagged(revision: u64, mut response: Response) -> Response {
 /// # Errors
 /// [`ApiError::Missing`] when the account has none with this id.
 pub async fn find<T: Resource>(context: &Context, account_id: AccountId, id: ResourceKey) -> ApiResult<T> {
-    let address = ResourceAddress {
-        account_id,
-        kind: T::KIND,
-        id,
-    };
+    let address = ResourceAddress::of::<T>(account_id, id);
     Ok(context.store.resources.get(address).await?.read()?)
 }
 
@@ -166,17 +162,13 @@ pub async fn change<T: Eventful>(
     Ok(Tagged(changed))
 }
 
-/// Removes one.
+/// Removes one, after its events were heard.
 ///
 /// # Errors
 /// [`ApiError::Missing`] when the account has none with this id.
 pub async fn remove<T: Resource>(context: &Context, account_id: AccountId, id: ResourceKey) -> ApiResult<()> {
-    let address = ResourceAddress {
-        account_id,
-        kind: T::KIND,
-        id,
-    };
-    Ok(context.store.resources.delete(address).await?)
+    let address = ResourceAddress::of::<T>(account_id, id);
+    Ok(context.resources.remove(address).await?)
 }
 
 /// The lead that `lead_id` names, if any, must be there.

@@ -9,12 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{context::Context, error::ApiError, webhook_secret};
+use super::{context::Context, error::ApiError};
 use crate::{
     domain::{
         ids::{AccountId, WebhookId},
         observation::EventType,
-        resource::{Resource, ResourceKind},
         secret::Secret,
         webhook_rule::{DELIVERIES_MAX, Delivery, DeliveryLog, WebhookRule},
     },
@@ -220,19 +219,11 @@ impl WebhookDesk {
 /// Where the mapping of a webhook is kept.
 #[must_use]
 pub fn rule_address(account_id: AccountId, id: WebhookId) -> ResourceAddress {
-    address(account_id, id, WebhookRule::KIND)
+    ResourceAddress::of::<WebhookRule>(account_id, *id.as_bytes())
 }
 
 fn log_address(account_id: AccountId, id: WebhookId) -> ResourceAddress {
-    address(account_id, id, DeliveryLog::KIND)
-}
-
-fn address(account_id: AccountId, id: WebhookId, kind: ResourceKind) -> ResourceAddress {
-    ResourceAddress {
-        account_id,
-        kind,
-        id: *id.as_bytes(),
-    }
+    ResourceAddress::of::<DeliveryLog>(account_id, *id.as_bytes())
 }
 
 /// The service that a mapping names.
@@ -262,7 +253,13 @@ pub fn meant(rule: &WebhookRule, webhook_name: &str, read: &Translated) -> Meant
 /// # Errors
 /// When it cannot be sealed.
 pub fn sealed(context: &Context, id: WebhookId, secret: &Secret) -> Result<String, ApiError> {
-    webhook_secret::seal(&context.master_key, id, secret)
+    let secret = Secret::new(secret.expose().trim().to_owned());
+    Ok(context.sealing.seal(&purpose(id), &secret)?)
+}
+
+/// What a secret is sealed for: it opens for its own webhook only.
+fn purpose(id: WebhookId) -> String {
+    format!("secret of the service behind {id}")
 }
 
 /// Opens a secret that a service signs with.
@@ -270,5 +267,5 @@ pub fn sealed(context: &Context, id: WebhookId, secret: &Secret) -> Result<Strin
 /// # Errors
 /// When it was sealed under another key.
 pub fn opened(context: &Context, id: WebhookId, sealed: &str) -> Result<Secret, ApiError> {
-    webhook_secret::open(&context.master_key, id, sealed)
+    Ok(context.sealing.open(&purpose(id), sealed)?)
 }

@@ -12,6 +12,7 @@ use crate::domain::{
     ids::AccountId,
     observation::Observation,
     resource::{Resource, ResourceKey, ResourceKind},
+    shard::Shard,
     time::Timestamp,
 };
 
@@ -85,6 +86,22 @@ impl ResourceRow {
         }
     }
 
+    /// Where it is kept.
+    #[must_use]
+    pub const fn address(&self) -> ResourceAddress {
+        ResourceAddress {
+            account_id: self.account_id,
+            kind: self.kind,
+            id: self.id,
+        }
+    }
+
+    /// The shard whose owner looks after what is left to do in it.
+    #[must_use]
+    pub const fn shard(&self) -> Shard {
+        Shard::of(&self.id)
+    }
+
     /// Reads the resource.
     ///
     /// # Errors
@@ -139,6 +156,15 @@ pub struct ResourceAddress {
     pub id: ResourceKey,
 }
 
+impl ResourceAddress {
+    /// The address of a resource of this type.
+    #[must_use]
+    pub const fn of<T: Resource>(account_id: AccountId, id: ResourceKey) -> Self {
+        let kind = T::KIND;
+        Self { account_id, kind, id }
+    }
+}
+
 #[async_trait]
 pub trait ResourceStore: Send + Sync {
     /// A second row under the same id changes nothing.
@@ -147,6 +173,8 @@ pub trait ResourceStore: Send + Sync {
     async fn replace(&self, row: ResourceRow) -> StoreResult<()>;
     async fn get(&self, address: ResourceAddress) -> StoreResult<ResourceRow>;
     async fn delete(&self, address: ResourceAddress) -> StoreResult<()>;
+    /// Deletes a row in which nothing is left to do; one that is open stays, and is returned.
+    async fn delete_done(&self, address: ResourceAddress) -> StoreResult<Option<ResourceRow>>;
     async fn list(
         &self,
         account_id: AccountId,

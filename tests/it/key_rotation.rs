@@ -6,9 +6,14 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use hmac::{Hmac, KeyInit, Mac};
+use patchcord::domain::hex::hex;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::support::{
+    api::http,
     dice::Dice,
     figures::tell,
     server::{Options, PROGRAM, Server, database},
@@ -16,6 +21,8 @@ use crate::support::{
 
 /// Rotations that are killed.
 const KILLS: u64 = 8;
+/// What the service signs with.
+const STRIPE_SECRET: &str = "whsec_of_the_rotation";
 
 fn rotation(data: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -122,4 +129,48 @@ async fn the_master_key_changes_under_a_running_server_and_a_killed_change_goes_
     tell(&format!(
         "key rotation: 1 under a running server, {KILLS} killed at any moment, 1 gone on with; every sealed and signed thing is as before"
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rotation_the_old_master_key_is_of_no_use_and_a_services_secret_still_verifies() {
+    let mut server = Server::start(Options::serve()).await;
+    let old = keys_in(&server).remove(0);
+    assert_ne!(server.signing_key().expose(), old, "the master key signs nothing");
+    let hook = server.post("/api/webhooks", &json!({"name": "shop"})).await;
+    let path = format!("/api/webhooks/{}/source", hook["id"].as_str().expect("an id"));
+    let source = json!({"source": "stripe", "secret": STRIPE_SECRET});
+    let set = server.request(Method::PUT, &path, Some(&source)).await;
+    assert_eq!(set.status, StatusCode::OK, "{}", set.body);
+    let url = |server: &Server| {
+        // The port is another one after a restart.
+        let path = hook["url"].as_str().expect("an address").split_once("/api/");
+        server.at(&format!("/api/{}", path.expect("an address of ours").1))
+    };
+    assert_eq!(post_signed(&url(&server), "evt_1").await, StatusCode::ACCEPTED);
+
+    let rotated = rotate(server.data_dir(), &["--drop-old"]).await;
+    assert!(rotated.status.success(), "{}", said(&rotated));
+    assert_eq!(post_signed(&url(&server), "evt_2").await, StatusCode::ACCEPTED);
+    server.restart().await;
+    assert_eq!(post_signed(&url(&server), "evt_3").await, StatusCode::ACCEPTED);
+
+    let fresh = keys_in(&server);
+    server.kill9().await;
+    std::fs::write(key_file(&server), &old).expect("the folder is ours");
+    let refused = rotate(server.data_dir(), &[]).await;
+    assert!(!refused.status.success(), "the old key opens nothing");
+    std::fs::write(key_file(&server), fresh.join("\n")).expect("the folder is ours");
+    server.start_again().await;
+    assert_eq!(post_signed(&url(&server), "evt_4").await, StatusCode::ACCEPTED);
+}
+
+/// Posts an event as Stripe signs it.
+async fn post_signed(url: &str, id: &str) -> StatusCode {
+    let body = json!({"id": id, "type": "charge.failed", "data": {"object": {}}}).to_string();
+    let at = patchcord::clock::now().as_unix_millis() / 1_000;
+    let mut mac = Hmac::<Sha256>::new_from_slice(STRIPE_SECRET.as_bytes()).expect("any key");
+    mac.update(format!("{at}.{body}").as_bytes());
+    let signature = format!("t={at},v1={}", hex(&mac.finalize().into_bytes()));
+    let request = http().post(url).header("stripe-signature", signature).body(body);
+    request.send().await.expect("the server answers").status()
 }

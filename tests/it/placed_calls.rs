@@ -1,6 +1,6 @@
 //! Calls that a run places: what happens when one is answered, and what happens to a second one.
 
-use patchcord::{domain::secret::Secret, integrations::twilio::callback_token};
+use patchcord::integrations::twilio::callback_token;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -12,7 +12,6 @@ use crate::support::{
     twilio::call_sid,
 };
 
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const CALLED: &str = "+14155550133";
 
 /// A workflow that places one call.
@@ -54,9 +53,9 @@ async fn placed(server: &Server, plan: &Value) -> (String, Value) {
     (run, record)
 }
 
-fn token_of(record: &Value) -> String {
+fn token_of(server: &Server, record: &Value) -> String {
     let id = record["id"].as_str().and_then(|id| id.parse().ok());
-    callback_token::seal(&Secret::new(KEY.to_owned()), id.expect("a message id"))
+    callback_token::seal(&server.signing_key(), id.expect("a message id"))
 }
 
 async fn answered(server: &Server, door: &str, sid: &str, answered_by: Option<&str>) -> String {
@@ -75,11 +74,11 @@ async fn answered(server: &Server, door: &str, sid: &str, answered_by: Option<&s
 
 #[tokio::test]
 async fn the_first_call_under_a_token_is_answered_and_a_second_one_hung_up() {
-    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", KEY)).await;
+    let server = Server::start(Options::dev()).await;
     let plan = json!({"say": "Hello {{ lead.first_name }}", "connect_to": "+14155550177"});
     let (run, record) = placed(&server, &plan).await;
     assert_eq!(record["to"], CALLED);
-    let door = format!("/twilio/placed?e={}", token_of(&record));
+    let door = format!("/twilio/placed?e={}", token_of(&server, &record));
     for _ in 0..2 {
         let twiml = answered(&server, &door, &call_sid(41), None).await;
         let say = twiml.find("<Say>Hello Ann</Say>").expect("it is said");
@@ -91,7 +90,7 @@ async fn the_first_call_under_a_token_is_answered_and_a_second_one_hung_up() {
     }
     let second = answered(&server, &door, &call_sid(42), None).await;
     assert!(second.ends_with("<Response><Hangup /></Response>"), "{second}");
-    let status = format!("/twilio/status?e={}", token_of(&record));
+    let status = format!("/twilio/status?e={}", token_of(&server, &record));
     for (sid, word) in [(41, "no-answer"), (42, "completed")] {
         let sid = call_sid(sid);
         let params = [
@@ -121,10 +120,10 @@ async fn the_first_call_under_a_token_is_answered_and_a_second_one_hung_up() {
 
 #[tokio::test]
 async fn a_machine_gets_its_message_and_a_forged_token_nothing() {
-    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", KEY)).await;
+    let server = Server::start(Options::dev()).await;
     let plan = json!({"say": "Hello", "on_machine": "leave_message", "machine_text": "Call us back"});
     let (_, record) = placed(&server, &plan).await;
-    let door = format!("/twilio/placed?e={}", token_of(&record));
+    let door = format!("/twilio/placed?e={}", token_of(&server, &record));
     let twiml = answered(&server, &door, &call_sid(43), Some("machine_end_beep")).await;
     assert!(
         twiml.ends_with("<Response><Say>Call us back</Say><Hangup /></Response>"),
@@ -144,7 +143,6 @@ async fn a_machine_gets_its_message_and_a_forged_token_nothing() {
 async fn a_step_that_waits_for_its_call_hears_its_end_through_kills_whoever_was_called() {
     let provider = Provider::start(0, 1).await;
     let options = Options::serve()
-        .with("PATCHCORD_SECURITY__MASTER_KEY", KEY)
         .with("PATCHCORD_TWILIO__API_BASE", &provider.at(""))
         .with("PATCHCORD_TWILIO__FROM_NUMBER", "+15550001111");
     let mut server = Server::start(options).await;
@@ -168,7 +166,10 @@ async fn a_step_that_waits_for_its_call_hears_its_end_through_kills_whoever_was_
         let record = record
             .into_iter()
             .find(|message| message["provider_id"] == json!(sid));
-        let door = format!("/twilio/status?e={}", token_of(&record.expect("it is tied")));
+        let door = format!(
+            "/twilio/status?e={}",
+            token_of(&server, &record.expect("it is tied"))
+        );
         let report = [
             ("CallSid", sid.as_str()),
             ("CallStatus", word),

@@ -36,6 +36,12 @@ async fn post(server: &Server, token: &str, path: &str, body: Value) -> Answer {
     ask(server, Method::POST, path, token, Some(body)).await
 }
 
+/// Begins a set-up.
+async fn begin(server: &Server, token: &str) -> Answer {
+    let shown = json!({"password": PASSWORD});
+    post(server, token, "/api/auth/second-factor", shown).await
+}
+
 fn code(secret: &str, at: Timestamp) -> String {
     totp::code(&Secret::new(secret.to_owned()), at).expect("a secret")
 }
@@ -60,13 +66,7 @@ async fn guarded() -> Guarded {
         )
         .await;
     let token = text(&sign_in(&server, None).await.body["access_token"]);
-    let begun = post(
-        &server,
-        &token,
-        "/api/auth/second-factor",
-        json!({"password": PASSWORD}),
-    )
-    .await;
+    let begun = begin(&server, &token).await;
     assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
     let secret = text(&begun.body["secret"]);
     assert!(text(&begun.body["otpauth_url"]).contains(&secret));
@@ -146,13 +146,7 @@ async fn a_code_is_asked_for_and_works_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_taken_off_by_the_person_or_by_an_owner_only() {
     let Guarded { server, token, .. } = guarded().await;
-    let again = post(
-        &server,
-        &token,
-        "/api/auth/second-factor",
-        json!({"password": PASSWORD}),
-    )
-    .await;
+    let again = begin(&server, &token).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
     let me = ask(&server, Method::GET, "/api/me", &token, None).await.body;
     let path = format!("/api/users/{}/second-factor", text(&me["user"]["id"]));
@@ -173,13 +167,7 @@ async fn it_is_taken_off_by_the_person_or_by_an_owner_only() {
     assert_eq!(fresh.status, StatusCode::OK);
 
     let token = text(&fresh.body["access_token"]);
-    let begun = post(
-        &server,
-        &token,
-        "/api/auth/second-factor",
-        json!({"password": PASSWORD}),
-    )
-    .await;
+    let begun = begin(&server, &token).await;
     let secret = text(&begun.body["secret"]);
     let wrong = post(
         &server,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use patchcord::{domain::secret::Secret, integrations::twilio::callback_token};
+use patchcord::integrations::twilio::callback_token;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -423,8 +423,7 @@ async fn a_message_status_for_nobody_is_refused() {
 
 #[tokio::test]
 async fn a_message_moves_up_by_its_callbacks_and_never_down() {
-    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", key)).await;
+    let server = Server::start(Options::dev()).await;
     server.report_no_answer(&call_sid(8), CALLER).await;
     let message = eventually("a missed caller is texted", || async {
         let messages = server.items("/api/messages").await;
@@ -437,7 +436,7 @@ async fn a_message_moves_up_by_its_callbacks_and_never_down() {
         .as_str()
         .and_then(|id| id.parse().ok())
         .expect("a message id");
-    let token = callback_token::seal(&Secret::new(key.to_owned()), id);
+    let token = callback_token::seal(&server.signing_key(), id);
     let door = format!("/twilio/sms/status?{}={token}", callback_token::PARAMETER);
     for (word, stands) in [
         ("sent", "sent"),

@@ -8,7 +8,6 @@ use patchcord::{
     domain::{
         audio::Speaker,
         ids::{AccountSid, CallSid},
-        secret::Secret,
         time::Timestamp,
     },
     integrations::twilio::media_pass::{MediaPass, PASS_LIFE},
@@ -24,7 +23,6 @@ use crate::support::{
 };
 
 const CALLER: &str = "+14155550101";
-const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A server, one ringing call, and its started stream.
 async fn streaming(number: u32) -> (Server, String, MediaSocket) {
@@ -179,8 +177,8 @@ async fn a_media_token_opens_one_stream_only() {
 
 #[tokio::test]
 async fn an_expired_forged_or_foreign_media_token_opens_nothing() {
-    let server = Server::start(Options::dev().with("PATCHCORD_SECURITY__MASTER_KEY", MASTER_KEY)).await;
-    let key = Secret::new(MASTER_KEY.to_owned());
+    let server = Server::start(Options::dev()).await;
+    let key = server.signing_key();
     let pass = |account: &str, now| {
         let call = CallSid::new(call_sid(7));
         MediaPass::fresh(AccountSid::new(account), call, Speaker::Customer, now).seal(&key)

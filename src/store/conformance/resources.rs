@@ -17,11 +17,7 @@ fn row(number: u64) -> ResourceRow {
 }
 
 fn address(number: u64) -> ResourceAddress {
-    ResourceAddress {
-        account_id: account_id(1),
-        kind: ResourceKind::Appointment,
-        id: appointment(account_id(1), number).key(),
-    }
+    row(number).address()
 }
 
 pub(crate) async fn a_resource_is_made_once_and_replaced_in_turn(store: &Store) {
@@ -123,7 +119,15 @@ pub(crate) async fn a_resource_is_open_until_nothing_is_left_to_do(store: &Store
     assert_eq!(found(ResourceKind::Appointment).await, []);
     let again = open.settled().settled().with_facts(open.facts);
     resources.replace(again.clone()).await.expect("written");
-    assert_eq!(found(ResourceKind::Appointment).await, [again]);
+    assert_eq!(
+        found(ResourceKind::Appointment).await,
+        std::slice::from_ref(&again)
+    );
+    let kept = resources.delete_done(address(1)).await.expect("asked");
+    assert_eq!(kept, Some(again), "something is left to do");
+    assert_eq!(resources.delete_done(address(2)).await.expect("deleted"), None);
+    let gone = resources.delete_done(address(2)).await;
+    assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
     resources.delete(address(1)).await.expect("deleted");
     assert_eq!(found(ResourceKind::Appointment).await, []);
 }

@@ -63,7 +63,7 @@ impl ResourceStore for Scylla {
     async fn replace(&self, row: ResourceRow) -> StoreResult<()> {
         self.enter(&row).await?;
         for _ in 0..TRIES_MAX {
-            let (revision, stored) = self.resource_at(address_of(&row)).await?;
+            let (revision, stored) = self.resource_at(row.address()).await?;
             if stored.revision.saturating_add(1) != row.revision {
                 return Err(StoreError::Moved {
                     what: row.kind.word(),
@@ -97,15 +97,21 @@ impl ResourceStore for Scylla {
     async fn delete(&self, address: ResourceAddress) -> StoreResult<()> {
         for _ in 0..TRIES_MAX {
             let (revision, row) = self.resource_at(address).await?;
-            let is_gone = self
-                .write_revision(&TABLE, &key_of(&row), Some(revision), None, Vec::new())
-                .await?;
-            if is_gone {
-                for list in lists_of(&row) {
-                    self.take_position(list, List::Resources(row.kind), place(row.at, &row.id))
-                        .await?;
-                }
-                return self.write(CLOSE, open_key(&row)).await;
+            if self.deleted_at(revision, &row).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn delete_done(&self, address: ResourceAddress) -> StoreResult<Option<ResourceRow>> {
+        for _ in 0..TRIES_MAX {
+            let (revision, row) = self.resource_at(address).await?;
+            if row.is_open {
+                return Ok(Some(row));
+            }
+            if self.deleted_at(revision, &row).await? {
+                return Ok(None);
             }
         }
         Err(StoreError::Busy)
@@ -165,6 +171,21 @@ impl Scylla {
         }
     }
 
+    /// Deletes a row if it is still at this revision.
+    async fn deleted_at(&self, revision: u64, row: &ResourceRow) -> StoreResult<bool> {
+        let is_gone = self
+            .write_revision(&TABLE, &key_of(row), Some(revision), None, Vec::new())
+            .await?;
+        if is_gone {
+            for list in lists_of(row) {
+                self.take_position(list, List::Resources(row.kind), place(row.at, &row.id))
+                    .await?;
+            }
+            self.write(CLOSE, open_key(row)).await?;
+        }
+        Ok(is_gone)
+    }
+
     /// Puts a row where it is found. Before it is written.
     async fn enter(&self, row: &ResourceRow) -> StoreResult<()> {
         for list in lists_of(row) {
@@ -189,14 +210,6 @@ fn open_key(row: &ResourceRow) -> Values {
         row.account_id,
         row.id
     ]
-}
-
-const fn address_of(row: &ResourceRow) -> ResourceAddress {
-    ResourceAddress {
-        account_id: row.account_id,
-        kind: row.kind,
-        id: row.id,
-    }
 }
 
 fn position_of(row: &ResourceRow) -> Position {

@@ -72,14 +72,7 @@ impl ResourceStore for Sqlite {
             if replaced == 1 {
                 return Ok(());
             }
-            let stored = get(
-                db,
-                ResourceAddress {
-                    account_id: row.account_id,
-                    kind: row.kind,
-                    id: row.id,
-                },
-            )?;
+            let stored = get(db, row.address())?;
             Err(StoreError::Moved {
                 what: row.kind.word(),
                 id: named(&row.id),
@@ -102,6 +95,21 @@ impl ResourceStore for Sqlite {
                 return Err(missing(address.kind.word(), named(&address.id)));
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn delete_done(&self, address: ResourceAddress) -> StoreResult<Option<ResourceRow>> {
+        self.write(move |db| {
+            let deleted = db
+                .prepare_cached(
+                    "DELETE FROM resources WHERE account = ?1 AND kind = ?2 AND id = ?3 AND open = 0",
+                )?
+                .execute((address.account_id, address.kind.number(), address.id))?;
+            if deleted == 1 {
+                return Ok(None);
+            }
+            get(db, address).map(Some)
         })
         .await
     }

@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+use patchcord::domain::{
+    sealing::{SealingKey, WrappedKeys},
+    secret::Secret,
+};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{
@@ -209,6 +213,30 @@ impl Server {
     pub fn setting(&self, key: &str) -> Option<&str> {
         let given = self.options.settings.iter().find(|(name, _)| name == key);
         given.map(|(_, value)| value.as_str())
+    }
+
+    /// What this server signs tokens with: read from its store, opened with its master key.
+    ///
+    /// # Panics
+    /// When the store has no keys, or the master key does not open them.
+    #[must_use]
+    pub fn signing_key(&self) -> Secret {
+        let store = database(self.data_dir());
+        let master = self.setting("PATCHCORD_SECURITY__MASTER_KEY").map_or_else(
+            || std::fs::read_to_string(store.with_extension("key")).expect("the key's file"),
+            ToOwned::to_owned,
+        );
+        let masters: Vec<SealingKey> = master
+            .lines()
+            .map(|line| SealingKey::from_hex(&Secret::new(line.to_owned())).expect("a key"))
+            .collect();
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = rusqlite::Connection::open_with_flags(store, flags).expect("the store");
+        let body: String = store
+            .query_row("SELECT body FROM keyring", [], |row| row.get(0))
+            .expect("the store's keys");
+        let keys: WrappedKeys = serde_json::from_str(&body).expect("wrapped keys");
+        keys.open(&masters).expect("they open").signing
     }
 
     /// Changes a setting for the starts to come.
