@@ -22,8 +22,9 @@ run: setup ## build, start the server with demo data, play the demonstration cal
 test: setup-test ## every test
 	@scripts/test
 
-lint: setup ## formatting and clippy, warnings are errors
+lint: setup ## formatting, clippy and the API description: warnings are errors
 	cargo fmt --check
+	scripts/lint-openapi
 	cargo clippy --all-targets --quiet -- --deny warnings
 
 check: lint test ## what CI runs

@@ -57,7 +57,11 @@ use crate::{
     http::{self, Context, auth::Gate, context::Parts as ContextParts, webhook_desk::WebhookDesk},
     integrations::{Parts, call_line, call_probe, effect_port, script::runners::ScriptRunners},
     store::Store,
+    telemetry::traces,
 };
+
+/// How long the last spans may take on their way out.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 
 /// A server that is built but not listening yet.
 pub struct App {
@@ -220,6 +224,7 @@ impl App {
         member.leave().await;
         root.stop(None);
         guard.close().await?;
+        traces::flush(FLUSH_MAX).await;
         outcome
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         twilio::{Routing, TwilioSettings},
     },
     store::scylla::Address,
+    telemetry::TelemetrySettings,
 };
 
 /// The defaults, with every key explained.
@@ -62,6 +63,7 @@ pub struct Settings {
     pub effects: EffectsSettings,
     pub gate: GateSettings,
     pub security: SecuritySettings,
+    pub telemetry: TelemetrySettings,
     pub admin: AdminSettings,
 }
 
@@ -230,6 +232,10 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
         ));
     }
     check_numbers(&settings.twilio)?;
+    if !(1..=540).contains(&settings.server.upload_timeout_s) {
+        return Err(value("server.upload_timeout_s", "expected 1 to 540 seconds"));
+    }
+    check_telemetry(&settings.telemetry)?;
     if let Err(error) = settings.gate.rules() {
         return Err(value(error.key, error.expected));
     }
@@ -238,6 +244,27 @@ fn check(settings: Settings) -> Result<Settings, ConfigError> {
         return Err(value("security.master_key", "expected 64 hex digits"));
     }
     Ok(settings)
+}
+
+/// Where traces go, and how many.
+fn check_telemetry(telemetry: &TelemetrySettings) -> Result<(), ConfigError> {
+    let endpoint = &telemetry.otlp_endpoint;
+    if !endpoint.is_empty() && (!endpoint.starts_with("http") || url::Url::parse(endpoint).is_err()) {
+        return Err(value(
+            "telemetry.otlp_endpoint",
+            "expected an address like `http://127.0.0.1:4318`, or nothing",
+        ));
+    }
+    if let Err(expected) = telemetry.headers() {
+        return Err(value("telemetry.otlp_headers", &expected));
+    }
+    if !(0.0..=1.0).contains(&telemetry.sample_ratio) {
+        return Err(value("telemetry.sample_ratio", "expected 0 to 1"));
+    }
+    if !(1..=1_000_000).contains(&telemetry.queue_max) {
+        return Err(value("telemetry.queue_max", "expected 1 to 1000000"));
+    }
+    Ok(())
 }
 
 /// The numbers that calls and messages go out from, and that calls are passed to.

@@ -1,13 +1,20 @@
-//! Logs and metrics: installed once, at the start of the process.
+//! Logs, metrics and traces: installed once, at the start of the process.
 //!
 //! In: `PATCHCORD_LOG` (a tracing filter such as `info,patchcord::http=debug`) and `PATCHCORD_LOG_FORMAT` (`json` or
 //! `pretty`). Out: log lines on standard error, so that standard output stays with what a command answers; and the handle
 //! that renders the metrics.
 
+mod export;
+mod settings;
+pub mod traces;
+
 use std::{io::IsTerminal, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+pub use export::{TracesError, start as start_traces};
+pub use settings::TelemetrySettings;
 
 /// What is logged when nobody says.
 const FILTER_DEFAULT: &str = "info";

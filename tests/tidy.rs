@@ -12,7 +12,7 @@ use std::{
 /// What each top-level module may import of ours. `docs/architecture.md` says why.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "clock"]),
     ("clock", &["domain"]),
     ("master_key", &["domain"]),
     ("media", &["domain"]),
@@ -21,7 +21,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bus", &["domain"]),
     ("store", &["domain", "workflows"]),
     // An integration keeps what it sends (`store`) and dates it (`clock`).
-    ("integrations", &["domain", "clock", "workflows", "store"]),
+    (
+        "integrations",
+        &["domain", "telemetry", "clock", "workflows", "store"],
+    ),
     (
         "actors",
         &[

@@ -12,6 +12,7 @@ use super::{
     gate::{self, Decision},
     place::Place,
     rates::RateOf,
+    spans,
 };
 use crate::{
     bus::redis::allowance::Rate,
@@ -21,6 +22,7 @@ use crate::{
         twilio,
     },
     store::StoreError,
+    telemetry::traces::{self, Span},
     workflows::{Effect, Failure, FailureKind, Finding},
 };
 
@@ -44,8 +46,36 @@ pub enum Ended {
     Elsewhere,
 }
 
+impl Ended {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Tried(outcome) => outcome.word(),
+            Self::Stopped(_) => "stopped",
+            Self::Held { .. } => "held",
+            Self::Paced(..) => "paced",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
 /// Asks the gate and, if it says so, carries an effect out.
 pub async fn attempt(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, effect: &Effect) -> Ended {
+    let Some(span) = spans::of_effect("effect", effect) else {
+        return attempt_on(kind, myself, effect).await;
+    };
+    let ended = traces::within(Some(span.context()), attempt_on(kind, myself, effect)).await;
+    let word = ended.word();
+    let span = span.with("patchcord.outcome", word);
+    match ended {
+        Ended::Tried(EffectOutcome::Confirmed { .. }) | Ended::Held { .. } => span.end(),
+        Ended::Tried(_) | Ended::Stopped(_) => span.failed(word).end(),
+        // Nothing was tried: the attempt that is has this place.
+        Ended::Paced(..) | Ended::Elsewhere => (),
+    }
+    ended
+}
+
+async fn attempt_on(kind: &Arc<EffectsKind>, myself: &ActorRef<EffectsMsg>, effect: &Effect) -> Ended {
     let permit = match kind.gate.decide(effect).await {
         Decision::Go(permit) => permit,
         Decision::Hold { until, reason } => return Ended::Held { until, reason },
@@ -133,7 +163,9 @@ async fn keep_opt_out(kind: &EffectsKind, effect: &Effect) {
 /// Carries an effect out in a task of its own, so that a panic in a port is one unknown outcome and nothing more.
 async fn execute(port: Arc<dyn EffectPort>, effect: Effect) -> EffectOutcome {
     let provider = effect.provider();
-    let attempt = tokio::spawn(async move { tokio::time::timeout(EXECUTE_MAX, port.execute(&effect)).await });
+    let place = traces::current();
+    let execution = async move { tokio::time::timeout(EXECUTE_MAX, port.execute(&effect)).await };
+    let attempt = tokio::spawn(traces::within(place, execution));
     let outcome = match attempt.await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => EffectOutcome::Unknown {
@@ -143,11 +175,7 @@ async fn execute(port: Arc<dyn EffectPort>, effect: Effect) -> EffectOutcome {
             message: format!("the attempt broke off: {error}"),
         },
     };
-    let word = match &outcome {
-        EffectOutcome::Confirmed { .. } => "confirmed",
-        EffectOutcome::Rejected(_) => "rejected",
-        EffectOutcome::Unknown { .. } => "unknown",
-    };
+    let word = outcome.word();
     metrics::counter!("patchcord_effects_total", "provider" => provider.to_string(), "outcome" => word)
         .increment(1);
     outcome
@@ -165,8 +193,12 @@ pub fn is_providers_failure(outcome: &EffectOutcome) -> bool {
 /// Finds out whether an effect was carried out.
 pub async fn look_up(port: Arc<dyn EffectPort>, effect: &Effect) -> Finding {
     let effect = effect.clone();
-    let search = tokio::spawn(async move { tokio::time::timeout(LOOK_UP_MAX, port.settle(&effect)).await });
-    match search.await {
+    let span = spans::of_effect("look up", &effect);
+    let place = span.as_ref().map(Span::context);
+    let search = async move { tokio::time::timeout(LOOK_UP_MAX, port.settle(&effect)).await };
+    let found = tokio::spawn(traces::within(place, search)).await;
+    traces::end(span);
+    match found {
         Ok(Ok(finding)) => finding,
         Ok(Err(_)) => Finding::CannotTell {
             reason: "the provider did not answer the look-up in time".to_owned(),

@@ -26,6 +26,7 @@ use crate::{
         transcript::Utterance,
     },
     store::{Recorded, Store, StoreError, StoreResult},
+    telemetry::traces::{self, Span},
 };
 
 /// Which way the mood went.
@@ -81,6 +82,7 @@ impl CallNews<'_> {
                 lead_id: Some(lead.id),
                 call_id: Some(call.id),
                 caused_by: None,
+                trace: None,
                 data: json!({ "phone": lead.phone, "source": "call" }),
             };
             self.observed(observation).await?;
@@ -246,6 +248,8 @@ impl CallNews<'_> {
             acked_by: None,
             note: None,
         };
+        let span = Span::below_current("alert negative_sentiment")
+            .map(|span| span.with("patchcord.alert_id", alert.id.to_string()));
         let mut tries = 0;
         let recorded = until_done(|| {
             tries += 1;
@@ -259,6 +263,7 @@ impl CallNews<'_> {
                 alert: Box::new(alert),
             });
         }
+        traces::end(span);
         Ok(())
     }
 
@@ -339,6 +344,7 @@ fn observation(
         lead_id: call.lead_id,
         call_id: Some(call.id),
         caused_by: None,
+        trace: None,
         data,
     }
 }

@@ -308,6 +308,7 @@ impl Gate {
             lead_id: Some(lead.id),
             call_id: None,
             caused_by: Some(effect.run_id),
+            trace: None,
             data: serde_json::json!({"source": "provider", "node": effect.node}),
         }))
     }

@@ -8,10 +8,12 @@ use super::{
     appending::world,
     lead::LeadKind,
     runs::{FirstStep, RunError, TriggeredStart, triggered_run_id},
+    spans,
 };
 use crate::{
     domain::observation::Observation,
     store::{Recorded, workflows::WorkflowRow},
+    telemetry::traces,
     workflows::{Plan, World, trigger},
 };
 
@@ -26,6 +28,13 @@ pub fn may_take(observation: &Observation) -> bool {
 /// # Errors
 /// When it could not be kept; nothing happened then.
 pub async fn take_in(kind: &LeadKind, observation: Observation) -> Result<Recorded, RunError> {
+    let span = spans::of_fact(&observation);
+    let recorded = record(kind, observation).await?;
+    traces::end(span);
+    Ok(recorded)
+}
+
+async fn record(kind: &LeadKind, observation: Observation) -> Result<Recorded, RunError> {
     let rows = kind
         .store
         .workflows

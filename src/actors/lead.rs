@@ -16,6 +16,7 @@ use super::{
     plans::Plans,
     residents::{Desk, Resident},
     runs::{RunError, RunsHandle, TriggeredStart, triggered_run_id},
+    spans,
     stuck::{self, Stuck},
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
         runs::{RunFilter, RunHead},
         workflows::WorkflowRow,
     },
+    telemetry::traces,
     workflows::{
         Plan, World,
         enrolment::{Admission, Earlier, admit},
@@ -126,6 +128,13 @@ impl Resident for LeadKind {
 impl LeadActor {
     /// Brings a fact to the lead's runs and starts what it triggers.
     async fn route(&self, observation: &Observation) -> Result<(), RunError> {
+        let span = spans::of_fact(observation);
+        traces::within(observation.place(), self.route_on(observation)).await?;
+        traces::end(span);
+        Ok(())
+    }
+
+    async fn route_on(&self, observation: &Observation) -> Result<(), RunError> {
         self.bring_to_runs(observation).await?;
         self.bring_to_caller(observation).await?;
         let rows = self

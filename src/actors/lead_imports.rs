@@ -401,6 +401,7 @@ impl LeadImportsHandle {
             lead_id: Some(lead_id),
             call_id: None,
             caused_by: None,
+            trace: None,
             data,
         };
         if import.start_workflows {

@@ -20,6 +20,7 @@ use crate::{
         shard::Shard,
     },
     store::{Recorded, Store, StoreResult},
+    telemetry::traces,
 };
 
 /// How long a start may take in its lead's mailbox.
@@ -85,7 +86,14 @@ impl LeadsHandle {
     ///
     /// # Errors
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
-    pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
+    pub async fn observe(&self, mut observation: Observation) -> StoreResult<Recorded> {
+        if observation.trace.is_none() && traces::is_chosen() {
+            observation.trace = traces::current();
+        } else if observation.trace.is_none() {
+            observation.trace = traces::root(observation.id.as_bytes());
+            // The trace begins with it: nothing is above.
+            observation.trace = observation.place();
+        }
         let home = home_of(&observation);
         if self.kind.neighbours.is_here(home) {
             return self.observe_here(observation).await;

@@ -117,6 +117,7 @@ impl<'a> Start<'a> {
             lead_id: self.lead_id,
             call_id: self.call_id,
             caused_by: self.caused_by,
+            trace: None,
             data: evidence.clone(),
         };
         let line_id = line.id;

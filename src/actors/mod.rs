@@ -39,6 +39,7 @@ pub mod scoring;
 pub mod settings;
 #[cfg(test)]
 mod simulation;
+mod spans;
 mod stuck;
 pub mod sweeping;
 mod timer_entry;

@@ -24,6 +24,7 @@ use crate::{
         Recorded, Store, StoreError, StoreResult,
         resources::{ResourceAddress, ResourceRow},
     },
+    telemetry::traces,
 };
 
 /// Between two looks for facts that were left behind.
@@ -186,6 +187,7 @@ fn fact_of<T: Eventful>(after: &T, before: Option<&T>, at: Timestamp) -> Option<
         lead_id: after.lead_id(),
         call_id: None,
         caused_by: None,
+        trace: traces::current(),
         data: after.data(),
     })
 }

@@ -21,6 +21,7 @@ use super::{
     plans::Plans,
     residents::{self, Desk, Resident, Residents},
     runs::{RunError, RunsHandle},
+    spans,
     timers::TimersHandle,
 };
 use crate::{
@@ -29,7 +30,8 @@ use crate::{
     domain::{ids::RunId, run::RunStatus},
     store::{Store, StoreError, runs::TimerRow},
     workflows::{
-        Command, Input, Plan, Provider, Run, Transition, migration::Migration, run::SnapshotError, transition,
+        Command, Effect, Input, Plan, Provider, Run, Transition, migration::Migration, run::SnapshotError,
+        transition,
     },
 };
 
@@ -182,7 +184,7 @@ impl RunActor {
             let Some(loaded) = &state.loaded else {
                 return Ok(Reaction::Ignored);
             };
-            let run = &loaded.run;
+            let (run, began) = (&loaded.run, clock::now());
             let world = world_of(&self.kind.store, &loaded.plan, run).await?;
             let now = world.now;
             let moved = transition(&loaded.plan, run.clone(), input.clone(), &world);
@@ -198,8 +200,9 @@ impl RunActor {
                     }
                     Err(error) => return Err(error.into()),
                 }
+                spans::transition(&moved.run, revision, input.word(), began);
             }
-            self.carry_out(state, &plan, &moved);
+            self.carry_out(state, &plan, &moved, revision);
             self.show_alerts(&moved).await?;
             self.hand_on_facts(&moved).await?;
             self.close_messages(&moved).await?;
@@ -220,15 +223,16 @@ impl RunActor {
     }
 
     /// Does what a transition asks for, now that it is on disk.
-    fn carry_out(&self, state: &RunState, plan: &Plan, moved: &Transition) {
+    fn carry_out(&self, state: &RunState, plan: &Plan, moved: &Transition, revision: u64) {
         self.tell(plan, moved);
+        let place = spans::place_of(&moved.run, revision);
         for command in &moved.commands {
             match command {
                 Command::Act(effect) if effect.provider() == Provider::Workflow => {
-                    self.start_child(state, effect);
+                    self.start_child(state, effect.placed(place));
                 }
-                Command::Act(effect) => self.ask(state, Ask::Act, effect),
-                Command::LookUp(effect) => self.ask(state, Ask::LookUp, effect),
+                Command::Act(effect) => self.ask(state, Ask::Act, effect.placed(place)),
+                Command::LookUp(effect) => self.ask(state, Ask::LookUp, effect.placed(place)),
                 Command::Finish { status, error } => self.finish(&moved.run, *status, error.clone()),
                 Command::LookBack {
                     wait,
@@ -275,15 +279,10 @@ impl RunActor {
     }
 
     /// Starts the run that an effect asks for.
-    fn start_child(&self, state: &RunState, effect: &crate::workflows::Effect) {
+    fn start_child(&self, state: &RunState, effect: Effect) {
         match self.kind.runs.get() {
             Some(runs) => {
-                kinship::start(
-                    runs.clone(),
-                    self.kind.bus.clone(),
-                    effect.clone(),
-                    Self::reply(state),
-                );
+                kinship::start(runs.clone(), self.kind.bus.clone(), effect, Self::reply(state));
             }
             None => tracing::error!("no runs are connected: the claim is settled at the next start"),
         }
@@ -304,10 +303,8 @@ impl RunActor {
         Box::new(move |input| desk.send(id, RunMsg::Input(input)))
     }
 
-    fn ask(&self, state: &RunState, ask: Ask, effect: &crate::workflows::Effect) {
-        self.kind
-            .effects
-            .ask(ask, Box::new(effect.clone()), Self::reply(state));
+    fn ask(&self, state: &RunState, ask: Ask, effect: Effect) {
+        self.kind.effects.ask(ask, Box::new(effect), Self::reply(state));
     }
 
     /// Takes up what the actor before this one, or the process before this one, left behind.
@@ -391,7 +388,8 @@ impl Actor for RunActor {
                 self.kind
                     .bus
                     .publish(created.run.account_id(), clock::now(), fact);
-                self.carry_out(state, &plan, &created);
+                spans::transition(&created.run, 1, Input::Started.word(), created.run.started_at());
+                self.carry_out(state, &plan, &created, 1);
                 state.loaded = Some(Loaded {
                     run: created.run,
                     plan,

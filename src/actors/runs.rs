@@ -30,6 +30,7 @@ use crate::{
         observation::Observation,
         shard::Shard,
         time::Timestamp,
+        trace::TraceContext,
     },
     store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
     workflows::{Input, Plan, Run, RunSeed, Transition, World, rerun::RerunError, transition, trigger},
@@ -57,6 +58,8 @@ pub struct ManualStart {
     pub data: serde_json::Value,
     /// The same text for the same workflow starts one run only.
     pub dedupe: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// Why a run could not be started or moved.
@@ -171,16 +174,16 @@ impl TriggeredStart<'_> {
     /// The first step of the run. Pure: the same fact gives the same run.
     #[must_use]
     pub fn first_step(&self, world: &World, epoch: u64) -> FirstStep {
-        let created = transition(self.plan, Run::new(self.seed(world.now)), Input::Started, world);
+        let created = transition(self.plan, self.run(world.now), Input::Started, world);
         FirstStep {
             append: append_of(&created, (0, epoch), world.now),
             created: Box::new(created),
         }
     }
 
-    fn seed(&self, now: Timestamp) -> RunSeed {
+    fn run(&self, now: Timestamp) -> Run {
         let observation = self.observation;
-        RunSeed {
+        let seed = RunSeed {
             id: triggered_run_id(observation, self.workflow_id),
             account_id: observation.account_id,
             workflow_id: self.workflow_id,
@@ -189,7 +192,8 @@ impl TriggeredStart<'_> {
             call_id: observation.call_id,
             trigger: trigger::value_of(observation),
             started_at: now,
-        }
+        };
+        Run::new(seed).traced(observation.place())
     }
 }
 
@@ -301,7 +305,7 @@ impl RunsHandle {
             trigger: trigger::manual_value(start.lead_id, start.data, now),
             started_at: now,
         };
-        self.start(&plan, seed).await?;
+        self.begin(&plan, Run::new(seed).traced(start.trace)).await?;
         Ok(id)
     }
 
@@ -310,7 +314,7 @@ impl RunsHandle {
     /// # Errors
     /// [`RunError::Store`] when it could not be kept.
     pub async fn start_triggered(&self, start: TriggeredStart<'_>) -> Result<Recorded, RunError> {
-        self.start(start.plan, start.seed(clock::now())).await
+        self.begin(start.plan, start.run(clock::now())).await
     }
 
     /// What `call.summary` would be for a plan; `None` where it does not ask.
@@ -325,10 +329,6 @@ impl RunsHandle {
     pub fn created(&self, created: Box<Transition>) {
         metrics::counter!("patchcord_runs_started_total").increment(1);
         self.runs.deliver(created.run.id(), RunMsg::Created(created));
-    }
-
-    async fn start(&self, plan: &Plan, seed: RunSeed) -> Result<Recorded, RunError> {
-        self.begin(plan, Run::new(seed)).await
     }
 
     /// Starts a run that has been made already.

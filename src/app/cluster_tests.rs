@@ -186,6 +186,7 @@ impl World {
             lead_id,
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({}),
         }
     }
@@ -362,6 +363,7 @@ async fn a_fact_or_a_question_on_any_node_is_done_once_by_its_owner() {
         lead_id,
         data: json!({}),
         dedupe,
+        trace: None,
     };
     let one = nodes[0]
         .runs

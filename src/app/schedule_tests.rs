@@ -125,6 +125,7 @@ impl Bench {
             lead_id: Some(lead.id),
             call_id: None,
             caused_by: None,
+            trace: None,
             data,
         };
         self.rounds.leads.observe(observation).await.expect("kept");
@@ -287,6 +288,7 @@ async fn of_more_facts_than_are_read_at_once_none_is_passed_over() {
         lead_id: Some(lead.id),
         call_id: None,
         caused_by: None,
+        trace: None,
         data: json!({}),
     });
     let kept = facts.map(|fact| bench.rounds.store.observations.record(fact));

@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use serde_json::json;
 
-use super::storage::file_of;
+use super::{
+    deeds::{self, Done},
+    serve::with_runtime,
+    storage::{Beside, file_of},
+};
 use crate::{
     config,
     store::sqlite::{self, Copied},
@@ -75,7 +80,6 @@ pub fn back_up(arguments: &BackupArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When a server holds the store, or the copy is not whole.
 pub fn restore(arguments: &RestoreArgs) -> anyhow::Result<()> {
-    telemetry::init_logs()?;
     let settings = config::load(arguments.config.as_deref())?;
     let (target, backup) = (file_of(&settings.store)?, &arguments.file);
     ensure!(
@@ -94,6 +98,18 @@ pub fn restore(arguments: &RestoreArgs) -> anyhow::Result<()> {
             backup.display(),
             target.display()
         )
+    })?;
+    with_runtime(async {
+        let beside = Beside::open(&settings.store).await?;
+        let from = backup.display().to_string();
+        let done = Done {
+            action: "restore",
+            after: Some(json!({"from": from, "bytes": restored.copied.bytes})),
+            ..Done::default()
+        };
+        let noted = deeds::note_for_all(&beside.store, done).await;
+        beside.close().await?;
+        noted
     })?;
     println!("restored {} to {}", backup.display(), target.display());
     print(&restored.copied);

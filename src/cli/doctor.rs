@@ -3,6 +3,7 @@
 //! In: the configuration. Out: a line for each check, with a fix beside each failure; exit status 1 when one failed. Nothing is
 //! changed, and nothing is asked of the outside but two reads: Twilio's account, and our own address.
 
+mod log;
 mod outside;
 mod parts;
 
@@ -61,7 +62,9 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
             finding.print(name);
             failed += u32::from(matches!(finding, Finding::Failed { .. }));
         };
-        report("store", parts::store(&settings.store).await);
+        let (store, is_ready) = parts::store(&settings.store).await;
+        report("store", store);
+        report("audit log", log::audit(&settings.store, is_ready).await);
         report("redis", parts::redis(&settings.redis).await);
         report("speech model", parts::speech_model(&settings.asr).await);
         let (twilio, twilio_clock) = outside::twilio(&settings).await;

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use serde_json::json;
 
-use super::{serve::with_runtime, storage::Beside};
+use super::{
+    deeds::{self, Done},
+    serve::with_runtime,
+    storage::Beside,
+};
 use crate::{
     app::{self, MasterKeys},
     config::{self, Settings},
@@ -78,6 +83,13 @@ async fn rotate(store: &Store, settings: &Settings, drop_old: bool) -> anyhow::R
     if stands != fresh {
         bail!("another `patchcord key rotate` was faster: nothing is lost, look at what it says");
     }
+    let rotated = Done {
+        action: "key rotate",
+        before: Some(json!({"master_key": wrapped.master})),
+        after: Some(json!({"master_key": fresh.master})),
+        ..Done::default()
+    };
+    deeds::note_for_all(store, rotated).await?;
     println!(
         "the store's keys were sealed under {} and are now under {}",
         wrapped.master, fresh.master

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod args;
 pub mod backup;
+mod deeds;
 pub mod demo;
 pub mod dev;
 pub mod doctor;

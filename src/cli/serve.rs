@@ -1,6 +1,6 @@
 //! `patchcord serve`: the server, until it is told to stop.
 
-use std::{future::Future, path::Path};
+use std::{future::Future, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,6 +11,7 @@ use crate::{
     config::{self, Settings},
     domain::secret::Secret,
     http::auth::session::{self, NewPerson},
+    integrations::client::for_collector,
     telemetry,
 };
 
@@ -57,6 +58,8 @@ pub(super) fn with_runtime(work: impl Future<Output = anyhow::Result<()>>) -> an
 /// See [`App::build`].
 pub(super) async fn build(settings: Settings) -> anyhow::Result<App> {
     let metrics = telemetry::init_metrics()?;
+    let patience = Duration::from_secs(settings.telemetry.otlp_timeout_s);
+    telemetry::start_traces(&settings.telemetry, for_collector(patience)?)?;
     App::build(settings, metrics).await
 }
 

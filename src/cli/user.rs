@@ -9,8 +9,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use serde_json::json;
 
-use super::{serve::with_runtime, storage::Beside};
+use super::{
+    deeds::{self, Done},
+    serve::with_runtime,
+    storage::Beside,
+};
 use crate::{
     bus::redis::Redis,
     config::{self, Settings},
@@ -105,6 +110,7 @@ async fn execute(store: &Store, settings: &Settings, arguments: Args) -> anyhow:
                 password: chosen.secret.clone(),
             };
             let user = add(store, account, person, role).await?;
+            deeds::note(store, user.account_id, done("user add", &user)).await?;
             println!("added {} as {}, {}", user.email, word(user.role), user.id);
             chosen.show();
         }
@@ -114,6 +120,7 @@ async fn execute(store: &Store, settings: &Settings, arguments: Args) -> anyhow:
         } => {
             let chosen = Password::choose(password_stdin)?;
             let user = set_password(store, settings, account, &email, &chosen.secret).await?;
+            deeds::note(store, user.account_id, done("user passwd", &user)).await?;
             println!(
                 "the password of {} is changed and every sign-in ended",
                 user.email
@@ -124,6 +131,7 @@ async fn execute(store: &Store, settings: &Settings, arguments: Args) -> anyhow:
             let user = find(store, account, &email).await?;
             second_factor::take_off(store, &user).await?;
             end_sessions(store, settings, &user).await?;
+            deeds::note(store, user.account_id, done("user second-factor-off", &user)).await?;
             println!("{} signs in with the password alone", user.email);
         }
         Command::List => {
@@ -143,6 +151,16 @@ async fn execute(store: &Store, settings: &Settings, arguments: Args) -> anyhow:
         }
     }
     Ok(())
+}
+
+/// What the audit log says of it: who the person is, never what they sign in with.
+fn done(action: &'static str, user: &User) -> Done {
+    Done {
+        action,
+        subject: Some(user.id.to_string()),
+        before: None,
+        after: Some(json!({"email": user.email, "name": user.name, "role": user.role})),
+    }
 }
 
 async fn add(store: &Store, account: Option<Account>, person: NewPerson, role: Role) -> anyhow::Result<User> {

@@ -171,6 +171,16 @@ impl Default for Chain {
 }
 
 impl Chain {
+    /// A chain that goes on behind this entry, which is taken as it is.
+    #[must_use]
+    pub const fn behind(row: &AuditRow) -> Self {
+        Self {
+            entries: row.seq,
+            head: row.hash,
+            erased: 0,
+        }
+    }
+
     /// Takes the next entry in.
     ///
     /// # Errors

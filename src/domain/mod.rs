@@ -34,5 +34,6 @@ pub mod task;
 pub mod time;
 pub mod tokens;
 pub mod totp;
+pub mod trace;
 pub mod transcript;
 pub mod webhook_rule;

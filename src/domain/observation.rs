@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AccountId, CallId, LeadId, ObservationId, RunId},
     time::Timestamp,
+    trace::TraceContext,
 };
 
 /// The dotted name of a kind of fact, `call.no_answer`. Accounts may add their own; ours are the constants.
@@ -92,6 +93,15 @@ impl fmt::Display for EventType {
     }
 }
 
+impl Observation {
+    /// The place of what comes of this fact, below where it was observed.
+    #[must_use]
+    pub fn place(&self) -> Option<TraceContext> {
+        self.trace
+            .map(|trace| trace.derived(&[b"fact", self.id.as_bytes()]))
+    }
+}
+
 /// One observed fact. Recording it twice under one id records it once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
@@ -104,6 +114,9 @@ pub struct Observation {
     pub call_id: Option<CallId>,
     /// The run whose effect led to this fact, when one did.
     pub caused_by: Option<RunId>,
+    /// Where it stands in a trace, when it is traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// What is known about it. For call facts with evidence: `excerpt`, `score`, `rule`, `start_ms`, `end_ms`.
     pub data: serde_json::Value,
 }

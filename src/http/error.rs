@@ -391,8 +391,23 @@ pub fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::Internal(format!("a handler panicked: {words}").into()).into_response()
 }
 
-/// Gives a request up when it takes longer than `limit`.
-pub async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+/// How long requests may take.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimits {
+    pub request: Duration,
+    /// For one that brings a file.
+    pub upload: Duration,
+}
+
+/// Takes a file.
+const UPLOAD: &str = "/api/leads/import";
+
+/// Gives a request up when it takes longer than its limit.
+pub async fn in_time(State(limits): State<TimeLimits>, request: Request, next: Next) -> Response {
+    let limit = match request.uri().path() {
+        UPLOAD => limits.upload,
+        _ => limits.request,
+    };
     tokio::time::timeout(limit, next.run(request))
         .await
         .unwrap_or_else(|_| ApiError::TimedOut.into_response())

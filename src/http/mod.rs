@@ -22,6 +22,7 @@ pub mod resources;
 pub mod revision;
 pub mod routes;
 pub mod settings;
+mod traced;
 pub mod twilio;
 pub mod ui;
 pub mod webhook_desk;

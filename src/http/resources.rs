@@ -41,7 +41,18 @@ pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
 /// An answer that says by its `ETag` which revision it shows.
 pub struct Tagged<T>(pub T);
 
-impl<T: Serialize + Eventful> IntoResponse for Tagged<T> {
+/// What counts its changes.
+pub trait Revised {
+    fn revision(&self) -> u64;
+}
+
+impl<T: Eventful> Revised for T {
+    fn revision(&self) -> u64 {
+        Eventful::revision(self)
+    }
+}
+
+impl<T: Serialize + Revised> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
         tagged(self.0.revision(), Json(self.0).into_response())
     }
@@ -112,7 +123,7 @@ pub async fn make_new<T: Resource>(context: &Context, resource: &T) -> ApiResult
 }
 
 /// The answer for one that was made.
-pub fn made<T: Eventful>(resource: T) -> Response {
+pub fn made<T: Serialize + Revised>(resource: T) -> Response {
     tagged(resource.revision(), Created(resource).into_response())
 }
 
@@ -154,7 +165,7 @@ pub async fn change<T: Eventful>(
     let changed = context
         .resources
         .change((caller.account_id, id), |before: &T| {
-            read_at.check(None, T::KIND.word(), before.revision())?;
+            read_at.check(None, T::KIND.word(), Eventful::revision(before))?;
             let after = change(before.clone())?;
             Ok::<_, ApiError>((after != *before).then_some(after))
         })

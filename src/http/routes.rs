@@ -22,11 +22,11 @@ use tower_http::{
 use super::{
     audit::{self, Auditing},
     context::Context,
-    error,
+    error::{self, TimeLimits},
     idempotency::{self, Idempotency},
     metrics, openapi,
     rate_limit::{self, RateLimit},
-    twilio, ui, workflow_changes,
+    traced, twilio, ui, workflow_changes,
 };
 
 /// Carries a request's id, taken over from the client or made here, into the answer and the log.
@@ -46,7 +46,10 @@ pub fn router(context: Context) -> Router {
     let written = middleware::from_fn_with_state(auditing, audit::audited);
     let once = middleware::from_fn_with_state(Idempotency::new(context.clone()), idempotency::idempotent);
     let in_time = middleware::from_fn_with_state(
-        Duration::from_secs(context.settings.request_timeout_s),
+        TimeLimits {
+            request: Duration::from_secs(context.settings.request_timeout_s),
+            upload: Duration::from_secs(context.settings.upload_timeout_s),
+        },
         error::in_time,
     );
     let limited = middleware::from_fn_with_state(
@@ -80,6 +83,7 @@ pub fn router(context: Context) -> Router {
             answer_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             TraceLayer::new_for_http().make_span_with(span),
             middleware::from_fn(metrics::measured),
+            middleware::from_fn(traced::traced),
             CatchPanicLayer::custom(error::panicked),
             limit,
             in_time,

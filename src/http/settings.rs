@@ -13,6 +13,8 @@ pub struct HttpSettings {
     pub open_registration: bool,
     pub body_bytes_max: usize,
     pub request_timeout_s: u64,
+    /// The same for a file that is sent in.
+    pub upload_timeout_s: u64,
     pub stop_timeout_s: u64,
     /// How long a connection may take for the head of a request, and stay open between two.
     pub header_timeout_s: u64,

@@ -5,11 +5,15 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
+use reqwest::{
+    Method, RequestBuilder, StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
 use url::Url;
 
 use super::address_guard::{AddressRefused, AllowList, GuardedResolver, LookUp, system_names};
-use crate::domain::time::Timestamp;
+use crate::{domain::time::Timestamp, telemetry::traces::Span};
 
 /// Whole request: name, connection, answer.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
@@ -20,6 +24,8 @@ const IDLE_PER_HOST_MAX: usize = 32;
 /// Bytes of an answer that are read; the rest is not waited for.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 const REDIRECTS_MAX: usize = 3;
+/// W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,18 @@ pub enum SendError {
     /// Lost or timed out when it may have been sent.
     #[error("{} did not answer{}", host_of(.0), if .0.is_timeout() { " in time" } else { "" })]
     Lost(#[source] reqwest::Error),
+}
+
+impl SendError {
+    /// What went wrong, in a word.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Invalid(_) => "invalid",
+            Self::Unreached(_) => "unreached",
+            Self::Lost(_) => "lost",
+        }
+    }
 }
 
 fn host_of(error: &reqwest::Error) -> &str {
@@ -201,6 +219,67 @@ fn guarded(allowed: &Arc<AllowList>, look_up: &LookUp, moved: Moved) -> Result<r
 /// # Errors
 /// [`SendError`], which says whether the request may have arrived.
 pub async fn send(request: RequestBuilder) -> Result<Reply, SendError> {
+    match Span::below_current("request") {
+        None => exchange(request).await,
+        Some(span) => send_below(span, request, Tells::Nothing).await,
+    }
+}
+
+/// The same; the receiver hears which trace it is part of.
+///
+/// # Errors
+/// As for [`send`].
+pub async fn send_traced(request: RequestBuilder) -> Result<Reply, SendError> {
+    match Span::below_current("request") {
+        None => exchange(request).await,
+        Some(span) => send_below(span, request, Tells::Trace).await,
+    }
+}
+
+/// What a receiver is told of a trace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    Nothing,
+    Trace,
+}
+
+/// Sends a request as a span. Of the address, only the host is in it: paths and queries hold tokens.
+async fn send_below(span: Span, request: RequestBuilder, tells: Tells) -> Result<Reply, SendError> {
+    let (client, request) = request.build_split();
+    let mut request = request?;
+    let method = request.method().as_str().to_owned();
+    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let mut span = span
+        .asking()
+        .with("http.request.method", method)
+        .with("server.address", host);
+    if let Some(port) = request.url().port_or_known_default() {
+        span = span.with("server.port", i64::from(port));
+    }
+    if tells == Tells::Trace
+        && let Ok(parent) = HeaderValue::from_str(&span.context().to_string())
+    {
+        // One that the workflow sets itself stays.
+        request.headers_mut().entry(TRACEPARENT).or_insert(parent);
+    }
+    let reply = exchange(RequestBuilder::from_parts(client, request)).await;
+    match &reply {
+        Ok(reply) if reply.status < 400 => {
+            span.with("http.response.status_code", i64::from(reply.status))
+                .end();
+        }
+        Ok(reply) => {
+            let status = i64::from(reply.status);
+            span.with("http.response.status_code", status)
+                .failed("status")
+                .end();
+        }
+        Err(error) => span.failed(error.word()).end(),
+    }
+    reply
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Reply, SendError> {
     let mut response = request.send().await?;
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
@@ -220,6 +299,16 @@ pub async fn send(request: RequestBuilder) -> Result<Reply, SendError> {
         body,
         is_cut,
     })
+}
+
+/// A client for a collector of traces, whose address the operator configured.
+///
+/// # Errors
+/// When the machine has no root certificates.
+pub fn for_collector(timeout: Duration) -> Result<reqwest::Client, ClientError> {
+    install_tls();
+    let client = base().redirect(redirect::Policy::none()).timeout(timeout);
+    client.build().map_err(ClientError::Build)
 }
 
 /// Chooses the TLS implementation of this process. The first choice stays; it is the same everywhere.

@@ -27,6 +27,16 @@ pub enum EffectOutcome {
 }
 
 impl EffectOutcome {
+    /// What became of it, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Confirmed { .. } => "confirmed",
+            Self::Rejected(_) => "rejected",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// A refusal that trying again does not change.
     #[must_use]
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {

@@ -82,7 +82,7 @@ impl EffectPort for Webhooks {
             Err(error) => return EffectOutcome::store_failed(&error),
         };
         let signed = self.signed(request, effect, &account, payload, clock::now());
-        match client::send(signed).await {
+        match client::send_traced(signed).await {
             Ok(reply) => outcome(&reply),
             Err(error) => failure(&error),
         }

@@ -113,14 +113,44 @@ impl dyn AuditStore {
     /// When the store does not answer.
     pub async fn verify(&self, account_id: AccountId) -> StoreResult<(Chain, Option<ChainFault>)> {
         let mut chain = Chain::default();
+        let fault = self.follow(account_id, &mut chain).await?;
+        Ok((chain, fault))
+    }
+
+    /// Follows the newest entries of the account's log, at most so many.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn verify_newest(
+        &self,
+        account_id: AccountId,
+        newest: u32,
+    ) -> StoreResult<(Chain, Option<ChainFault>)> {
+        let head = self.before(account_id, u64::MAX, 1).await?;
+        let from = head
+            .first()
+            .map_or(0, |head| head.seq)
+            .saturating_sub(newest.into());
+        let mut chain = match from {
+            0 => Chain::default(),
+            from => match self.before(account_id, from + 1, 1).await?.first() {
+                Some(row) => Chain::behind(row),
+                None => return Ok((Chain::default(), Some(ChainFault::Missing(from)))),
+            },
+        };
+        let fault = self.follow(account_id, &mut chain).await?;
+        Ok((chain, fault))
+    }
+
+    async fn follow(&self, account_id: AccountId, chain: &mut Chain) -> StoreResult<Option<ChainFault>> {
         loop {
             let rows = self.after(account_id, chain.entries, CHUNK).await?;
             if rows.is_empty() {
-                return Ok((chain, None));
+                return Ok(None);
             }
             for row in &rows {
                 if let Err(fault) = chain.follow(row) {
-                    return Ok((chain, Some(fault)));
+                    return Ok(Some(fault));
                 }
             }
         }

@@ -60,6 +60,7 @@ impl Mover<'_> {
             window: self.window_for(planned.audience),
             valid_until: None,
             in_doubt: planned.node.in_doubt(),
+            trace: self.run.trace,
             request,
         }
     }

@@ -28,6 +28,7 @@ use crate::domain::{
     run::RunStatus,
     task::Priority,
     time::Timestamp,
+    trace::TraceContext,
 };
 
 /// What a transition asks of the shell, in order.
@@ -106,6 +107,9 @@ pub struct Effect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
     pub in_doubt: InDoubt,
+    /// Where it was asked for, when its run is traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     pub request: Request,
 }
 

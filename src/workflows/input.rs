@@ -92,6 +92,30 @@ pub enum Input {
     Recovered,
 }
 
+impl Input {
+    /// What happened, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Observed(_) => "observed",
+            Self::Judged { .. } => "judged",
+            Self::EffectDone { .. } => "effect_done",
+            Self::EffectFailed { .. } => "effect_failed",
+            Self::EffectUnknown { .. } => "effect_unknown",
+            Self::EffectHeld { .. } => "effect_held",
+            Self::LookedUp { .. } => "looked_up",
+            Self::TimerFired { .. } => "timer_fired",
+            Self::LookedBack { .. } => "looked_back",
+            Self::RunEnded { .. } => "run_ended",
+            Self::CallEnded { .. } => "call_ended",
+            Self::Decided { .. } => "decided",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
 /// Why an effect was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -50,6 +50,7 @@ mod merging;
 pub mod migration;
 pub mod mover;
 mod parts;
+mod placing;
 pub mod rerun;
 pub mod retry;
 pub mod run;

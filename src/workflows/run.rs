@@ -21,6 +21,7 @@ use crate::domain::{
     observation::Observation,
     run::RunStatus,
     time::Timestamp,
+    trace::TraceContext,
 };
 
 pub use super::snapshot::{SNAPSHOT_FORMAT, SnapshotError};
@@ -90,6 +91,9 @@ pub struct Run {
         with = "optional_millis"
     )]
     pub(super) heard_until: Option<Timestamp>,
+    /// What is done in the run is traced below this place.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<TraceContext>,
     /// Signals that came before a wait for them.
     #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) signals: Vec<Observation>,
@@ -334,6 +338,7 @@ impl Run {
             counters: Counters::default(),
             heard: Vec::new(),
             heard_until: None,
+            trace: None,
             signals: Vec::new(),
         }
     }

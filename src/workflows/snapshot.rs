@@ -117,6 +117,7 @@ fn fill_effects(run: &mut Run) {
             effect.lead_id = lead_id;
             effect.node = node;
             effect.visit = visit;
+            effect.trace = run.trace;
         }
     }
 }
@@ -212,6 +213,7 @@ pub(super) mod effect {
             in_doubt: stored.in_doubt,
             window: stored.window,
             valid_until: stored.valid_until,
+            trace: None,
             request: stored.request,
         }))
     }

@@ -366,6 +366,7 @@ mod tests {
             lead_id: None,
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({"keyword": keyword, "speaker": speaker}),
         }
     }

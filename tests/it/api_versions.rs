@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    api::{Answer, http},
+    api::{Answer, ask, http},
     eventually::eventually,
     server::{Options, Server},
 };
@@ -244,4 +244,74 @@ async fn waiting_runs_are_pinned_until_a_person_moves_or_restarts_them() {
         .post(&format!("{path}/versions/2/preview"), &Value::Null)
         .await;
     assert_eq!(rest["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_too_late_is_told_who_was_faster() {
+    let server = Server::start(Options::serve()).await;
+    let person = json!({"email": "bea@example.com", "password": "a long password", "role": "admin"});
+    server.post("/api/users", &person).await;
+    let signed_in = ask(
+        &server,
+        Method::POST,
+        "/api/auth/login",
+        "",
+        Some(person_of(&person)),
+    )
+    .await;
+    let bea = text(&signed_in.body["access_token"]).to_owned();
+    let made = server
+        .post("/api/workflows", &waiting_workflow("3d", "First"))
+        .await;
+    let path = format!("/api/workflows/{}", text(&made["id"]));
+    let shown = http()
+        .get(server.at(&path))
+        .bearer_auth(&server.ready().access_token)
+        .send()
+        .await
+        .expect("the server answers");
+    let tag = shown.headers()["etag"].to_str().expect("a tag").to_owned();
+    assert_eq!(tag, "\"1\"");
+
+    let renamed = ask(
+        &server,
+        Method::PATCH,
+        &path,
+        &bea,
+        Some(json!({"name": "Bea's"})),
+    )
+    .await;
+    assert_eq!(renamed.status, StatusCode::OK, "{}", renamed.body);
+    let mine = Some(json!({"name": "Mine"}));
+    for (method, door, body) in [
+        (Method::PATCH, path.clone(), mine),
+        (Method::POST, format!("{path}/publish"), None),
+        (Method::POST, format!("{path}/versions/1/restore"), None),
+        (Method::DELETE, path.clone(), None),
+    ] {
+        let late = if_match(&server, method.clone(), &door, &tag, body).await;
+        assert_eq!(
+            late.status,
+            StatusCode::CONFLICT,
+            "{method} {door}: {}",
+            late.body
+        );
+        let detail = text(&late.body["detail"]);
+        assert!(
+            detail.contains("bea@example.com") && detail.contains("updateWorkflow"),
+            "{method} {door}: {detail}"
+        );
+    }
+    let deleted = http()
+        .delete(server.at(&path))
+        .bearer_auth(&server.ready().access_token)
+        .header("If-Match", "\"2\"")
+        .send()
+        .await
+        .expect("the server answers");
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+}
+
+fn person_of(person: &Value) -> Value {
+    json!({"email": person["email"], "password": person["password"]})
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     api::ask,
-    server::{Options, Server, database},
+    server::{Options, PROGRAM, Server, database},
 };
 
 async fn newest(server: &Server) -> Value {
@@ -175,4 +175,65 @@ async fn a_log_that_was_changed_behind_our_back_shows_it() {
         "{check}"
     );
     assert!(text(&check["fault"]).contains("entry 2"), "{check}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_changes_on_the_command_line_is_in_it_and_the_doctor_follows_it() {
+    let server = Server::start(Options::serve()).await;
+    let run = async |arguments: &[&str]| {
+        let mut command = std::process::Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .env(
+                "PATCHCORD_STORE__URL",
+                format!("sqlite:{}", database(server.data_dir()).display()),
+            )
+            .current_dir(server.data_dir());
+        let output = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = output.expect("the thread ends").expect("the program starts");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    for command in [
+        &["user", "add", "ann@example.com", "--role", "supervisor"][..],
+        &["user", "passwd", "ann@example.com"],
+        &["user", "second-factor-off", "ann@example.com"],
+        &["key", "rotate"],
+    ] {
+        let (is_done, said) = run(command).await;
+        assert!(is_done, "{command:?}: {said}");
+        let entry = newest(&server).await;
+        let typed = command[..2].join(" ");
+        assert_eq!(
+            (text(&entry["action"]), &entry["actor"]["kind"]),
+            (typed.as_str(), &json!("operator"))
+        );
+        if command[0] == "user" {
+            assert!(text(&entry["subject"]).starts_with("usr_"), "{entry}");
+            assert_eq!(entry["after"]["email"], "ann@example.com");
+            let password = said.split("shown once: ").nth(1).unwrap_or("no password").trim();
+            assert!(!entry.to_string().contains(password), "{entry}");
+        }
+    }
+    let line = |said: &str| {
+        let mut lines = said.lines().map(str::to_owned);
+        lines
+            .find(|line| line.contains("audit log"))
+            .unwrap_or_else(|| panic!("{said}"))
+    };
+    let (_, said) = run(&["doctor"]).await;
+    assert!(
+        line(&said).starts_with("ok") && line(&said).contains("4 entries"),
+        "{said}"
+    );
+    let db = rusqlite::Connection::open(database(server.data_dir())).expect("the file");
+    db.execute_batch("DROP TRIGGER audit_is_not_changed; UPDATE audit SET said = replace(said, 'passwd', 'list') WHERE seq = 2")
+        .expect("whoever can write to the file can do this");
+    let (is_well, said) = run(&["doctor"]).await;
+    assert!(
+        !is_well && line(&said).starts_with("FAILED") && line(&said).contains("entry 2 was changed"),
+        "{said}"
+    );
 }

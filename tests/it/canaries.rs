@@ -1,4 +1,4 @@
-//! Secrets that are let through everything and looked for afterwards: in the log at its most talkative, in answers and errors, in the
+//! Secrets that are let through everything and looked for afterwards: in the log at its most talkative, in answers and errors, in traces, in the
 //! history of runs, in exports, in the audit log, in the metrics, in the plain bytes of the store and of a copy of it.
 //!
 //! Each is shown where it belongs (the one answer that makes it) and nowhere else.
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     api::{ask, http},
+    collector::Collector,
     eventually::eventually,
     figures::tell,
     server::{Options, PROGRAM, Server, database},
@@ -24,6 +25,7 @@ const SLACK: &str = "xoxb-canary-slack-3d2e";
 const SENDGRID: &str = "SG.canary-sendgrid-4c3f";
 const SMTP: &str = "canary-smtp-password-5b40";
 const CLUSTER: &str = "canary-cluster-secret-6a51";
+const COLLECTOR: &str = "canary-collector-token-7962";
 
 /// The secrets by what they are.
 type Canaries = BTreeMap<&'static str, String>;
@@ -36,10 +38,15 @@ fn text(value: &Value) -> String {
 }
 
 /// A server at its most talkative, with a provider of each kind that fails.
-async fn start(sink: &Sink) -> Server {
+async fn start(sink: &Sink, collector: &Collector) -> Server {
     let options = Options::serve()
         .with("PATCHCORD_LOG", "trace")
         .with("PATCHCORD_LOG_FORMAT", "json")
+        .with("PATCHCORD_TELEMETRY__OTLP_ENDPOINT", collector.url())
+        .with(
+            "PATCHCORD_TELEMETRY__OTLP_HEADERS",
+            &format!("authorization=Bearer {COLLECTOR}"),
+        )
         .with("PATCHCORD_SECURITY__MASTER_KEY", MASTER_KEY)
         .with("PATCHCORD_SECURITY__ALLOW_PRIVATE_TARGETS", "127.0.0.1")
         .with("PATCHCORD_ADMIN__PASSWORD", OWNER)
@@ -88,6 +95,7 @@ async fn sing(server: &Server) -> Canaries {
         ("SendGrid key", SENDGRID.to_owned()),
         ("SMTP password", SMTP.to_owned()),
         ("cluster secret", CLUSTER.to_owned()),
+        ("collector's token", COLLECTOR.to_owned()),
         ("Twilio auth token", twilio::AUTH_TOKEN.to_owned()),
         ("access token", text(&refreshed["access_token"])),
         ("refresh token", text(&refreshed["refresh_token"])),
@@ -245,11 +253,20 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_found_where_it_does_not_belong() {
     let sink = Sink::start().await;
-    let mut server = start(&sink).await;
+    let collector = Collector::start().await;
+    let mut server = start(&sink, &collector).await;
     let canaries = sing(&server).await;
     let workflow = run_everything(&server, &sink).await;
     let answers = read_everything(&server, &workflow).await;
     let copy = back_up(&server);
+    // The last effects' spans are on their way for a second.
+    eventually("effects are traced", async || {
+        let spans = collector.spans();
+        let tried = spans.iter().filter(|span| span.name.starts_with("effect "));
+        (tried.count() >= 3).then_some(())
+    })
+    .await;
+    let traces = collector.bytes();
     server.kill9().await;
     let store = std::fs::read(database(server.data_dir())).expect("the store");
     let wal = std::fs::read(database(server.data_dir()).with_extension("db-wal")).unwrap_or_default();
@@ -274,17 +291,19 @@ async fn no_secret_is_found_where_it_does_not_belong() {
         for (path, answer) in &answers {
             found(path, answer.contains(secret.as_str()));
         }
+        found("a trace", holds(&traces, secret));
         found("the copy", holds(&copy, secret));
         found("the store", holds(&store, secret));
         found("the store's log", holds(&wal, secret));
     }
     assert!(hits.is_empty(), "{}", hits.join("\n"));
     tell(&format!(
-        "canaries: {} secrets through every door and provider, looked for in {} lines of log, {} answers, a run's history, the \
+        "canaries: {} secrets through every door and provider, looked for in {} lines of log, {} answers, a run's history, {} spans, the \
          store and a copy of it ({} bytes): 0 hits",
         canaries.len(),
         log.lines().count(),
         answers.len(),
+        collector.spans().len(),
         copy.len() + store.len() + wal.len()
     ));
 }

@@ -54,6 +54,7 @@ fn mail(node: &str, message: EmailMessage) -> Effect {
         window: None,
         valid_until: None,
         in_doubt: InDoubt::Resend,
+        trace: None,
         request: Request::SendEmail(message),
     }
 }

@@ -44,6 +44,7 @@ mod scripts;
 mod second_factor;
 mod simulate;
 mod tenants;
+mod traces;
 mod twilio_doors;
 mod twilio_media;
 mod twilio_oracle;

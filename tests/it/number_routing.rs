@@ -4,6 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
+    eventually::eventually,
     server::{Options, Server},
     twilio::call_sid,
 };
@@ -164,4 +165,44 @@ async fn calls_go_to_free_agents_in_turn_and_on_to_the_next_when_nobody_answers(
     let nobody = ring(&server, &call_sid(6), OURS).await;
     assert!(nobody.contains("<Record"), "{nobody}");
     assert_eq!(server.items("/api/agents?status=away").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_dial_callback_never_comes_is_free_when_the_call_is_over() {
+    // Nothing is heard of a call for a second: its record is closed, as when no callback comes at all.
+    let options = Options::dev().with("PATCHCORD_CALLS__LOST_AFTER_S", "2");
+    let server = Server::start(options).await;
+    let number = json!({"phone": OURS, "routing": {"type": "agents"}});
+    server.post("/api/numbers", &number).await;
+    let ann = agent(&server, "Ann", "+14155550191", &[]).await;
+    let first = ring(&server, &call_sid(1), OURS).await;
+    assert!(first.contains("+14155550191"), "{first}");
+    let params = [
+        ("CallSid", call_sid(1)),
+        ("From", CALLER.to_owned()),
+        ("To", OURS.to_owned()),
+        ("Direction", "inbound".to_owned()),
+        ("CallStatus", "completed".to_owned()),
+    ];
+    let params: Vec<(&str, &str)> = params
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let answer = server.webhook("/twilio/status", &params).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(server.get(&ann).await["on_call"].is_null(), "the call is over");
+
+    let second = ring(&server, &call_sid(2), OURS).await;
+    assert!(second.contains("+14155550191"), "{second}");
+    eventually("the call's record is closed by itself", async || {
+        let calls = server.items("/api/calls").await;
+        let mut ours = calls.into_iter().filter(|call| call["sid"] == call_sid(2));
+        ours.next().filter(|call| call["ended_at"].is_string())
+    })
+    .await;
+    let third = ring(&server, &call_sid(3), OURS).await;
+    assert!(
+        third.contains("+14155550191"),
+        "nobody said that the call was over: {third}"
+    );
 }

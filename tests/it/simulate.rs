@@ -8,13 +8,13 @@ use tokio::process::Command;
 use crate::support::server::{Options, PROGRAM, Server, models_dir};
 
 /// What a simulation printed.
-struct Played {
+pub(crate) struct Played {
     lines: Vec<Value>,
     summary: Value,
 }
 
 impl Played {
-    fn of_type(&self, kind: &str) -> Vec<&Value> {
+    pub(crate) fn of_type(&self, kind: &str) -> Vec<&Value> {
         self.lines.iter().filter(|line| line["type"] == kind).collect()
     }
 
@@ -33,7 +33,7 @@ impl Played {
 }
 
 /// Plays a call into `server` and expects the program to succeed.
-async fn simulate(server: &Server, arguments: &[&str]) -> Played {
+pub(crate) async fn simulate(server: &Server, arguments: &[&str]) -> Played {
     let output = Command::new(PROGRAM)
         .args([
             "simulate",
@@ -68,7 +68,7 @@ async fn simulate(server: &Server, arguments: &[&str]) -> Played {
 }
 
 /// Whether speech can be recognised here; says so when not.
-fn has_speech_model() -> bool {
+pub(crate) fn has_speech_model() -> bool {
     let found = std::fs::read_dir(models_dir()).is_ok_and(|mut entries| entries.next().is_some());
     if !found {
         println!(

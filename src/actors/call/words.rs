@@ -3,6 +3,8 @@
 //! In: frames of a stream, what the hearing makes of them, scores. Out: utterances in the store, live facts, and word of a
 //! mood that fired. Part of the call's actor; the record of the call is not touched here but for its trend.
 
+use std::time::Duration;
+
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{CallActor, CallKey, CallMsg, CallState, Loaded};
@@ -10,6 +12,7 @@ use crate::{
     actors::{
         call_news::Fired,
         hearing::{self, Heard, TrackSpeakers},
+        spans,
     },
     analysis::{Certainty, MoodChange, ScoreRequest},
     bus::live::LiveFact,
@@ -22,6 +25,7 @@ use crate::{
     },
     media::frame::AudioFrame,
     store::StoreResult,
+    telemetry::traces::{self, Span},
 };
 
 impl CallActor {
@@ -103,7 +107,8 @@ impl CallActor {
                 };
                 loaded.next_ordinal += 1;
                 Self::words_until(state, loaded, utterance.end_ms);
-                self.take_keywords(state.key, loaded, &utterance).await?;
+                let place = span_of(call_id, loaded, &utterance).map(|span| span.context());
+                traces::within(place, self.take_keywords(state.key, loaded, &utterance)).await?;
                 self.take_final(state, loaded, utterance).await?;
             }
             Heard::Gap {
@@ -160,7 +165,11 @@ impl CallActor {
                 loaded.unscored.insert(utterance.ordinal, utterance);
                 self.score(state, request);
             }
-            None => self.news(state.key).said(utterance).await?,
+            None => {
+                let span = span_of(state.key.1, loaded, &utterance);
+                self.news(state.key).said(utterance).await?;
+                traces::end(span);
+            }
         }
         self.take_mood(state.key, loaded, heard.changes).await
     }
@@ -175,8 +184,25 @@ impl CallActor {
         self.kind.scoring.score(request, reply);
     }
 
-    /// Carries out what became known about the mood.
+    /// Carries out what became known about the mood, as part of the utterance that made it known.
     pub(super) async fn take_mood(
+        &self,
+        key: CallKey,
+        loaded: &mut Loaded,
+        changes: Vec<MoodChange>,
+    ) -> StoreResult<()> {
+        let scored = changes.iter().find_map(|change| match change {
+            MoodChange::Scored { ordinal, .. } => loaded.unscored.get(ordinal),
+            _ => None,
+        });
+        let span = scored.and_then(|utterance| span_of(key.1, loaded, utterance));
+        let place = span.as_ref().map(Span::context);
+        traces::within(place, self.take_changes(key, loaded, changes)).await?;
+        traces::end(span);
+        Ok(())
+    }
+
+    async fn take_changes(
         &self,
         key: CallKey,
         loaded: &mut Loaded,
@@ -224,6 +250,14 @@ impl CallActor {
         }
         Ok(())
     }
+}
+
+/// The span of what was said, from its last sound on.
+fn span_of(call_id: CallId, loaded: &Loaded, utterance: &Utterance) -> Option<Span> {
+    let began = loaded.stream_began.unwrap_or(loaded.call.started_at);
+    let ended = began.plus(Duration::from_millis(utterance.end_ms));
+    let span = spans::utterance_of(call_id, utterance.ordinal, ended.min(clock::now()))?;
+    Some(span.with("patchcord.speaker", utterance.speaker.as_str()))
 }
 
 fn note_gap(call_id: CallId, speaker: Speaker, from_ms: u64, to_ms: u64) {

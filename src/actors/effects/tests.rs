@@ -65,6 +65,7 @@ fn effect(key: &str) -> Box<Effect> {
         window: None,
         valid_until: None,
         in_doubt: InDoubt::Resend,
+        trace: None,
         request: Request::SlackMessage {
             channel: "#managers".to_owned(),
             text: "hello".to_owned(),

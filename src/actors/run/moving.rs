@@ -51,7 +51,7 @@ impl RunActor {
                 Err(error) => return Err(error.into()),
             }
             tracing::info!(run_id = %state.id, version = wanted.version, "run moved to another version");
-            self.carry_out(state, &to, &moved);
+            self.carry_out(state, &to, &moved, revision + 1);
             state.loaded = Some(Loaded {
                 run: moved.run,
                 plan: to,

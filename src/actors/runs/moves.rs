@@ -10,6 +10,7 @@ use crate::{
     },
     clock,
     domain::ids::{AccountId, RunId},
+    telemetry::traces,
     workflows::{Run, migration::Migration},
 };
 
@@ -78,8 +79,8 @@ impl RunsHandle {
         )
         .in_shard(run_id.shard());
         // The new one is there first: a crash in between leaves the old one waiting, and doing it again ends it.
-        self.start(&plan, run.seed_again(id, version, clock::now()))
-            .await?;
+        let again = Run::new(run.seed_again(id, version, clock::now()));
+        self.begin(&plan, again.traced(traces::current())).await?;
         let reason = format!("started over on version {version} as {id}");
         self.cancel(account_id, run_id, reason).await?;
         Ok(id)

@@ -15,6 +15,7 @@ use crate::{
         run::RunStatus,
     },
     store::StoreError,
+    telemetry::traces,
     workflows::{
         Effect, Entry, Input, JournalEntry, Request, Run, RunSeed,
         migration::outputs_of,
@@ -84,8 +85,8 @@ impl RunsHandle {
             trigger: trigger::manual_value(effect.lead_id, data.clone(), now),
             started_at: now,
         };
-        self.begin(&plan, Run::new(seed).child_of(effect.run_id, *depth))
-            .await?;
+        let run = Run::new(seed).child_of(effect.run_id, *depth);
+        self.begin(&plan, run.traced(effect.trace)).await?;
         Ok(id)
     }
 
@@ -121,6 +122,7 @@ impl RunsHandle {
             lead_id: head.lead_id,
             call_id: head.call_id,
             caused_by: None,
+            trace: None,
             data,
         };
         match self.ask(run_id, Input::Observed(Box::new(signal))).await? {
@@ -198,7 +200,7 @@ impl RunsHandle {
             now: clock::now(),
         };
         let run = rerun(order, &plan)?;
-        self.begin(&plan, run).await?;
+        self.begin(&plan, run.traced(traces::current())).await?;
         Ok(id)
     }
 }

@@ -51,6 +51,7 @@ fn a_lead_goes_on_beside_a_run_of_its_own_that_cannot_be_read() {
             lead_id: Some(lead_id(0)),
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({"n": 1}),
         };
         life.leads.observe(observation).await?;

@@ -82,6 +82,7 @@ impl Event {
             lead_id: self.lead.map(lead_id),
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({"n": self.number}),
         }
     }

@@ -62,6 +62,7 @@ fn a_three_day_wait_across_twenty_restarts_and_a_publish_fires_once_in_time_on_i
                     lead_id: None,
                     call_id: None,
                     caused_by: None,
+                    trace: None,
                     data: json!({"n": 1}),
                 };
                 life.leads.observe(observation).await.expect("it is kept");

@@ -19,7 +19,8 @@ use crate::{
 /// How long a database or a Redis may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn store(settings: &StoreSettings) -> Finding {
+/// Looks at the store. Says too whether a server would serve it as it is.
+pub(super) async fn store(settings: &StoreSettings) -> (Finding, bool) {
     match settings.url.parse::<Address>() {
         Ok(address) => database(&address).await,
         Err(_) => {
@@ -29,13 +30,15 @@ pub(super) async fn store(settings: &StoreSettings) -> Finding {
                 .unwrap_or(&settings.url)
                 .to_owned();
             let looked = tokio::task::spawn_blocking(move || file(Path::new(&path))).await;
-            looked.unwrap_or_else(|error| Finding::failed(error, "run it again and report this"))
+            looked.unwrap_or_else(|error| (Finding::failed(error, "run it again and report this"), false))
         }
     }
 }
 
-async fn database(address: &Address) -> Finding {
-    match timeout(ANSWER_WITHIN, scylla::steps_left(address)).await {
+async fn database(address: &Address) -> (Finding, bool) {
+    let steps = timeout(ANSWER_WITHIN, scylla::steps_left(address)).await;
+    let is_ready = matches!(steps, Ok(Ok(0)));
+    let finding = match steps {
         Ok(Ok(0)) => Finding::Good(format!("{address} answers, its tables are up to date")),
         Ok(Ok(steps)) => Finding::Good(format!(
             "{address} answers; {steps} steps of the schema are taken at the next start"
@@ -48,14 +51,18 @@ async fn database(address: &Address) -> Finding {
             format!("{address} did not answer within {ANSWER_WITHIN:?}"),
             "start the database, or correct store.url",
         ),
-    }
+    };
+    (finding, is_ready)
 }
 
-fn file(path: &Path) -> Finding {
+fn file(path: &Path) -> (Finding, bool) {
     if !path.exists() {
-        return folder_for(path);
+        return (folder_for(path), false);
     }
-    match sqlite::inspect(path) {
+    let inspected = sqlite::inspect(path);
+    let is_ready =
+        matches!(&inspected, Ok(found) if found.integrity == "ok" && found.steps_taken == found.steps_known);
+    let finding = match inspected {
         Err(error) => Finding::failed(
             format!("{}: {:#}", path.display(), anyhow::Error::from(error)),
             "see that the file is ours and may be written by this user, or `patchcord restore` a copy",
@@ -85,7 +92,8 @@ fn file(path: &Path) -> Finding {
                 found.bytes
             ))
         }
-    }
+    };
+    (finding, is_ready)
 }
 
 /// A store that is not made yet is well when it can be.

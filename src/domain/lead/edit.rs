@@ -223,6 +223,7 @@ impl KeyedEdit {
             lead_id: Some(self.lead_id),
             call_id: None,
             caused_by: Some(self.run_id),
+            trace: None,
             data: json!({"changed": changed, "source": "workflow", "stage": after.stage, "score": after.score}),
         };
         kinds.into_iter().map(fact).collect()

@@ -29,6 +29,7 @@ use crate::{
     },
     integrations::line::LineAnswer,
     store::StoreError,
+    telemetry::traces,
 };
 
 /// The workflow that places them.
@@ -88,6 +89,7 @@ pub async fn place(
         lead_id,
         data: json!({"to": to, "say": say, "connect_to": connect_to, "by": caller.user_id}),
         dedupe: key.map(|Extension(key)| key.0),
+        trace: traces::current(),
     };
     let run_id = context.runs.execute(start).await?;
     tracing::info!(%run_id, by = %caller.user_id, "call ordered");

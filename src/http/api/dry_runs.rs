@@ -270,6 +270,7 @@ async fn scene(
         lead_id: None,
         call_id: call.as_ref().map(|call| call.id),
         caused_by: None,
+        trace: None,
         data: Value::Object(samples::data(&kind, now)),
     });
     observation.lead_id = Some(lead.id);
@@ -397,6 +398,7 @@ async fn fact_of(context: &Context, call: &Call, kind: &EventType) -> ApiResult<
         lead_id: call.lead_id,
         call_id: Some(call.id),
         caused_by: None,
+        trace: None,
         data: Value::Object(data),
     })
 }

@@ -118,6 +118,7 @@ pub async fn report(
         lead_id,
         call_id: None,
         caused_by: None,
+        trace: None,
         data: Value::Object(event.data),
     };
     let recorded = context.leads.observe(observation).await?;

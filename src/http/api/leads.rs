@@ -145,6 +145,7 @@ impl From<Observation> for TimelineEntry {
             lead_id: _,
             call_id,
             caused_by,
+            trace: _,
             data,
         } = seen;
         Self {
@@ -407,6 +408,7 @@ pub async fn observe(context: &Context, lead: &Lead, kind: EventType, data: Valu
         lead_id: Some(lead.id),
         call_id: None,
         caused_by: None,
+        trace: None,
         data,
     };
     context.leads.observe(fact).await?;

@@ -48,7 +48,8 @@ pub mod webhook_events;
 pub mod webhook_signing;
 pub mod webhook_sources;
 pub mod webhooks;
-pub mod workflow_views;
+pub mod workflow_revision;
+mod workflow_views;
 pub mod workflows;
 
 pub use routes::router;

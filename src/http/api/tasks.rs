@@ -166,6 +166,7 @@ fn completed(task: &Task, caller: &Caller, now: Timestamp) -> Observation {
         lead_id: task.lead_id,
         call_id: task.call_id,
         caused_by: task.run_id,
+        trace: None,
         data: json!({
             "task_id": task.id, "title": task.title, "priority": task.priority, "completed_by": caller.user_id,
         }),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     definition_checks::problems_of,
+    workflow_revision,
     workflow_views::{VersionView, WorkflowView, definition_errors, definition_of, read, value_of},
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
         error::ApiResult,
         json::{Json, Path},
         page::Paged,
+        resources::Tagged,
         revision::IfMatch,
     },
     store::workflows::{WorkflowRow, WorkflowVersion},
@@ -42,23 +44,23 @@ pub async fn publish(
     caller: Caller,
     Path(id): Path<WorkflowId>,
     read_at: IfMatch,
-) -> ApiResult<Json<WorkflowView>> {
+) -> ApiResult<Tagged<WorkflowView>> {
     caller.must(Permission::EditWorkflows)?;
     let mut row = context.store.workflows.get(caller.account_id, id).await?;
-    read_at.check(None, "workflow", row.revision)?;
+    workflow_revision::check(&context, &caller, (read_at, None), &row).await?;
     let definition = read(&value_of(&row.draft)?)?;
     if row.published > 0 {
         let current = context.store.workflows.version(id, row.published).await?;
         if current.definition == definition.to_json() {
-            return WorkflowView::of(row).map(Json);
+            return WorkflowView::of(row).map(Tagged);
         }
     }
     let version = publication(&context, &mut row, &definition).await?;
     row.updated_at = version.published_at;
     row.revision += 1;
-    context.store.workflows.update(row.clone(), Some(version)).await?;
+    workflow_revision::write(&context, &caller, row.clone(), Some(version)).await?;
     tracing::info!(workflow_id = %id, version = row.published, by = %caller.user_id, "workflow published");
-    WorkflowView::of(row).map(Json)
+    WorkflowView::of(row).map(Tagged)
 }
 
 /// Makes the row's next version of `definition`.
@@ -139,10 +141,10 @@ pub async fn restore(
     caller: Caller,
     Path(path): Path<VersionPath>,
     read_at: IfMatch,
-) -> ApiResult<Json<WorkflowView>> {
+) -> ApiResult<Tagged<WorkflowView>> {
     caller.must(Permission::EditWorkflows)?;
     let mut row = context.store.workflows.get(caller.account_id, path.id).await?;
-    read_at.check(None, "workflow", row.revision)?;
+    workflow_revision::check(&context, &caller, (read_at, None), &row).await?;
     let version = context.store.workflows.version(row.id, path.version).await?;
     let mut definition = definition_of(&version)?;
     definition.enabled = row.enabled;
@@ -150,7 +152,7 @@ pub async fn restore(
     row.draft = definition.to_json();
     row.updated_at = clock::now();
     row.revision += 1;
-    context.store.workflows.update(row.clone(), None).await?;
+    workflow_revision::write(&context, &caller, row.clone(), None).await?;
     tracing::info!(workflow_id = %row.id, version = version.version, by = %caller.user_id, "version taken back as draft");
-    WorkflowView::of(row).map(Json)
+    WorkflowView::of(row).map(Tagged)
 }

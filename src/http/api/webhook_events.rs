@@ -275,6 +275,7 @@ async fn take_in(context: &Context, webhook: &IncomingWebhook, arrival: Arrival)
         lead_id,
         call_id: None,
         caused_by: None,
+        trace: None,
         data: Value::Object(arrival.data),
     };
     let recorded = context.leads.observe(observation).await?;

@@ -9,7 +9,10 @@ use crate::{
         ids::{RunId, WorkflowId},
         time::Timestamp,
     },
-    http::error::{ApiError, ApiResult, FieldError},
+    http::{
+        error::{ApiError, ApiResult, FieldError},
+        resources::Revised,
+    },
     store::{
         Page,
         runs::{RunCounts, RunHead},
@@ -172,6 +175,12 @@ impl From<WorkflowRow> for WorkflowSummary {
             created_at,
             updated_at,
         }
+    }
+}
+
+impl Revised for WorkflowView {
+    fn revision(&self) -> u64 {
+        self.summary.revision
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     definition_checks::problems_of,
     versions::publication,
+    workflow_revision,
     workflow_views::{
         DefinitionBody, ExecuteAccepted, Validation, WorkflowChange, WorkflowHistory, WorkflowSummary,
         WorkflowView, read, value_of,
@@ -24,9 +25,11 @@ use crate::{
         json::{Json, JsonOrDefault, Path, Query},
         page::{PageQuery, Paged},
         patch,
+        resources::Tagged,
         revision::IfMatch,
     },
     store::{runs::RunFilter, workflows::WorkflowRow},
+    telemetry::traces,
     workflows::Definition,
 };
 
@@ -62,15 +65,15 @@ pub async fn list(
 /// Show a workflow with its draft
 #[utoipa::path(get, path = "/api/workflows/{id}", tag = "workflows", operation_id = "getWorkflow",
     params(("id" = WorkflowId, Path, description = "The workflow.")),
-    responses((status = 200, description = "The workflow.", body = WorkflowView)))]
+    responses((status = 200, description = "The workflow; its `ETag` is its revision.", body = WorkflowView)))]
 pub async fn get(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<WorkflowId>,
-) -> ApiResult<Json<WorkflowView>> {
+) -> ApiResult<Tagged<WorkflowView>> {
     caller.must(Permission::Read)?;
     let row = context.store.workflows.get(caller.account_id, id).await?;
-    WorkflowView::of(row).map(Json)
+    WorkflowView::of(row).map(Tagged)
 }
 
 /// Create a workflow
@@ -144,7 +147,7 @@ pub async fn keep_new(
 ///
 /// Top-level parts of the draft that are given replace the old ones; the published version stays until the next publish.
 /// `enabled` switches the published version on or off at once. With `If-Match` or `revision` the change is refused when
-/// somebody else was faster. Needs the role admin.
+/// somebody else was faster, and told who. Needs the role admin.
 #[utoipa::path(patch, path = "/api/workflows/{id}", tag = "workflows", operation_id = "updateWorkflow",
     params(("id" = WorkflowId, Path, description = "The workflow."),
         ("If-Match" = Option<String>, Header, description = "The revision that was read.")),
@@ -156,10 +159,10 @@ pub async fn update(
     Path(id): Path<WorkflowId>,
     read_at: IfMatch,
     Json(change): Json<WorkflowChange>,
-) -> ApiResult<Json<WorkflowView>> {
+) -> ApiResult<Tagged<WorkflowView>> {
     caller.must(Permission::EditWorkflows)?;
     let mut row = context.store.workflows.get(caller.account_id, id).await?;
-    read_at.check(change.revision, "workflow", row.revision)?;
+    workflow_revision::check(&context, &caller, (read_at, change.revision), &row).await?;
     let mut draft = value_of(&row.draft)?;
     change.lay_over(&mut draft);
     let definition = read(&draft)?;
@@ -177,22 +180,28 @@ pub async fn update(
     }
     row.updated_at = clock::now();
     row.revision += 1;
-    context.store.workflows.update(row.clone(), None).await?;
-    WorkflowView::of(row).map(Json)
+    workflow_revision::write(&context, &caller, row.clone(), None).await?;
+    WorkflowView::of(row).map(Tagged)
 }
 
 /// Delete a workflow
 ///
-/// Its runs stay and end as they would. Needs the role admin.
+/// Its runs stay and end as they would. With `If-Match` it is refused when somebody else has changed it since. Needs the role admin.
 #[utoipa::path(delete, path = "/api/workflows/{id}", tag = "workflows", operation_id = "deleteWorkflow",
-    params(("id" = WorkflowId, Path, description = "The workflow.")),
+    params(("id" = WorkflowId, Path, description = "The workflow."),
+        ("If-Match" = Option<String>, Header, description = "The revision that was read.")),
     responses((status = 204, description = "Gone.")))]
 pub async fn delete(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<WorkflowId>,
+    read_at: IfMatch,
 ) -> ApiResult<Done> {
     caller.must(Permission::EditWorkflows)?;
+    if read_at.0.is_some() {
+        let row = context.store.workflows.get(caller.account_id, id).await?;
+        workflow_revision::check(&context, &caller, (read_at, None), &row).await?;
+    }
     context.store.workflows.delete(caller.account_id, id).await?;
     tracing::info!(workflow_id = %id, by = %caller.user_id, "workflow deleted");
     Ok(Done)
@@ -250,6 +259,7 @@ pub async fn execute(
         lead_id: wanted.lead_id,
         data: Value::Object(wanted.data),
         dedupe: key.map(|Extension(key)| key.0),
+        trace: traces::current(),
     };
     let run_id = context.runs.execute(start).await?;
     Ok(Accepted(ExecuteAccepted { run_id }))

@@ -7,6 +7,7 @@ use axum::extract::State;
 use super::{
     answer::Twiml,
     keep::{Unkept, keep},
+    number_routing,
     request::TwilioRequest,
     twiml::Verb,
 };
@@ -20,14 +21,23 @@ use crate::{
 
 /// Takes in the progress of a call, or of the leg to an agent.
 pub async fn status(State(context): State<Context>, request: TwilioRequest) -> ApiResult<Twiml> {
+    let mut is_over = None;
     let told = if request.get("ParentCallSid").is_some() {
         leg_progress(&request)?
     } else {
         super::placed::progressed(&context, &request).await?;
+        is_over = request
+            .status("CallStatus")?
+            .is_terminal()
+            .then(|| request.call())
+            .transpose()?;
         Some(call_progress(&request)?)
     };
     if let Some(unkept) = told {
         keep(&context, unkept).await?;
+    }
+    if let Some(call) = is_over {
+        number_routing::over(&context, &call).await;
     }
     if let Some(unkept) = recording_of(&request, false)? {
         keep(&context, unkept).await?;

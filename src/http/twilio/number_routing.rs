@@ -102,6 +102,7 @@ async fn look(context: &Context, to: &PhoneNumber, call: &CallSid, asked: Asked)
         NumberRouting::Agents { .. } if asked.tries >= TRIES_MAX => Route::Record,
         NumberRouting::Agents { skill, choice } => {
             let mut agents = available(context, account_id).await?;
+            free_if_over(context, &mut agents).await;
             agents.retain(|agent| Some(agent.id) != asked.last);
             let agents = in_turn(agents, skill.as_deref(), choice, clock::now());
             give(context, call, agents, asked.tries).await?
@@ -160,6 +161,49 @@ async fn available(context: &Context, account_id: AccountId) -> StoreResult<Vec<
         .iter()
         .map(crate::store::resources::ResourceRow::read)
         .collect()
+}
+
+/// Notes of agents who count as being on a call that the call is over: the word of its leg's end may never have come.
+async fn free_if_over(context: &Context, agents: &mut [Agent]) {
+    let on_calls = agents.iter_mut().filter(|agent| agent.on_call.is_some());
+    let looks = on_calls.map(async |agent| {
+        let Some(sid) = agent.on_call.clone() else { return };
+        let call = context.store.calls.by_sid(agent.account_id, &CallSid::new(sid.clone())).await;
+        match call {
+            Ok(Some(call)) if call.status.is_terminal() => {
+                *agent = agent.freed(&sid, call.ended_at.unwrap_or(call.started_at));
+            }
+            Ok(_) => (),
+            Err(error) => tracing::warn!(%error, agent_id = %agent.id, "an agent's call cannot be read: they count as busy"),
+        }
+    });
+    futures_util::future::join_all(looks).await;
+}
+
+/// Frees whoever was given a call that is over.
+pub async fn over(context: &Context, call: &CallSid) {
+    let freed = async {
+        // Without an account there are no agents.
+        let Ok(account_id) = account(context).await else {
+            return Ok(());
+        };
+        for agent in available(context, account_id).await? {
+            if agent.on_call.as_deref() == Some(call.as_str()) {
+                let change = |agent: &Agent| {
+                    let after = agent.freed(call.as_str(), clock::now());
+                    Ok::<_, StoreError>((after != *agent).then_some(after))
+                };
+                context
+                    .resources
+                    .change((agent.account_id, agent.key()), change)
+                    .await?;
+            }
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = freed.await {
+        tracing::warn!(%error, %call, "whoever was on a call counts as busy until they are given another");
+    }
 }
 
 /// Gives the call to the first who is still free: two calls at once never ring at one telephone.

@@ -187,6 +187,7 @@ impl InboundSms<'_> {
             lead_id,
             call_id: None,
             caused_by: None,
+            trace: None,
             data,
         };
         self.context.leads.observe(observation).await?;

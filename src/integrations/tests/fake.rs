@@ -232,6 +232,7 @@ pub(super) fn effect(node: &str, request: Request) -> Effect {
         window: None,
         valid_until: None,
         in_doubt: InDoubt::Resend,
+        trace: None,
         request,
     }
 }

@@ -4,7 +4,7 @@ use super::samples::{account_id, appointment, at, observation};
 use crate::{
     domain::{
         appointment::{Appointment, AppointmentStatus},
-        resource::{Resource as _, ResourceKind},
+        resource::ResourceKind,
     },
     store::{
         PageRequest, Recorded, Store, StoreError,

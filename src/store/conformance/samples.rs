@@ -270,6 +270,7 @@ pub(crate) fn observation(account: AccountId, lead: Option<LeadId>, number: u64)
         lead_id: lead,
         call_id: None,
         caused_by: None,
+        trace: None,
         data: json!({"number": number}),
     }
 }

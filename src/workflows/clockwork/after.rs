@@ -92,6 +92,7 @@ impl After {
             lead_id: source.lead_id,
             call_id: source.call_id,
             caused_by: source.caused_by,
+            trace: source.trace,
             data: Value::Object(data),
         })
     }

@@ -92,6 +92,7 @@ pub fn birthday(
         lead_id: Some(lead.id),
         call_id: None,
         caused_by: None,
+        trace: None,
         data: json!({"birthday": written, "age": age, "timezone": zone.name()}),
     })
 }

@@ -184,6 +184,7 @@ impl Schedule {
             lead_id: None,
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({
                 "cron": self.cron.as_str(),
                 "timezone": self.zone.name(),

@@ -144,6 +144,7 @@ impl<'a> Stage<'a> {
             lead_id: self.run.lead_id(),
             call_id: self.run.call_id(),
             caused_by: None,
+            trace: None,
             data: Value::Object(event.data.clone()),
         }
     }

@@ -274,6 +274,7 @@ mod tests {
             lead_id: None,
             call_id: Some(call_id),
             caused_by: Some(story.run.id()),
+            trace: None,
             data: json!({"status": status, "duration_s": 0, "answered_by": null}),
         }))
     }

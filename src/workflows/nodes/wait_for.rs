@@ -226,6 +226,7 @@ mod tests {
             lead_id: story.run.lead_id(),
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({"text": text}),
         }
     }

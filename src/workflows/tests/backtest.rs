@@ -42,6 +42,7 @@ fn case(hours: u64, tries: u64, later: &[(&str, u64)]) -> Case {
         lead_id: Some(person.id),
         call_id: None,
         caused_by: None,
+        trace: None,
         data,
     };
     Case {

@@ -412,6 +412,7 @@ fn an_event_before_the_wait_is_found_as_far_back_as_the_wait_looks() {
                 lead_id: trial.world.lead.as_ref().map(|lead| lead.id),
                 call_id: None,
                 caused_by: None,
+                trace: None,
                 data: json!({}),
             }];
         });

@@ -200,6 +200,7 @@ fn a_trigger_matches_by_type_name_and_filter() {
         lead_id: story.run.lead_id(),
         call_id: None,
         caused_by: None,
+        trace: None,
         data,
     };
     let trigger =

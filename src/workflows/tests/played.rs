@@ -69,6 +69,7 @@ impl Played {
             lead_id: Some(self.lead.id),
             call_id: call.as_ref().map(|call| call.id),
             caused_by: None,
+            trace: None,
             data: self.data,
         };
         let world = World {

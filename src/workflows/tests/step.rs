@@ -142,6 +142,7 @@ fn an_exit_condition_ends_a_wait_but_not_for_somebody_else() {
             lead_id,
             call_id: None,
             caused_by: None,
+            trace: None,
             data: json!({}),
         }))
     };
@@ -319,6 +320,7 @@ fn a_goal_completes_the_run_wherever_it_waits() {
         lead_id: story.run.lead_id(),
         call_id: None,
         caused_by: None,
+        trace: None,
         data: json!({}),
     };
     let ended = story.give(Input::Observed(Box::new(paid)));

@@ -404,6 +404,7 @@ fn opted_out(story: &Story) -> Observation {
         lead_id: story.run.lead_id(),
         call_id: None,
         caused_by: None,
+        trace: None,
         data: json!({}),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cluster;
+pub mod collector;
 pub mod cql;
 pub mod dice;
 pub mod eventually;
