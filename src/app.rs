@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     actors::{
-        ErasuresHandle, LeadImportsHandle, ResourcesHandle,
+        ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -110,8 +110,7 @@ impl App {
         if settings.server.public_url.is_empty() {
             settings.server.public_url = format!("http://{address}");
         }
-        let masters = MasterKeys::load(&settings.security, &key_file)?;
-        let keys = data_keys(&store, &masters).await?;
+        let keys = data_keys(&store, &MasterKeys::load(&settings.security, &key_file)?).await?;
         let master_key = keys.signing;
         let redis = shared_redis(&settings)?;
         let bus = bus_of(redis.as_ref());
@@ -124,10 +123,7 @@ impl App {
         // Known before a call comes, so that its audio is taken while the database is away.
         let account = store.accounts.first_account().await?;
         let twilio_account = account.map_or_else(OnceLock::new, |account| OnceLock::from(account.id));
-        let cell = root.get_cell();
-        let lead_imports =
-            LeadImportsHandle::start(store.clone(), actors.leads.clone(), cell.clone()).await?;
-        let resources = ResourcesHandle::start(store.clone(), actors.leads.clone(), cell).await?;
+        let (lead_imports, resources) = looked_after(&store, &actors.leads, &root).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -227,6 +223,18 @@ impl App {
         traces::flush(FLUSH_MAX).await;
         outcome
     }
+}
+
+/// Begins to look after what waits in the store: files that came, facts that were left behind.
+async fn looked_after(
+    store: &Store,
+    leads: &LeadsHandle,
+    root: &ActorRef<()>,
+) -> anyhow::Result<(LeadImportsHandle, ResourcesHandle)> {
+    let (store, leads, cell) = (store.clone(), leads.clone(), root.get_cell());
+    let imports = LeadImportsHandle::start(store.clone(), leads.clone(), cell.clone()).await?;
+    let resources = ResourcesHandle::start(store, leads, cell).await?;
+    Ok((imports, resources))
 }
 
 /// How the actors reach the world: the providers, or the outbox in their place.

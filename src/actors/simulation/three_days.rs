@@ -68,9 +68,8 @@ fn a_three_day_wait_across_twenty_restarts_and_a_publish_fires_once_in_time_on_i
                 life.leads.observe(observation).await.expect("it is kept");
             }
             if restart == RESTARTS / 2 {
-                publish(&life.store, KIND, 2, &definition("new_way"))
-                    .await
-                    .expect("it is published");
+                let published = publish(&life.store, KIND, 2, &definition("new_way")).await;
+                published.expect("it is published");
             }
             // The last life begins an hour before the time and stays for two.
             let stays = if restart == RESTARTS {
