@@ -49,10 +49,7 @@ pub fn start(settings: &TelemetrySettings, client: reqwest::Client) -> Result<()
         .into_iter()
         .collect();
     let endpoint = settings.otlp_endpoint.trim_end_matches('/');
-    let endpoint = match endpoint.ends_with(PATH) {
-        true => endpoint.to_owned(),
-        false => format!("{endpoint}{PATH}"),
-    };
+    let endpoint = format!("{}{PATH}", endpoint.strip_suffix(PATH).unwrap_or(endpoint));
     let mut exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client)
