@@ -128,10 +128,9 @@ impl CallsHandle {
             fact: report.fact,
         };
         let recorded = self.store.calls.record_fact(fact).await?;
-        if recorded == Recorded::Fresh {
-            self.calls
-                .deliver((report.account_id, call_id), CallMsg::FactsArrived);
-        }
+        // One that is there already may be so by a try that did not hear of it, and told nobody.
+        self.calls
+            .deliver((report.account_id, call_id), CallMsg::FactsArrived);
         Ok((call_id, recorded))
     }
 

@@ -23,6 +23,20 @@ use crate::{
     },
 };
 
+fn ringing(account_id: AccountId, sid: &str) -> CallReport {
+    CallReport {
+        account_id,
+        sid: CallSid::new(sid),
+        dedupe_key: "request".to_owned(),
+        fact: CallFact::Requested {
+            direction: Direction::Inbound,
+            from: "+14155550101".to_owned(),
+            to: "+14155550199".to_owned(),
+            status: CallStatus::Ringing,
+        },
+    }
+}
+
 /// A store in which no call's facts count as told before the test says so.
 struct Held {
     calls: Arc<dyn CallStore>,
@@ -96,17 +110,7 @@ async fn who_hears_of_a_call_can_read_it_and_it_counts_as_told_only_then() {
     })
     .await;
     let account_id = AccountId::fresh();
-    let request = CallReport {
-        account_id,
-        sid: CallSid::new("CA00000000000000000000000000000002"),
-        dedupe_key: "request".to_owned(),
-        fact: CallFact::Requested {
-            direction: Direction::Inbound,
-            from: "+14155550101".to_owned(),
-            to: "+14155550199".to_owned(),
-            status: CallStatus::Ringing,
-        },
-    };
+    let request = ringing(account_id, "CA00000000000000000000000000000002");
     let (call_id, _) = app.context.calls.report(request).await.expect("it is kept");
     let store = &app.store;
     comes_true("the start is told", || async {
@@ -126,4 +130,33 @@ async fn who_hears_of_a_call_can_read_it_and_it_counts_as_told_only_then() {
     let unsettled = async || store.calls.unsettled(None).await.expect("they are listed");
     assert_eq!(unsettled().await.len(), 1, "a crash now has it told again");
     may_settle.add_permits(1);
+}
+
+#[tokio::test]
+async fn a_fact_that_was_kept_without_word_of_it_is_taken_up_when_it_is_brought_again() {
+    let (app, _folder) = test_app::build().await;
+    let account_id = AccountId::fresh();
+    let report = ringing(account_id, "CA00000000000000000000000000000003");
+    let call_id = CallId::of_provider(account_id, &report.sid);
+    // The database took it, and the answer was lost: whoever brought it was told to come again, and the call's actor was told nothing.
+    let kept = IncomingFact {
+        account_id,
+        sid: report.sid.clone(),
+        call_id,
+        dedupe_key: report.dedupe_key.clone(),
+        at: crate::clock::now(),
+        fact: report.fact.clone(),
+    };
+    let calls = &app.store.calls;
+    assert_eq!(
+        calls.record_fact(kept).await.expect("it is kept"),
+        Recorded::Fresh
+    );
+    let (_, recorded) = app.context.calls.report(report).await.expect("it is kept");
+    assert_eq!(recorded, Recorded::Duplicate);
+    comes_true("the fact is folded in", || async {
+        let call = calls.get(account_id, call_id).await;
+        call.is_ok_and(|call| call.status == CallStatus::Ringing)
+    })
+    .await;
 }
