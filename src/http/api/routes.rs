@@ -5,8 +5,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     account, agents, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls,
     copies, dry_runs, error_catalogue, events, keys, lead_erasure, lead_export, lead_imports, leads, me,
-    messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs, second_factor, sessions,
-    simulations, tasks, templates, tickets, users, versions, webhook_deliveries, webhook_events,
+    messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs, second_factor,
+    sessions, simulations, tasks, templates, tickets, users, versions, webhook_deliveries, webhook_events,
     webhook_signing, webhook_sources, webhooks, workflows,
 };
 use crate::http::context::Context;
