@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     actors::{
-        ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle,
+        ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RetentionHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -121,8 +121,7 @@ impl App {
         let membership = Membership::prepare(&settings, &master_key).await?;
         let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
         // Known before a call comes, so that its audio is taken while the database is away.
-        let account = store.accounts.first_account().await?;
-        let twilio_account = account.map_or_else(OnceLock::new, |account| OnceLock::from(account.id));
+        let first = store.accounts.first_account().await?.map(|account| account.id);
         let (lead_imports, resources) = looked_after(&store, &actors.leads, &root).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
@@ -131,6 +130,7 @@ impl App {
             redis: redis.clone(),
             calls: actors.calls,
             webhooks: WebhookDesk::start(store.clone()),
+            retention: RetentionHandle::start(store.clone(), actors.leads.clone()),
             erasures: ErasuresHandle::start(store.clone(), actors.leads.clone(), actors.runs.clone()),
             lead_imports,
             resources,
@@ -143,7 +143,7 @@ impl App {
             gate: Gate::new(store.clone(), redis, settings.server.webhook_events_per_s),
             gate_rules: Arc::new(settings.gate.rules()?),
             master_key,
-            twilio_account: Arc::new(twilio_account),
+            twilio_account: Arc::new(first.map_or_else(OnceLock::new, OnceLock::from)),
             sealing: keys.sealing,
             line,
             metrics,

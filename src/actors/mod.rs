@@ -30,6 +30,7 @@ pub mod plans;
 pub mod rates;
 pub mod residents;
 mod resources;
+mod retention;
 pub mod root;
 mod rounds;
 pub mod run;
@@ -52,5 +53,6 @@ pub use leads::LeadsHandle;
 // What a door hands to an audio line.
 pub use crate::media::frame::AudioFrame;
 pub use resources::ResourcesHandle;
+pub use retention::RetentionHandle;
 pub use runs::{BeginAt, Choice, ManualStart, OnVersion, RunError, RunsHandle};
 pub use schedules::SchedulesHandle;

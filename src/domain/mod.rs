@@ -24,6 +24,7 @@ pub mod payment;
 pub mod phone;
 pub mod quote;
 pub mod resource;
+pub mod retention;
 pub mod run;
 pub mod sealing;
 pub mod secret;

@@ -5,8 +5,8 @@ use std::{ops::Deref, sync::Arc};
 use super::{api::Simulator, auth::Gate, settings::HttpSettings, webhook_desk::WebhookDesk};
 use crate::{
     actors::{
-        CallsHandle, ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RunsHandle,
-        SchedulesHandle,
+        CallsHandle, ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RetentionHandle,
+        RunsHandle, SchedulesHandle,
     },
     bus::{local::LocalBus, redis::Redis},
     domain::{ids::AccountId, sealing::SealingKey, secret::Secret, time::Timestamp},
@@ -47,6 +47,8 @@ pub struct Parts {
     /// The mappings of incoming webhooks, and their last deliveries.
     pub webhooks: WebhookDesk,
     pub resources: ResourcesHandle,
+    /// How long accounts keep what.
+    pub retention: RetentionHandle,
     pub runs: RunsHandle,
     pub schedules: SchedulesHandle,
     /// Reads scripts before they are published; those that run have runners of their own.

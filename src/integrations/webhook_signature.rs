@@ -117,6 +117,7 @@ mod tests {
             created_at: Timestamp::default(),
             signing: Signing { number, rotated_at },
             require_consent: false,
+            retention: crate::domain::retention::Retention::default(),
         }
     }
 

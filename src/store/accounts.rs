@@ -7,6 +7,7 @@ use super::{Recorded, StoreResult};
 use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
+        retention::Retention,
         time::Timestamp,
         totp::SecondFactor,
     },
@@ -34,6 +35,9 @@ pub struct Account {
     /// Whether a person whose consent is not written down may only be answered, even where the operator does not ask for it.
     #[serde(default)]
     pub require_consent: bool,
+    /// How long the account keeps what was said and done.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// Which secret the account's outgoing webhooks are signed with: secrets are derived, so their number says it all.
@@ -127,6 +131,8 @@ pub trait AccountStore: Send + Sync {
     async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account>;
     /// Says whether the account asks for a consent that is written down.
     async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()>;
+    /// Says how long the account keeps what.
+    async fn set_retention(&self, id: AccountId, retention: Retention) -> StoreResult<()>;
     /// `Taken` when the e-mail is in use.
     async fn create_user(&self, user: User) -> StoreResult<()>;
     async fn user(&self, id: UserId) -> StoreResult<User>;

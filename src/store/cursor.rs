@@ -109,7 +109,8 @@ impl Window {
     }
 }
 
-fn encode(list: List, position: Position) -> String {
+/// The cursor of a list that goes on behind a position.
+pub(in crate::store) fn encode(list: List, position: Position) -> String {
     let mut bytes = [0_u8; CURSOR_BYTES];
     bytes[0] = list.tag();
     bytes[1..9].copy_from_slice(&position.at.to_be_bytes());

@@ -1,6 +1,10 @@
 //! Walks through a list page by page, in bounded memory.
 
-use super::{Page, PageRequest, StoreResult};
+use super::{
+    Page, PageRequest, StoreResult,
+    cursor::{List, Position, encode},
+};
+use crate::domain::time::Timestamp;
 
 /// Rows read at once.
 const PAGE: u32 = 200;
@@ -12,7 +16,41 @@ pub struct Walk {
     is_over: bool,
 }
 
+impl From<String> for Walk {
+    /// Goes on where a walk through the same list came to.
+    fn from(cursor: String) -> Self {
+        Self {
+            cursor: Some(cursor),
+            is_over: false,
+        }
+    }
+}
+
 impl Walk {
+    /// Through an account's calls that began before `at`.
+    #[must_use]
+    pub fn calls_before(at: Timestamp) -> Self {
+        Self::from(encode(List::Calls, before(at)))
+    }
+
+    /// Through an account's messages that were made before `at`.
+    #[must_use]
+    pub fn messages_before(at: Timestamp) -> Self {
+        Self::from(encode(List::Messages, before(at)))
+    }
+
+    /// Whether there is nothing behind what was read.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Where it goes on; nothing at the beginning and at the end.
+    #[must_use]
+    pub fn into_cursor(self) -> Option<String> {
+        self.cursor
+    }
+
     /// Reads the next page; `None` at the end. A page may be empty and still have one behind it.
     ///
     /// # Errors
@@ -29,6 +67,14 @@ impl Walk {
         self.is_over = page.next_cursor.is_none();
         self.cursor = page.next_cursor;
         Ok(Some(page.items))
+    }
+}
+
+/// The position before everything of a moment.
+fn before(at: Timestamp) -> Position {
+    Position {
+        at: i64::try_from(at.as_unix_millis()).unwrap_or(i64::MAX),
+        id: [0; 16],
     }
 }
 

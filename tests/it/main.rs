@@ -34,6 +34,7 @@ mod key_rotation;
 mod lead_erasure;
 mod lead_export;
 mod lead_imports;
+mod lead_retention;
 mod monitors;
 mod number_routing;
 mod placed_calls;

@@ -270,6 +270,7 @@ pub(super) async fn open_account(store: &Store) -> anyhow::Result<()> {
         created_at: at,
         signing: Signing::default(),
         require_consent: false,
+        retention: crate::domain::retention::Retention::default(),
     };
     let owner = User {
         id: UserId::fresh(),

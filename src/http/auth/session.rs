@@ -223,6 +223,7 @@ pub async fn create_owner(store: &Store, account_name: &str, person: NewPerson) 
         created_at: clock::now(),
         signing: Signing::default(),
         require_consent: false,
+        retention: crate::domain::retention::Retention::default(),
     };
     store.accounts.create_account(account, owner.clone()).await?;
     Ok(owner)

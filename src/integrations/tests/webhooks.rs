@@ -36,6 +36,7 @@ fn signer(number: u32, rotated_at: Option<Timestamp>) -> Account {
         created_at: Timestamp::default(),
         signing: Signing { number, rotated_at },
         require_consent: false,
+        retention: crate::domain::retention::Retention::default(),
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn account(number: u64) -> Account {
         created_at: at(number),
         signing: Signing::default(),
         require_consent: false,
+        retention: crate::domain::retention::Retention::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
+        retention::Retention,
         time::Timestamp,
         totp::SecondFactor,
     },
@@ -123,6 +124,16 @@ impl AccountStore for Scylla {
                     ..account
                 };
                 Ok(Change::Write(account, ()))
+            })
+            .await;
+        self.accounts_read.forget();
+        changed?.ok_or_else(|| missing("account", id))
+    }
+
+    async fn set_retention(&self, id: AccountId, retention: Retention) -> StoreResult<()> {
+        let changed = self
+            .revise(&ACCOUNTS, &values![id], |account: Account| {
+                Ok(Change::Write(Account { retention, ..account }, ()))
             })
             .await;
         self.accounts_read.forget();

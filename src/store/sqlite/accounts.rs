@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         ids::{AccountId, KeyId, SessionId, UserId},
+        retention::Retention,
         time::Timestamp,
         totp::SecondFactor,
     },
@@ -67,6 +68,12 @@ impl AccountStore for Sqlite {
 
     async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()> {
         self.change_account(id, move |account| account.require_consent = require_consent)
+            .await
+            .map(|_| ())
+    }
+
+    async fn set_retention(&self, id: AccountId, retention: Retention) -> StoreResult<()> {
+        self.change_account(id, move |account| account.retention = retention)
             .await
             .map(|_| ())
     }
