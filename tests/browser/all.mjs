@@ -7,11 +7,11 @@ import { leadEdited, leadErased, leadsImport, recordsEdited, signedOutDelete } f
 import { firstAdministrator, liveView } from "./live.mjs";
 import { everyPage } from "./pages.mjs";
 import { builderDialogs, builderParts, deletedAtTheEnd, quoteForLead, staffChanges, stuckRun, waitingRuns, webhookAddress } from "./parts.mjs";
-import { agentsView, auditTrail, numbersAndAgents, secondFactor, webhookSource } from "./settings.mjs";
+import { agentsView, auditTrail, numbersAndAgents, retention, secondFactor, webhookSource } from "./settings.mjs";
 import { emptyPages, failingPages } from "./states.mjs";
 import { supervisorOnCall } from "./supervise.mjs";
 import { builderByKeyboard, fromTemplateToMessage, walkByKeyboard } from "./walk.mjs";
 
-const tests = [firstAdministrator, liveView, supervisorOnCall, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, leadErased, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
+const tests = [firstAdministrator, liveView, supervisorOnCall, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, leadErased, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, retention, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
 const wanted = process.argv.slice(2);
 await inBrowser(tests.filter((test) => wanted.length === 0 || wanted.includes(test.name)));

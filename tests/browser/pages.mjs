@@ -47,6 +47,7 @@ export async function everyPage(browser) {
     settings: ["/settings", "Smart call automations"],
     people: ["/settings?tab=people", "Add a person"],
     numbers: ["/settings?tab=numbers", "Kim Doe"],
+    data: ["/settings?tab=data", "Transcripts of calls"],
     audit: ["/settings?tab=audit", "Create workflow"],
     you: ["/settings?tab=you", "this one"],
     webhooks: ["/settings?tab=webhooks", "No webhooks yet."],

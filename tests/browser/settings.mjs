@@ -192,6 +192,29 @@ export async function auditTrail(browser) {
   await close();
 }
 
+/** How long things are kept: shorter is asked about once more, longer is not. */
+export async function retention(browser) {
+  const { server, page, close } = await signedIn(browser, "retention.db", "light");
+  const kept = async () => (await server.ask("GET", "/api/account")).retention;
+  await page.goto(`${server.url}/settings?tab=data`);
+  const days = page.getByLabel("Transcripts of calls, days");
+  await days.fill("90");
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("Transcripts of calls: what is older than 90 days").waitFor();
+  await accessible(page, "retention-shorter-light");
+  await page.keyboard.press("Escape");
+  assert.equal((await kept()).transcripts_days, null);
+  await page.getByRole("button", { name: "Save" }).click();
+  await dialog.getByRole("button", { name: "Take older ones away" }).click();
+  await until("it is kept", async () => (await kept()).transcripts_days === 90);
+  await dialog.waitFor({ state: "detached" });
+  await days.fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await until("it is kept for good", async () => (await kept()).transcripts_days === null);
+  await close();
+}
+
 /** Who may only work tasks and book appointments is shown nothing that the server would refuse. */
 export async function agentsView(browser) {
   const { server, close } = await signedIn(browser, "agents-view.db", "light");

@@ -74,6 +74,7 @@ async function pagesOf(server) {
     ["/settings?tab=people", "/api/users", "Add a person"],
     ["/settings?tab=numbers", "/api/numbers?*", "+14155550100"],
     ["/settings?tab=numbers", "/api/agents?*", "Kim Doe"],
+    ["/settings?tab=data", "/api/account", "Transcripts of calls"],
     ["/settings?tab=audit", "/api/audit?*", "Create workflow"],
     ["/settings?tab=you", "/api/sessions*", "this one"],
     ["/settings?tab=webhooks", "/api/webhooks", "No webhooks yet."],

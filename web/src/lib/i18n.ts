@@ -20,6 +20,8 @@ const en = {
   "{{count}} runs on v{{version}} at {{nodes}}_other": "{{count}} runs on v{{version}} at {{nodes}}",
   "{{count}} other supervisors take part_one": "{{count}} other supervisor takes part",
   "{{count}} other supervisors take part_other": "{{count}} other supervisors take part",
+  "{{what}}: what is older than {{count}} days_one": "{{what}}: what is older than {{count}} day",
+  "{{what}}: what is older than {{count}} days_other": "{{what}}: what is older than {{count}} days",
   "{{count}} open_one": "{{count}} open",
   "{{count}} open_other": "{{count}} open",
 };

@@ -17,6 +17,7 @@ export const queryClient = new QueryClient({
 
 export const keys = {
   me: ["me"] as const,
+  account: ["account"] as const,
   blocks: ["blocks"] as const,
   workflows: ["workflows"] as const,
   workflow: (id: string) => ["workflows", id] as const,

@@ -95,7 +95,7 @@ function Transcript({ call, cause, asked }: TranscriptProps) {
       }}
       className="flex h-[55vh] flex-col gap-2 overflow-y-auto p-3"
     >
-      {call.lines.length === 0 && call.partials.length === 0 && <p className="text-muted">{t("Nothing has been said yet.")}</p>}
+      {call.lines.length === 0 && call.partials.length === 0 && <p className="text-muted">{call.record?.ended_at ? t("Nothing was said.") : t("Nothing has been said yet.")}</p>}
       {call.lines.map((line) => (
         <Line key={line.ordinal} speaker={line.speaker} start={line.start_ms} text={line.text} sentiment={line.sentiment?.label} isCause={cause !== null && line.text.includes(cause)} />
       ))}

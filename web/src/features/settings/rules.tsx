@@ -4,18 +4,16 @@ import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body } from "@/lib/api";
-import { queryClient } from "@/lib/query";
+import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
-
-const KEY = ["account"] as const;
 
 /** What holds for every message and call of the account. */
 export function Rules({ canChange }: { canChange: boolean }) {
   const { t } = useTranslation();
-  const query = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/account")) });
+  const query = useQuery({ queryKey: keys.account, queryFn: () => body(api.GET("/api/account")) });
   const change = useMutation({
     mutationFn: (require_consent: boolean) => body(api.PATCH("/api/account", { body: { require_consent } })),
-    onSuccess: (account) => queryClient.setQueryData(KEY, account),
+    onSuccess: (account) => queryClient.setQueryData(keys.account, account),
     onError: toastError,
   });
   return (

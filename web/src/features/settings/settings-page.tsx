@@ -11,6 +11,7 @@ import { Keys } from "./keys";
 import { Numbers } from "./numbers";
 import { Password } from "./password";
 import { People } from "./people";
+import { Retention } from "./retention";
 import { Rules } from "./rules";
 import { SecondFactor } from "./second-factor";
 import { Sessions } from "./sessions";
@@ -30,6 +31,7 @@ export function SettingsPage() {
     { id: "people", label: t("People and keys"), isShown: isAdmin, content: <div className={stacked}><People /><Keys /></div> },
     { id: "numbers", label: t("Numbers and agents"), isShown: true, content: <div className={stacked}><Numbers /><Agents /></div> },
     { id: "webhooks", label: t("Webhooks"), isShown: isAdmin, content: <div className={stacked}><Webhooks /><SigningSecret /></div> },
+    { id: "data", label: t("Data"), isShown: isAdmin, content: <div className={stacked}><Retention /></div> },
     { id: "audit", label: t("Audit"), isShown: isAdmin, content: <div className={stacked}><Audit /></div> },
     { id: "you", label: t("You"), isShown: true, content: <div className={stacked}><Password /><SecondFactor /><Panel className="p-4" label={t("Your sessions")}><h2 className="mb-2 font-semibold">{t("Your sessions")}</h2><Sessions /></Panel></div> },
     { id: "live", label: t("Going live"), isShown: true, content: <div className={stacked}><GoingLive /></div> },
