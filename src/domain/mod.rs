@@ -2,6 +2,7 @@
 //!
 //! Everything else imports these; they import nothing of ours.
 
+pub mod address_blocks;
 pub mod agent;
 pub mod alert;
 pub mod appointment;

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod audit;
 pub mod auth;
+mod client_address;
 pub mod context;
 pub mod error;
 pub mod health;

@@ -1,6 +1,6 @@
 //! The whole of the server's addresses, and what every request passes on its way: limits, times, headers, the last resort.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,6 +21,7 @@ use tower_http::{
 
 use super::{
     audit::{self, Auditing},
+    client_address,
     context::Context,
     error::{self, TimeLimits},
     idempotency::{self, Idempotency},
@@ -57,6 +58,7 @@ pub fn router(context: Context) -> Router {
         rate_limit::limited,
     );
     let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
+    let proxies = Arc::new(context.settings.trusted_proxies.clone());
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
         .layer((limited, noticed, once, written))
@@ -70,6 +72,7 @@ pub fn router(context: Context) -> Router {
         // One layer of many: a router copies what each of its layers wraps for every request, so ten would cost fifty-five copies.
         // The first sees a request first.
         .layer((
+            middleware::from_fn_with_state(proxies, client_address::told),
             SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid),
             PropagateRequestIdLayer::new(REQUEST_ID),
             CompressionLayer::new().compress_when(

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::domain::address_blocks::AddressBlocks;
+
 /// How the server listens and what it accepts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -10,6 +12,8 @@ pub struct HttpSettings {
     pub bind: String,
     /// The address the outside uses, without a trailing slash. The composition root fills it in when it is empty.
     pub public_url: String,
+    /// Whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: AddressBlocks,
     pub open_registration: bool,
     pub body_bytes_max: usize,
     pub request_timeout_s: u64,

@@ -13,7 +13,11 @@ use reqwest::{
 use url::Url;
 
 use super::address_guard::{AddressRefused, AllowList, GuardedResolver, LookUp, system_names};
+<<<<<<< HEAD
 use crate::{domain::time::Timestamp, telemetry::traces::Span};
+=======
+use crate::domain::{address_blocks::AddressBlocksError, time::Timestamp};
+>>>>>>> a86060c (engine: dry runs run scripts; times by the lead's clock; proxies, paths and targets that are checked)
 
 /// Whole request: name, connection, answer.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
@@ -84,7 +88,7 @@ pub enum ClientError {
     #[error("the HTTP client cannot be built")]
     Build(#[source] reqwest::Error),
     #[error("security.allow_private_targets")]
-    AllowList(#[from] super::address_guard::AllowListError),
+    AllowList(#[from] AddressBlocksError),
 }
 
 /// An answer, its body cut at 256 KiB.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     EmailSettings, SecuritySettings, SendgridSettings, SlackSettings,
-    address_guard::{AllowList, AllowListError},
+    address_guard::AllowList,
     client::{ClientError, HttpClient},
     email::{self, Email},
     error_catalogue,
@@ -23,7 +23,7 @@ use super::{
     webhook::Webhooks,
 };
 use crate::{
-    domain::{ids::AccountSid, secret::Secret},
+    domain::{address_blocks::AddressBlocksError, ids::AccountSid, secret::Secret},
     store::Store,
     workflows::{Effect, Finding, Provider},
 };
@@ -56,8 +56,8 @@ pub enum SetupError {
     Email(#[from] email::SetupError),
 }
 
-impl From<AllowListError> for SetupError {
-    fn from(error: AllowListError) -> Self {
+impl From<AddressBlocksError> for SetupError {
+    fn from(error: AddressBlocksError) -> Self {
         Self::Client(error.into())
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    dry_run::{Contacts, DryOutcome, DryRun, Script, ScriptedEvent, Trial, dry_run},
+    dry_run::{Contacts, DryOutcome, DryRun, RunScript, Script, ScriptedEvent, Trial, dry_run},
     enrolment::{Admission, Earlier, admit},
     gate_rules::GateRules,
     plan::Plan,
@@ -133,10 +133,11 @@ pub fn backtest(
     published: Option<&Plan>,
     edited: &Plan,
     gating: Gating<'_>,
+    run_script: RunScript<'_>,
     cases: &[Case],
 ) -> Backtest {
-    let mut before = published.map(|plan| Player::new(workflow_id, plan, gating));
-    let mut after = Player::new(workflow_id, edited, gating);
+    let mut before = published.map(|plan| Player::new(workflow_id, plan, gating, run_script));
+    let mut after = Player::new(workflow_id, edited, gating, run_script);
     let mut result = Backtest::default();
     for case in cases.iter().take(CASES_MAX) {
         let nothing = || Outcome {
@@ -188,6 +189,7 @@ struct Player<'a> {
     workflow_id: WorkflowId,
     plan: &'a Plan,
     gating: Gating<'a>,
+    run_script: RunScript<'a>,
     runs: BTreeMap<LeadId, Vec<(RunId, Timestamp)>>,
     /// What it has sent so far: caps hold over all cases.
     contacts: Contacts,
@@ -195,11 +197,12 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    fn new(workflow_id: WorkflowId, plan: &'a Plan, gating: Gating<'a>) -> Self {
+    fn new(workflow_id: WorkflowId, plan: &'a Plan, gating: Gating<'a>, run_script: RunScript<'a>) -> Self {
         Self {
             workflow_id,
             plan,
             gating,
+            run_script,
             runs: BTreeMap::new(),
             contacts: Contacts::default(),
             strangers: BTreeSet::new(),
@@ -235,7 +238,7 @@ impl<'a> Player<'a> {
             rules: self.gating.rules.cloned(),
             inputs_max: INPUTS_MAX,
         };
-        let mut run = dry_run(self.plan, &trial, &mut self.contacts);
+        let mut run = dry_run(self.plan, &trial, &mut self.contacts, self.run_script);
         self.strangers.append(&mut run.strangers);
         if let Some(lead_id) = observation.lead_id {
             self.runs.entry(lead_id).or_default().push((id, run.ended_at));

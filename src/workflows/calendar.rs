@@ -13,7 +13,7 @@ use super::{
     definition::{QuietHours, TimeOfDay},
     regions,
 };
-use crate::domain::{lead::Lead, time::Timestamp};
+use crate::domain::{lead::Lead, phone::PhoneNumber, time::Timestamp};
 
 /// Days that are looked at for a time that fits. The longest gap between two fitting days is a week; zones have skipped a day.
 const DAYS_MAX: i32 = 16;
@@ -72,9 +72,17 @@ pub fn zone(name: &str) -> Option<Zone> {
 #[must_use]
 pub fn zone_of(lead: Option<&Lead>, settings_zone: Option<&str>) -> (Zone, ZoneSource) {
     let own = lead.and_then(|lead| lead.timezone.as_deref());
-    let phone = lead
-        .and_then(|lead| lead.phone.as_ref())
-        .and_then(|phone| regions::zone_name(phone));
+    let phone = lead.and_then(|lead| lead.phone.as_ref());
+    zone_among(own, phone, settings_zone)
+}
+
+/// Like [`zone_of`], of what is known of a lead.
+pub(super) fn zone_among(
+    own: Option<&str>,
+    phone: Option<&PhoneNumber>,
+    settings_zone: Option<&str>,
+) -> (Zone, ZoneSource) {
+    let phone = phone.and_then(regions::zone_name);
     [
         (own, ZoneSource::Lead),
         (phone, ZoneSource::Phone),

@@ -325,12 +325,18 @@ impl Reader {
             self.refuse_unknown(path, fields, known);
             fields.retain(|field, _| known.contains(&field.as_str()));
         }
-        serde_json::from_value(value)
+        serde_path_to_error::deserialize(value)
             .map_err(|error| {
+                let place = match error.path().to_string().as_str() {
+                    "." => path.to_owned(),
+                    inside if inside.starts_with('[') => format!("{path}{inside}"),
+                    inside => join(path, inside),
+                };
+                let message = error.into_inner().to_string();
                 self.problems.push(Problem::new(
-                    path,
+                    place,
                     "wrong_type",
-                    error.to_string(),
+                    message,
                     "see docs/workflows.md",
                 ));
             })

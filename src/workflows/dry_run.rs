@@ -1,4 +1,5 @@
-//! The dry run: a workflow played through on a virtual clock. Pure, so it cannot reach anything.
+//! The dry run: a workflow played through on a virtual clock. Pure, so it cannot reach anything;
+//! scripts, which cannot either, are run by the caller.
 //!
 //! In: a plan, what starts it, the lead, and what the world is supposed to answer. Out: the path, every message as it would
 //! read, the waits that were skipped, and the cost. It is the same `transition` that moves real runs; effects are answered from
@@ -21,7 +22,10 @@ use serde_json::Value;
 pub use answers::{Answer, ScriptedFailure};
 pub use contacts::Contacts;
 
-use super::{definition::span, gate_rules::GateRules, history::Step, plan::Plan, scope::World};
+use super::{
+    definition::span, effect::Effect, gate_rules::GateRules, history::Step, input::Failure, plan::Plan,
+    scope::World,
+};
 use crate::domain::{
     ids::{CallId, RunId, WorkflowId},
     lead::Lead,
@@ -167,8 +171,12 @@ pub struct SkippedWait {
     pub until: Timestamp,
 }
 
+/// Runs the script of an effect; none where nobody does, and the step gives nothing. A script reaches nothing outside, and its
+/// clock and random numbers come from the effect, so running it keeps a dry run dry and repeatable.
+pub type RunScript<'a> = &'a dyn Fn(&Effect) -> Option<Result<Value, Failure>>;
+
 /// Plays `plan` through. `contacts` is what has gone out before; what the run sends is added to it.
 #[must_use]
-pub fn dry_run(plan: &Plan, trial: &Trial, contacts: &mut Contacts) -> DryRun {
-    stage::Stage::new(plan, trial, contacts).play()
+pub fn dry_run(plan: &Plan, trial: &Trial, contacts: &mut Contacts, run_script: RunScript<'_>) -> DryRun {
+    stage::Stage::new(plan, trial, contacts, run_script).play()
 }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value, value::ValueKind};
 
 use super::{
+    local_time::local,
     scope::Scope,
     types::{self, Slip},
     words,
@@ -210,6 +211,7 @@ fn language(undefined: UndefinedBehavior) -> Environment<'static> {
     environment.remove_global("debug");
     environment.set_formatter(print);
     environment.add_filter("json", to_json);
+    environment.add_filter("local", local);
     environment
 }
 

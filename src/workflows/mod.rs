@@ -46,6 +46,7 @@ pub mod gate_zones;
 pub mod history;
 pub mod input;
 pub mod journal;
+mod local_time;
 mod merging;
 pub mod migration;
 pub mod mover;

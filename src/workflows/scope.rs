@@ -13,7 +13,7 @@ use minijinja::{
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::snapshot::Kept;
+use super::{local_time::WORKFLOW_ZONE, snapshot::Kept};
 use crate::domain::{
     call::Call,
     ids::{AccountId, LeadId},
@@ -128,11 +128,17 @@ impl Scope {
         Self(minijinja::Value::from(minijinja::value::Serde(&roots)))
     }
 
-    /// The scope of a run.
-    pub(super) fn of(world: &World, trigger: &Json, outputs: &BTreeMap<String, Kept>) -> Self {
+    /// The scope of a run. `zone` is the workflow's own.
+    pub(super) fn of(
+        world: &World,
+        zone: Option<&str>,
+        trigger: &Json,
+        outputs: &BTreeMap<String, Kept>,
+    ) -> Self {
         let scope = Self::new(world, trigger, &BTreeMap::new());
         let steps = Value::from_object(Steps(outputs.clone()));
-        Self(merge_maps([scope.0, named("steps", steps)]))
+        let zone = named(WORKFLOW_ZONE, Value::from(zone));
+        Self(merge_maps([scope.0, zone, named("steps", steps)]))
     }
 
     /// The scope of a loop's item, within that of the loop.

@@ -64,8 +64,9 @@ impl Mover<'_> {
 
     fn look_around(&mut self, frame: Option<u32>) -> Surroundings {
         let Some(about) = frame.and_then(|number| self.run.frames.get(&number)).cloned() else {
+            let zone = self.plan.definition().settings.timezone.as_deref();
             return Surroundings {
-                scope: Scope::of(self.world, &self.run.trigger, &self.run.all_outputs()),
+                scope: Scope::of(self.world, zone, &self.run.trigger, &self.run.all_outputs()),
                 lead: None,
             };
         };

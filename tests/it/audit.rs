@@ -4,8 +4,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
+<<<<<<< HEAD
     api::ask,
     server::{Options, PROGRAM, Server, database},
+=======
+    api::{ask, http},
+    server::{Options, Server, database},
+>>>>>>> a86060c (engine: dry runs run scripts; times by the lead's clock; proxies, paths and targets that are checked)
 };
 
 async fn newest(server: &Server) -> Value {
@@ -16,6 +21,24 @@ fn text(value: &Value) -> &str {
     value
         .as_str()
         .unwrap_or_else(|| panic!("expected a text, found {value}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_trusted_proxy_is_believed_whom_a_request_comes_from() {
+    for (proxies, address) in [("", "127.0.0.1"), ("127.0.0.0/8,10.0.0.0/8", "203.0.113.7")] {
+        let options = Options::serve().with("PATCHCORD_SERVER__TRUSTED_PROXIES", proxies);
+        let server = Server::start(options).await;
+        let made = http()
+            .post(server.at("/api/leads"))
+            .bearer_auth(&server.ready().access_token)
+            .header("X-Forwarded-For", "198.51.100.9, 203.0.113.7, 10.0.0.2")
+            .json(&json!({"name": "Ann"}))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(made.status(), StatusCode::CREATED);
+        assert_eq!(newest(&server).await["address"], address, "{proxies}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,6 +111,31 @@ async fn scripts_that_never_end_are_stopped_and_fifty_others_go_on_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_runs_scripts_and_ends_one_that_does_not() {
+    let server = Server::start(Options::serve()).await;
+    let code = "if (trigger.data.ever) for (;;) {}\nreturn { title: trigger.data.names.join(' and ') };";
+    let params = json!({"code": code, "timeout": "1s"});
+    let id = workflow(&server, "Tried out", params).await;
+    let path = format!("/api/workflows/{id}/dry-run");
+    let run = server
+        .post(&path, &json!({"data": {"names": ["Ada", "Bob"]}}))
+        .await;
+    assert_eq!(run["status"], "completed", "{run}");
+    assert_eq!(run["effects"][1]["text"], "Ada and Bob", "{run}");
+    let supposed = json!({"answers": {"compute": {"output": {"title": "Eve"}}}});
+    let run = server.post(&path, &json!({"script": supposed})).await;
+    assert_eq!(run["effects"][1]["text"], "Eve", "{run}");
+    let run = server.post(&path, &json!({"data": {"ever": true}})).await;
+    assert_eq!(run["status"], "failed", "{run}");
+    assert!(
+        run["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("longer than 1000 ms")),
+        "{run}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_cannot_be_read_is_a_problem_with_line_and_column_and_is_not_published() {
     let server = Server::start(Options::serve()).await;
     let draft = |code: &str| {

@@ -185,6 +185,36 @@ async fn cancelling_a_run_ends_the_runs_that_it_waits_for_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_that_runs_one_that_is_not_there_is_not_published() {
+    let server = Server::start(Options::serve()).await;
+    let runs = |target: &str| {
+        workflow(
+            "Top",
+            &json!([{"id": "below", "type": "run_workflow", "params": {"workflow": target}}]),
+            &json!([{"from": "trigger", "to": "below"}]),
+        )
+    };
+    let body = runs("wf_01h455vb4pex5vsknk084sn02q");
+    let refused = server.request(Method::POST, "/api/workflows", Some(&body)).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.body
+    );
+    assert_eq!(
+        refused.body["errors"][0]["field"], "nodes[0].params.workflow",
+        "{}",
+        refused.body
+    );
+    assert_eq!(
+        refused.body["errors"][0]["code"], "unknown_workflow",
+        "{}",
+        refused.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workflows_that_run_one_another_in_a_ring_are_cut_and_shown() {
     let server = Server::start(Options::serve()).await;
     let lead = server

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     people_reached::leads_behind,
+    trial_scripts::TrialScripts,
     workflow_views::{definition_errors, unreadable, value_of},
 };
 use crate::{
@@ -106,6 +107,7 @@ pub async fn backtest_workflow(
         edited,
         rules: Arc::clone(&context.gate_rules),
         cases,
+        scripts: TrialScripts::new(&context),
     });
     let mut result = play(&stage, Vec::new()).await?;
     // Whom messages go to is known once they are written.
@@ -127,6 +129,7 @@ struct Stage {
     edited: Plan,
     rules: Arc<GateRules>,
     cases: Vec<Case>,
+    scripts: TrialScripts,
 }
 
 /// Plays it on a thread that serves nobody else; `people` are known beside the leads that the facts are about.
@@ -142,6 +145,7 @@ async fn play(stage: &Arc<Stage>, people: Vec<Lead>) -> ApiResult<Backtest> {
             stage.published.as_ref(),
             &stage.edited,
             gating,
+            &|effect| Some(stage.scripts.run(effect)),
             &stage.cases,
         )
     };

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     lead_rules,
     people_reached::leads_behind,
+    trial_scripts::TrialScripts,
     workflow_views::{definition_errors, value_of},
 };
 use crate::{
@@ -107,7 +108,8 @@ pub struct DryRunView {
 ///
 /// Plays the draft, a version or an unsaved definition through on a virtual clock. Nothing is sent, started or kept. Effects go
 /// well unless `script.answers` names their node (`{"fail": {"code", "message", "temporary", "times"}}`, `{"output": …}`,
-/// `"unknown"`); waits for events end by `script.events`, else by their timeout.
+/// `"unknown"`); waits for events end by `script.events`, else by their timeout. A `script` step runs, as it reaches nothing
+/// outside: all of them together for 10 s at most.
 #[utoipa::path(post, path = "/api/workflows/{id}/dry-run", tag = "workflows", operation_id = "dryRunWorkflow",
     params(("id" = WorkflowId, Path, description = "The workflow.")), request_body = Option<DryRunOrder>,
     responses((status = 200, description = "The path, every message as it would read, the waits and the cost.", body = DryRunView)))]
@@ -182,8 +184,8 @@ async fn play_with_all(
     mut trial: Trial,
     mut contacts: Contacts,
 ) -> ApiResult<DryRun> {
-    let plan = Arc::new(plan);
-    let mut run = play(&plan, &trial, &contacts).await?;
+    let (plan, scripts) = (Arc::new(plan), Arc::new(TrialScripts::new(context)));
+    let mut run = play(&plan, &trial, &contacts, &scripts).await?;
     for _ in 0..LOOKS_MAX {
         let found = leads_behind(context, trial.world.account.id, &run.strangers).await?;
         if found.is_empty() {
@@ -191,17 +193,25 @@ async fn play_with_all(
         }
         add_contacts(context, &mut contacts, &found, trial.world.now).await?;
         trial.people.extend(found);
-        run = play(&plan, &trial, &contacts).await?;
+        run = play(&plan, &trial, &contacts, &scripts).await?;
     }
     Ok(run)
 }
 
 /// Plays it on a thread that serves nobody else: it is bounded, but may take a while.
-async fn play(plan: &Arc<Plan>, trial: &Trial, contacts: &Contacts) -> ApiResult<DryRun> {
+async fn play(
+    plan: &Arc<Plan>,
+    trial: &Trial,
+    contacts: &Contacts,
+    scripts: &Arc<TrialScripts>,
+) -> ApiResult<DryRun> {
     let (plan, trial, mut contacts) = (Arc::clone(plan), trial.clone(), contacts.clone());
-    tokio::task::spawn_blocking(move || dry_run(&plan, &trial, &mut contacts))
-        .await
-        .map_err(|error| ApiError::Internal(Box::new(error)))
+    let scripts = Arc::clone(scripts);
+    tokio::task::spawn_blocking(move || {
+        dry_run(&plan, &trial, &mut contacts, &|effect| Some(scripts.run(effect)))
+    })
+    .await
+    .map_err(|error| ApiError::Internal(Box::new(error)))
 }
 
 /// A slip in a node's id would silently try out nothing.

@@ -41,6 +41,7 @@ pub mod simulations;
 pub mod tasks;
 pub mod templates;
 pub mod tickets;
+mod trial_scripts;
 pub mod users;
 pub mod versions;
 pub mod webhook_deliveries;

@@ -72,7 +72,7 @@ pub async fn publication(
     row: &mut WorkflowRow,
     definition: &Definition,
 ) -> ApiResult<WorkflowVersion> {
-    let problems = problems_of(context, row.id, definition).await?;
+    let problems = problems_of(context, row, definition).await?;
     if !problems.is_empty() {
         return Err(definition_errors(problems));
     }

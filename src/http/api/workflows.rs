@@ -223,7 +223,7 @@ pub async fn validate(
     let row = context.store.workflows.get(caller.account_id, id).await?;
     let value = body.map_or_else(|| value_of(&row.draft), Ok)?;
     let problems = match Definition::from_value(&value) {
-        Ok(definition) => problems_of(&context, row.id, &definition).await?,
+        Ok(definition) => problems_of(&context, &row, &definition).await?,
         Err(problems) => problems,
     };
     Ok(Json(Validation {

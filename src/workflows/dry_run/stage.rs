@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::{
-    Contacts, DryEffect, DryOutcome, DryRun, EVENTS_MAX, SkippedWait, Trial,
+    Contacts, DryEffect, DryOutcome, DryRun, EVENTS_MAX, RunScript, SkippedWait, Trial,
     answers::{Answer, edited, sample_output},
 };
 use crate::{
@@ -50,6 +50,7 @@ pub(super) struct Stage<'a> {
     pub(super) contacts: &'a mut Contacts,
     /// Addresses that nobody was known behind.
     pub(super) strangers: BTreeSet<String>,
+    run_script: RunScript<'a>,
     inputs: usize,
 }
 
@@ -60,7 +61,12 @@ enum Next {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(plan: &'a Plan, trial: &'a Trial, contacts: &'a mut Contacts) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        trial: &'a Trial,
+        contacts: &'a mut Contacts,
+        run_script: RunScript<'a>,
+    ) -> Self {
         let world = trial.world.clone();
         let seed = RunSeed {
             id: trial.run_id,
@@ -92,6 +98,7 @@ impl<'a> Stage<'a> {
             past: trial.past.clone(),
             contacts,
             strangers: BTreeSet::new(),
+            run_script,
             inputs: 0,
         }
     }
@@ -298,6 +305,12 @@ impl<'a> Stage<'a> {
             Some(Answer::Output(output)) => Some(output.clone()),
             Some(Answer::Fail(_) | Answer::Unknown) | None => None,
         };
+        if scripted.is_none()
+            && let Request::RunScript { .. } = effect.request
+            && let Some(returned) = (self.run_script)(effect)
+        {
+            return returned;
+        }
         let edited = match (&effect.request, &self.world.lead) {
             (Request::EditLead { edit }, Some(lead)) if effect.lead_id == Some(lead.id) => {
                 Some(edited(effect, edit, lead)?)

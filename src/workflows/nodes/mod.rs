@@ -35,5 +35,6 @@ mod zapier;
 pub use find_leads::FOUND_MAX;
 pub use kind::{Action, Awaited, Entered, MergeMode, Node, NodeError, NodeKind, Pace, RunFacts, Scene, Wait};
 pub use registry::{KindInfo, catalogue, kind, names};
+pub use run_workflow::workflows_named;
 pub use script::scripts_of;
 pub use source::{Condition, Filter, Source, SourceKind, Template, ValueExpression};

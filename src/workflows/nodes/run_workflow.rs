@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::ids::WorkflowId,
-    workflows::{effect::Request, problem::Problem},
+    workflows::{definition::Definition, effect::Request, problem::Problem, validate::NODES_MAX},
 };
 
 /// Runs that may start one another in a row.
@@ -26,6 +26,20 @@ struct Params {
     data: Value,
     #[serde(default)]
     wait: bool,
+}
+
+/// The workflows that a definition starts, with the paths where it names them; of the nodes that it may have.
+#[must_use]
+pub fn workflows_named(definition: &Definition) -> Vec<(String, WorkflowId)> {
+    let mut named = Vec::new();
+    for (at, node) in definition.nodes.iter().enumerate().take(NODES_MAX) {
+        let target = node.params.get("workflow").and_then(Value::as_str);
+        let target = target.filter(|_| node.kind == RunWorkflow.name());
+        if let Some(id) = target.and_then(|text| text.parse().ok()) {
+            named.push((format!("nodes[{at}].params.workflow"), id));
+        }
+    }
+    named
 }
 
 impl NodeKind for RunWorkflow {

@@ -104,7 +104,7 @@ fn compare_gated(
 ) -> Backtest {
     let workflow_id = WorkflowId::derived(START, &[b"workflow"]);
     let gating = Gating { rules, people: &[] };
-    backtest(workflow_id, published, edited, gating, cases)
+    backtest(workflow_id, published, edited, gating, &|_| None, cases)
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn play_with(definition: &Value, script: Value, change: impl FnOnce(&mut Trial, 
     };
     let mut contacts = Contacts::default();
     change(&mut trial, &mut contacts);
-    dry_run(&plan, &trial, &mut contacts)
+    dry_run(&plan, &trial, &mut contacts, &|_| None)
 }
 
 /// A message; a task when it fails; a wait of thirty days and another message when it goes well.

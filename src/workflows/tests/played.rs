@@ -98,7 +98,7 @@ impl Played {
             rules: None,
             inputs_max: INPUTS_MAX,
         };
-        dry_run(&plan, &trial, &mut Contacts::default())
+        dry_run(&plan, &trial, &mut Contacts::default(), &|_| None)
     }
 }
 

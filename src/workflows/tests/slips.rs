@@ -86,7 +86,7 @@ fn each_slip_is_found_at_its_place_with_a_fix() {
         ),
         (
             with("/settings/quiet_hours", json!(["9pm", "08:00"])),
-            "settings",
+            "settings.quiet_hours[0]",
             "wrong_type",
             "",
         ),
@@ -98,7 +98,7 @@ fn each_slip_is_found_at_its_place_with_a_fix() {
         ),
         (
             with("/settings/enrolment", json!("sometimes")),
-            "settings",
+            "settings.enrolment",
             "wrong_type",
             "",
         ),
@@ -147,7 +147,7 @@ fn each_slip_is_found_at_its_place_with_a_fix() {
         ),
         (
             with("/nodes/4/retry/initial_interval", json!("soon")),
-            "nodes[4]",
+            "nodes[4].retry.initial_interval",
             "wrong_type",
             "",
         ),
