@@ -13,11 +13,10 @@ use reqwest::{
 use url::Url;
 
 use super::address_guard::{AddressRefused, AllowList, GuardedResolver, LookUp, system_names};
-<<<<<<< HEAD
-use crate::{domain::time::Timestamp, telemetry::traces::Span};
-=======
-use crate::domain::{address_blocks::AddressBlocksError, time::Timestamp};
->>>>>>> a86060c (engine: dry runs run scripts; times by the lead's clock; proxies, paths and targets that are checked)
+use crate::{
+    domain::{address_blocks::AddressBlocksError, time::Timestamp},
+    telemetry::traces::Span,
+};
 
 /// Whole request: name, connection, answer.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
