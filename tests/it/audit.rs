@@ -4,13 +4,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-<<<<<<< HEAD
-    api::ask,
-    server::{Options, PROGRAM, Server, database},
-=======
     api::{ask, http},
-    server::{Options, Server, database},
->>>>>>> a86060c (engine: dry runs run scripts; times by the lead's clock; proxies, paths and targets that are checked)
+    server::{Options, PROGRAM, Server, database},
 };
 
 async fn newest(server: &Server) -> Value {
