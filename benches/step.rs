@@ -123,10 +123,17 @@ fn bench_dry_run(criterion: &mut Criterion, world: &World) -> anyhow::Result<()>
         rules: None,
         inputs_max: INPUTS_MAX,
     };
-    let run = dry_run(&plan, &trial, &mut Contacts::default());
+    let run = dry_run(&plan, &trial, &mut Contacts::default(), &|_| None);
     anyhow::ensure!(run.effects.len() == 4, "every effect is played: {run:?}");
     criterion.bench_function("dry-run/thirty-days", |bench| {
-        bench.iter(|| black_box(dry_run(&plan, black_box(&trial), &mut Contacts::default())))
+        bench.iter(|| {
+            black_box(dry_run(
+                &plan,
+                black_box(&trial),
+                &mut Contacts::default(),
+                &|_| None,
+            ))
+        })
     });
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) async fn build_over(dress: impl FnOnce(Store) -> Store) -> (App, temp
         .expect("a free port");
     let mut storage = storage::open(&settings.store).await.expect("it opens");
     storage.store = dress(storage.store);
-    let app = App::over(storage, listener, settings, metrics)
+    let app = Box::pin(App::over(storage, listener, settings, metrics))
         .await
         .expect("it builds");
     (app, folder)

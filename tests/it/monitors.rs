@@ -168,9 +168,8 @@ fn refused(answer: &Answer, status: StatusCode, code: &str) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves() {
-    let mut floor = Floor::talking().await;
+/// A supervisor is dialled, muted and without a sound; returns the label and the leg.
+async fn begins_to_listen(floor: &Floor) -> (String, String) {
     let agent = &floor.rooms.dialled("agent")[0];
     assert_eq!(
         (
@@ -213,13 +212,11 @@ async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves()
     let own = floor.rooms.leg(&label).expect("it was dialled");
     let twice = floor.monitor(Method::POST, json!({"phone": SUPERVISOR})).await;
     refused(&twice, StatusCode::CONFLICT, "already_monitoring");
+    (label, own)
+}
 
-    floor
-        .tells("participant-join", &label, &own, &[("Muted", "true")])
-        .await;
-    floor
-        .call_where("they are on it", |call| shown(call) == ("listen", "on"))
-        .await;
+/// Each mode is asked of the provider as what it stands for.
+async fn changes_the_mode(floor: &Floor, own: &str) {
     for (mode, muted, coaching, coached) in [
         ("whisper", "false", "true", floor.agent()),
         ("barge", "false", "false", String::new()),
@@ -244,7 +241,10 @@ async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves()
             [muted.to_owned(), coaching.to_owned(), coached]
         );
     }
-    // What the provider reports holds, in whatever order and however often it is told.
+}
+
+/// What the provider reports holds, in whatever order and however often it is told.
+async fn hears_what_the_room_reports(floor: &Floor, label: &str, own: &str) {
     let reports = [
         ("7", "false", "false"),
         ("9", "true", "true"),
@@ -254,13 +254,15 @@ async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves()
     for (sequence, muted, coaching) in reports {
         let more = [("Muted", muted), ("Coaching", coaching)];
         floor
-            .tells_as(sequence, "participant-modify", &label, &own, &more)
+            .tells_as(sequence, "participant-modify", label, own, &more)
             .await;
     }
     floor
         .call_where("the last report holds", |call| shown(call) == ("listen", "on"))
         .await;
+}
 
+async fn leaves(floor: &Floor, own: &str) {
     let left = floor.monitor(Method::DELETE, json!({})).await;
     assert_eq!(
         (left.status, &left.body["monitors"]),
@@ -280,7 +282,21 @@ async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves()
         StatusCode::CONFLICT,
         "not_monitoring",
     );
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_listens_muted_whispers_to_the_agent_barges_in_and_leaves() {
+    let mut floor = Floor::talking().await;
+    let (label, own) = begins_to_listen(&floor).await;
+    floor
+        .tells("participant-join", &label, &own, &[("Muted", "true")])
+        .await;
+    floor
+        .call_where("they are on it", |call| shown(call) == ("listen", "on"))
+        .await;
+    changes_the_mode(&floor, &own).await;
+    hears_what_the_room_reports(&floor, &label, &own).await;
+    leaves(&floor, &own).await;
     let log = floor.server.items("/api/audit?limit=6").await;
     let deeds: Vec<_> = log
         .iter()

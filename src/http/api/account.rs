@@ -47,7 +47,10 @@ pub struct AccountChange {
 /// What to change about how long things are kept. What is older is taken away for good, within minutes of the change and daily from then on.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the names are the API's, and each says its unit")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are the API's, and each says its unit"
+)]
 pub struct RetentionChange {
     /// Days that transcripts of calls, and the addresses of their recordings, are kept.
     #[serde(default, deserialize_with = "patch::present")]

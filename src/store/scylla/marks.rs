@@ -17,8 +17,10 @@ use crate::{
     store::StoreResult,
 };
 
-const SET: Statement =
-    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, ?)");
+/// Leaves a mark done that is done already: whoever sets it a second time, late, takes nothing back.
+const SET: Statement = Statement::write("INSERT INTO marks (shard, kind, hour, id) VALUES (?, ?, ?, ?)");
+const SET_DONE: Statement =
+    Statement::write("INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, true)");
 const SET_IN_TURN: Statement = Statement::write(
     "INSERT INTO marks (shard, kind, hour, id, done) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
 );
@@ -84,7 +86,8 @@ impl Db {
                 self.write(SET_IN_TURN, (shard, kind, hour, id, is_done, turn))
                     .await
             }
-            None => self.write(SET, (shard, kind, hour, id, is_done)).await,
+            None if is_done => self.write(SET_DONE, (shard, kind, hour, id)).await,
+            None => self.write(SET, (shard, kind, hour, id)).await,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A fact's mark and entries are written before the fact itself, so that none that was kept is out of sight. Whether it was kept
 //! before is read, not decided by a lightweight transaction: two nodes that are told the same fact at once may both call it fresh, and
-//! the ids of the runs it starts derive from it, so that each is made once all the same.
+//! the ids of the runs it starts derive from it, so that each is made once all the same. That a fact is routed is only ever set: whoever keeps
+//! it a second time, late, takes nothing back.
 
 use std::{
     collections::BTreeMap,
@@ -38,11 +39,10 @@ use crate::{
 type StoredFact = (ObservationId, Option<bool>, Option<String>);
 
 const KEEP: Statement = Statement::write(
-    "INSERT INTO observations (id, account, lead, at, hour, routed, body) VALUES (?, ?, ?, ?, ?, false, ?)",
+    "INSERT INTO observations (id, account, lead, at, hour, body) VALUES (?, ?, ?, ?, ?, ?)",
 );
-const KEEP_OWN: Statement = Statement::write(
-    "INSERT INTO observations (id, account, at, hour, routed, body) VALUES (?, ?, ?, ?, false, ?)",
-);
+const KEEP_OWN: Statement =
+    Statement::write("INSERT INTO observations (id, account, at, hour, body) VALUES (?, ?, ?, ?, ?)");
 const PLACE: Statement =
     Statement::read("SELECT account, lead, at, hour, routed FROM observations WHERE id = ?");
 const BODY: Statement = Statement::read("SELECT account, body FROM observations WHERE id = ?");
@@ -53,9 +53,8 @@ const REPLACE: Statement = Statement::write("UPDATE observations SET body = ? WH
 const REPLACE_OF_LEAD: Statement =
     Statement::write("UPDATE timelines SET body = ? WHERE lead = ? AND at = ? AND id = ?");
 
-const ENTER: Statement = Statement::write(
-    "INSERT INTO timelines (lead, at, id, account, routed, body) VALUES (?, ?, ?, ?, false, ?)",
-);
+const ENTER: Statement =
+    Statement::write("INSERT INTO timelines (lead, at, id, account, body) VALUES (?, ?, ?, ?, ?)");
 const ROUTED_OF_LEAD: Statement =
     Statement::write("UPDATE timelines SET routed = true WHERE lead = ? AND at = ? AND id = ?");
 const NEWEST_OF_LEAD: Statement =
@@ -68,7 +67,7 @@ const BEFORE: Statement = Statement::read(
 );
 
 const ENTER_OWN: Statement =
-    Statement::write("INSERT INTO own_facts (account, hour, at, id, routed) VALUES (?, ?, ?, ?, false)");
+    Statement::write("INSERT INTO own_facts (account, hour, at, id) VALUES (?, ?, ?, ?)");
 const ROUTED_OWN: Statement = Statement::write(
     "UPDATE own_facts SET routed = true WHERE account = ? AND hour = ? AND at = ? AND id = ?",
 );
@@ -102,7 +101,7 @@ struct Place {
 
 /// Whether a fact about nobody waits in its account's mailbox, or goes straight to its runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Mailbox,
     Straight,
 }
@@ -145,7 +144,7 @@ impl Observations {
     }
 
     /// Keeps a fact that is not there yet: what it is found by first.
-    async fn keep(&self, observation: &Observation, way: Way) -> StoreResult<()> {
+    pub(super) async fn keep(&self, observation: &Observation, way: Way) -> StoreResult<()> {
         let (id, account, at) = (observation.id, observation.account_id, observation.at);
         let text = body(observation)?;
         let place = Place {

@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     address::Address,
+    observations::Way,
     open::{Core, open_core, whole},
 };
 use crate::{
@@ -305,6 +306,30 @@ async fn two_nodes_that_start_at_once_make_the_tables_once() {
         .query_unpaged(format!("DROP KEYSPACE {}", fresh.keyspace), ())
         .await
         .expect("it is dropped");
+}
+
+#[tokio::test]
+async fn a_fact_that_two_nodes_keep_at_once_stays_routed() {
+    let Some(opened) = opened().await else { return };
+    let facts = &opened.store.observations;
+    for (number, lead) in [(1, None), (2, Some(lead_id(1)))] {
+        let fact = observation(account_id(1), lead, number);
+        let recorded = facts.record(fact.clone()).await;
+        assert_eq!(recorded.expect("written"), Recorded::Fresh);
+        facts.mark_routed(fact.id).await.expect("written");
+        // A node that was asked to forward it and heard nothing for too long: it looked before the owner kept it, and writes after all that.
+        let late = opened.core.observations.keep(&fact, Way::Mailbox);
+        late.await.expect("written");
+        assert!(facts.unrouted(None).await.expect("read").is_empty());
+        let of_subject = facts.unrouted_of(account_id(1), lead).await.expect("read");
+        assert!(
+            of_subject.is_empty(),
+            "routed twice, it could start what it never meant"
+        );
+        let mark = super::marks::MarkKind::FactOnItsWay;
+        let open = opened.core.db.open_marks(mark, fact.shard()).await.expect("read");
+        assert!(open.is_empty(), "there is nothing left to look at");
+    }
 }
 
 #[tokio::test]

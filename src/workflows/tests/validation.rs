@@ -150,7 +150,7 @@ fn notes_are_kept_as_written_and_checked_for_their_shape() {
     let wrong = problems(&with("/notes", json!([{"id": "n1", "text": 7, "at": [0, 0]}])));
     assert_eq!(
         wrong.first().map(|problem| problem.path.as_str()),
-        Some("notes[0]")
+        Some("notes[0].text")
     );
 }
 
