@@ -13,7 +13,7 @@ use crate::{
         auth::{Caller, permission::Permission},
         context::Context,
         error::{ApiError, ApiResult, FieldError},
-        json::Json,
+        json::{self, Json},
         patch::{self, Patch},
     },
     store::accounts::Account,
@@ -41,6 +41,7 @@ pub struct AccountChange {
     /// Whether a lead whose consent is not written down may only be answered.
     require_consent: Option<bool>,
     /// How many days what was said and done is kept; what is left out stays, `null` keeps for good.
+    #[serde(default, deserialize_with = "json::object")]
     retention: Option<RetentionChange>,
 }
 

@@ -48,6 +48,7 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
         has(operation, &ParameterIn::Path),
         has(operation, &ParameterIn::Query),
     );
+    let has_header = has(operation, &ParameterIn::Header);
     let is_post = *method == HttpMethod::Post;
     let takes_key = is_post && !is_open;
     let is_guessable = is_post && (is_open || GUESSED.contains(&path));
@@ -76,7 +77,7 @@ fn failures(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(u16,
         (415, has_body, "The body is not JSON."),
         (
             422,
-            has_body || has_query || takes_key,
+            has_body || has_query || has_header || takes_key,
             "The input does not hold; `errors` says where.",
         ),
         (
