@@ -28,11 +28,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ractor::ActorRef;
+use ractor::{ActorCell, ActorRef};
 use tokio::{net::TcpListener, sync::watch};
 
 use self::{
-    actors::Senses,
+    actors::{Actors, Senses},
     cluster::{Member, Membership},
     storage::{Storage, StorageGuard},
 };
@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     actors::{
-        ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RetentionHandle,
+        ErasuresHandle, LeadImportsHandle, ResourcesHandle, RetentionHandle,
         asr::AsrHandle,
         root::{Collapse, Root},
         settings::EffectsMode,
@@ -122,7 +122,7 @@ impl App {
         let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
         // Known before a call comes, so that its audio is taken while the database is away.
         let first = store.accounts.first_account().await?.map(|account| account.id);
-        let (lead_imports, resources) = looked_after(&store, &actors.leads, &root).await?;
+        let looked_after = LookedAfter::start(&store, &actors, root.get_cell()).await?;
         let (stopping, stop) = watch::channel(false);
         let context = Context::from(ContextParts {
             store: store.clone(),
@@ -130,10 +130,10 @@ impl App {
             redis: redis.clone(),
             calls: actors.calls,
             webhooks: WebhookDesk::start(store.clone()),
-            retention: RetentionHandle::start(store.clone(), actors.leads.clone()),
-            erasures: ErasuresHandle::start(store.clone(), actors.leads.clone(), actors.runs.clone()),
-            lead_imports,
-            resources,
+            retention: looked_after.retention,
+            erasures: looked_after.erasures,
+            lead_imports: looked_after.lead_imports,
+            resources: looked_after.resources,
             leads: actors.leads,
             runs: actors.runs,
             schedules: actors.schedules,
@@ -225,16 +225,24 @@ impl App {
     }
 }
 
-/// Begins to look after what waits in the store: files that came, facts that were left behind.
-async fn looked_after(
-    store: &Store,
-    leads: &LeadsHandle,
-    root: &ActorRef<()>,
-) -> anyhow::Result<(LeadImportsHandle, ResourcesHandle)> {
-    let (store, leads, cell) = (store.clone(), leads.clone(), root.get_cell());
-    let imports = LeadImportsHandle::start(store.clone(), leads.clone(), cell.clone()).await?;
-    let resources = ResourcesHandle::start(store, leads, cell).await?;
-    Ok((imports, resources))
+/// What waits in the store and is looked after, round after round.
+struct LookedAfter {
+    lead_imports: LeadImportsHandle,
+    resources: ResourcesHandle,
+    retention: RetentionHandle,
+    erasures: ErasuresHandle,
+}
+
+impl LookedAfter {
+    async fn start(store: &Store, actors: &Actors, root: ActorCell) -> anyhow::Result<Self> {
+        let (leads, runs) = (&actors.leads, actors.runs.clone());
+        Ok(Self {
+            lead_imports: LeadImportsHandle::start(store.clone(), leads.clone(), root.clone()).await?,
+            resources: ResourcesHandle::start(store.clone(), leads.clone(), root.clone()).await?,
+            retention: RetentionHandle::start(store.clone(), leads.clone(), root.clone()).await?,
+            erasures: ErasuresHandle::start(store.clone(), leads.clone(), runs, root).await?,
+        })
+    }
 }
 
 /// How the actors reach the world: the providers, or the outbox in their place.

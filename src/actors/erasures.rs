@@ -3,19 +3,21 @@
 //! In: a lead that is to be erased. Out: its erasure, done. The node that acts for the lead carries it out; after a crash, or while the store
 //! is away, it is begun again from the start: every step may be done twice.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use ractor::{ActorCell, SpawnErr};
 use tokio::sync::Notify;
 
-use super::{LeadsHandle, RunError, RunsHandle, erasing::Erasing};
+use super::{
+    LeadsHandle, RunError, RunsHandle,
+    erasing::Erasing,
+    jobs::Jobs,
+    rounds::{self, Round},
+};
 use crate::{
     clock,
     domain::{
-        audit::{Actor, Deed, Details},
+        audit::{Deed, Details},
         erasure::{Erasure, ErasureStatus},
         ids::{AccountId, LeadId},
         resource::ResourceKind,
@@ -43,7 +45,7 @@ pub struct ErasuresHandle {
     store: Store,
     leads: LeadsHandle,
     runs: RunsHandle,
-    under_way: Arc<Mutex<BTreeSet<LeadId>>>,
+    jobs: Jobs<LeadId>,
     arrived: Arc<Notify>,
 }
 
@@ -60,26 +62,30 @@ enum Paused {
 
 impl ErasuresHandle {
     /// Begins to carry out what waits.
-    #[must_use]
-    pub fn start(store: Store, leads: LeadsHandle, runs: RunsHandle) -> Self {
+    ///
+    /// # Errors
+    /// When the supervisor is no longer alive.
+    pub async fn start(
+        store: Store,
+        leads: LeadsHandle,
+        runs: RunsHandle,
+        supervisor: ActorCell,
+    ) -> Result<Self, SpawnErr> {
+        let arrived: Arc<Notify> = Arc::default();
         let handle = Self {
             store,
             leads,
             runs,
-            under_way: Arc::default(),
-            arrived: Arc::default(),
+            jobs: Jobs::new("erasure", AT_ONCE, arrived.clone()),
+            arrived: arrived.clone(),
         };
         let looking = handle.clone();
-        tokio::spawn(async move {
-            loop {
-                if let Err(error) = looking.look().await {
-                    tracing::warn!(%error, "erasures wait: looked for again");
-                }
-                // Either way it is time to look.
-                let _ = tokio::time::timeout(LOOK_EVERY, looking.arrived.notified()).await;
-            }
+        let round = Round::new("erasures", LOOK_EVERY, move || {
+            let looking = looking.clone();
+            async move { looking.look().await }
         });
-        handle
+        rounds::start(round.or_when(arrived), supervisor).await?;
+        Ok(handle)
     }
 
     /// Takes an erasure in: from then on it is carried out, whatever happens to the process. One that is there stays and is returned.
@@ -106,11 +112,7 @@ impl ErasuresHandle {
     }
 
     async fn row(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<ResourceRow> {
-        let address = ResourceAddress {
-            account_id,
-            kind: ResourceKind::Erasure,
-            id: *lead_id.as_bytes(),
-        };
+        let address = ResourceAddress::of::<Erasure>(account_id, *lead_id.as_bytes());
         self.store.resources.get(address).await
     }
 
@@ -124,34 +126,12 @@ impl ErasuresHandle {
         {
             let erasure: Erasure = row.read()?;
             if erasure.status == ErasureStatus::Erasing && self.leads.acts_for(erasure.lead_id.shard()) {
-                self.begin(erasure);
+                let handle = self.clone();
+                self.jobs
+                    .begin(erasure.lead_id, async move { handle.carry_out(erasure).await });
             }
         }
         Ok(())
-    }
-
-    fn begin(&self, erasure: Erasure) {
-        let id = erasure.lead_id;
-        {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if under_way.len() >= AT_ONCE || !under_way.insert(id) {
-                return;
-            }
-        }
-        let handle = self.clone();
-        tokio::spawn(async move {
-            let outcome = handle.carry_out(erasure).await;
-            let mut under_way = handle.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            under_way.remove(&id);
-            drop(under_way);
-            match outcome {
-                // There may be more that waited for room.
-                Ok(()) => handle.arrived.notify_one(),
-                Err(error) => {
-                    tracing::warn!(lead_id = %id, %error, "an erasure paused: it is taken up again");
-                }
-            }
-        });
     }
 
     /// Erases, from the beginning to the end.
@@ -173,22 +153,8 @@ impl ErasuresHandle {
         let now = clock::now();
         let done = erasure.done(now);
         self.store.resources.replace(row.next(&done)?).await?;
-        let deed = Deed {
-            account_id,
-            at: now,
-            actor: Actor::System,
-            action: ENDED.to_owned(),
-            subject: Some(id.to_string()),
-            about: Vec::new(),
-            request_id: None,
-            address: None,
-        };
-        let details = Details {
-            // Counts are nobody's: there is nothing to guess.
-            salt: String::new(),
-            before: None,
-            after: Some(serde_json::to_value(counts)?),
-        };
+        let deed = Deed::of_the_system(account_id, now, ENDED, id.to_string());
+        let details = Details::of_counts(serde_json::to_value(counts)?);
         self.store.audit.append(deed, details).await?;
         tracing::info!(lead_id = %id, ?counts, "lead erased");
         Ok(())

@@ -4,11 +4,7 @@
 //! row says so in one write; after a crash the last piece is taken over again and comes to the same: a lead that an import makes has an id
 //! made of the import and the row. Facts are written to the timeline as heard already, so no workflow starts, unless that was asked for.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{TryStreamExt, stream};
 use ractor::{ActorCell, SpawnErr};
@@ -17,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     LeadsHandle,
+    jobs::Jobs,
     rounds::{self, Round},
 };
 use crate::{
@@ -60,7 +57,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct LeadImportsHandle {
     store: Store,
     leads: LeadsHandle,
-    under_way: Arc<Mutex<BTreeSet<ImportId>>>,
+    jobs: Jobs<ImportId>,
     arrived: Arc<Notify>,
 }
 
@@ -85,14 +82,14 @@ impl LeadImportsHandle {
     /// # Errors
     /// When the supervisor is no longer alive.
     pub async fn start(store: Store, leads: LeadsHandle, supervisor: ActorCell) -> Result<Self, SpawnErr> {
+        let arrived: Arc<Notify> = Arc::default();
         let handle = Self {
             store,
             leads,
-            under_way: Arc::default(),
-            arrived: Arc::default(),
+            jobs: Jobs::new("import", AT_ONCE, arrived.clone()),
+            arrived: arrived.clone(),
         };
         let looking = handle.clone();
-        let arrived = handle.arrived.clone();
         let round = Round::new("imports", LOOK_EVERY, move || {
             let looking = looking.clone();
             async move { looking.look().await }
@@ -138,22 +135,9 @@ impl LeadImportsHandle {
 
     fn begin(&self, import: &LeadImport) {
         let (account_id, id) = (import.account_id, import.id);
-        {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if under_way.len() >= AT_ONCE || !under_way.insert(id) {
-                return;
-            }
-        }
         let handle = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = handle.take_over(account_id, id).await {
-                tracing::warn!(import_id = %id, %error, "an import paused: it is taken up again");
-            }
-            let mut under_way = handle.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            under_way.remove(&id);
-            drop(under_way);
-            handle.arrived.notify_one();
-        });
+        self.jobs
+            .begin(id, async move { handle.take_over(account_id, id).await });
     }
 
     /// Takes over piece after piece, to the end.

@@ -16,6 +16,7 @@ mod erasures;
 pub mod gate;
 pub mod hearing;
 mod intake;
+mod jobs;
 mod kinship;
 mod lanes;
 pub mod lead;

@@ -6,13 +6,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ractor::{ActorCell, SpawnErr};
 use tokio::sync::Notify;
 
-use super::LeadsHandle;
+use super::{
+    LeadsHandle,
+    rounds::{self, Round},
+};
 use crate::{
     clock,
     domain::{
-        audit::{Actor, Deed, Details},
+        audit::{Deed, Details},
         erasure::Redaction,
         ids::AccountId,
         resource::ResourceKind,
@@ -50,24 +54,22 @@ pub struct RetentionHandle {
 
 impl RetentionHandle {
     /// Begins to look.
-    #[must_use]
-    pub fn start(store: Store, leads: LeadsHandle) -> Self {
+    ///
+    /// # Errors
+    /// When the supervisor is no longer alive.
+    pub async fn start(store: Store, leads: LeadsHandle, supervisor: ActorCell) -> Result<Self, SpawnErr> {
         let handle = Self {
             store,
             leads,
             changed: Arc::default(),
         };
         let looking = handle.clone();
-        tokio::spawn(async move {
-            loop {
-                if let Err(error) = looking.look(clock::now()).await {
-                    tracing::warn!(%error, "what is not kept any longer waits: swept again in a moment");
-                }
-                // Either way it is time to look.
-                let _ = tokio::time::timeout(LOOK_EVERY, looking.changed.notified()).await;
-            }
+        let round = Round::new("what is not kept any longer", LOOK_EVERY, move || {
+            let looking = looking.clone();
+            async move { looking.look(clock::now()).await }
         });
-        handle
+        rounds::start(round.or_when(handle.changed.clone()), supervisor).await?;
+        Ok(handle)
     }
 
     /// Keeps how long an account keeps what, and sweeps accordingly.
@@ -268,31 +270,13 @@ impl RetentionHandle {
             return Ok(());
         }
         tracing::info!(account_id = %sweep.account_id, ?counts, "what is not kept any longer was taken away");
-        let deed = Deed {
-            account_id: sweep.account_id,
-            at: now,
-            actor: Actor::System,
-            action: SWEPT.to_owned(),
-            subject: Some(sweep.account_id.to_string()),
-            about: Vec::new(),
-            request_id: None,
-            address: None,
-        };
-        let details = Details {
-            // Counts are nobody's: there is nothing to guess.
-            salt: String::new(),
-            before: None,
-            after: Some(serde_json::json!({"taken": counts, "retention": retention})),
-        };
+        let deed = Deed::of_the_system(sweep.account_id, now, SWEPT, sweep.account_id.to_string());
+        let details = Details::of_counts(serde_json::json!({"taken": counts, "retention": retention}));
         self.store.audit.append(deed, details).await?;
         Ok(())
     }
 }
 
 fn address_of(account_id: AccountId) -> ResourceAddress {
-    ResourceAddress {
-        account_id,
-        kind: ResourceKind::RetentionSweep,
-        id: *account_id.as_bytes(),
-    }
+    ResourceAddress::of::<RetentionSweep>(account_id, *account_id.as_bytes())
 }

@@ -65,6 +65,23 @@ pub struct Deed {
     pub address: Option<String>,
 }
 
+impl Deed {
+    /// What patchcord does by itself.
+    #[must_use]
+    pub fn of_the_system(account_id: AccountId, at: Timestamp, action: &str, subject: String) -> Self {
+        Self {
+            account_id,
+            at,
+            actor: Actor::System,
+            action: action.to_owned(),
+            subject: Some(subject),
+            about: Vec::new(),
+            request_id: None,
+            address: None,
+        }
+    }
+}
+
 /// The thing before and after, secrets left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Details {
@@ -72,6 +89,18 @@ pub struct Details {
     pub salt: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
+}
+
+impl Details {
+    /// How many of what. Counts are nobody's: there is nothing to guess, and no salt.
+    #[must_use]
+    pub const fn of_counts(counts: Value) -> Self {
+        Self {
+            salt: String::new(),
+            before: None,
+            after: Some(counts),
+        }
+    }
 }
 
 /// An entry as it is kept. `said` is the JSON that `hash` covers: it is never written anew.

@@ -4,6 +4,7 @@
 
 mod end;
 mod fold;
+mod leg;
 mod plan;
 mod room;
 
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use end::{CallEnd, CallOutcome};
 pub use fold::{CallChange, FoldState};
+pub use leg::{Leg, LegNews, MonitorMode};
 pub use plan::{CallPlan, OnMachine};
-pub use room::{Leg, LegNews, Monitor, MonitorLeg, MonitorMode, MonitorState, Supervision, Talk};
+pub use room::{Monitor, MonitorLeg, MonitorState, Supervision, Talk};
 
 use super::{
     audio::Speaker,

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -217,16 +217,7 @@ async fn read_everything(server: &Server, workflow: &str) -> Vec<(String, String
     for more in ["", "/history", "/export", "/versions"] {
         read.push(format!("/api/workflows/{workflow}{more}"));
     }
-    let mut answers = Vec::new();
-    for path in read {
-        let request = http()
-            .get(server.at(&path))
-            .bearer_auth(&server.ready().access_token);
-        let answer = request.send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        answers.push((path, answer.text().await.expect("a body")));
-    }
-    answers
+    server.answers(read).await
 }
 
 fn back_up(server: &Server) -> Vec<u8> {

@@ -58,16 +58,7 @@ async fn read_everything(server: &Server, more: &[String]) -> Vec<(String, Strin
             );
         }
     }
-    let mut answers = Vec::new();
-    for path in paths {
-        let request = http()
-            .get(server.at(&path))
-            .bearer_auth(&server.ready().access_token);
-        let answer = request.send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        answers.push((path, answer.text().await.expect("a body")));
-    }
-    answers
+    server.answers(paths).await
 }
 
 /// Every cell of every table of the file that holds a needle.

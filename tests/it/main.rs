@@ -39,6 +39,7 @@ mod monitors;
 mod number_routing;
 mod placed_calls;
 mod redis;
+mod room_agents;
 mod safety_bodies;
 mod safety_tokens;
 mod scripts;

@@ -46,7 +46,7 @@ pub async fn ask(server: &Server, method: Method, path: &str, token: &str, body:
     let body = if text.is_empty() {
         Value::Null
     } else {
-        serde_json::from_str(&text).expect("answers are JSON")
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} answered {status} and no JSON: {text}"))
     };
     Answer { status, body }
 }
@@ -57,22 +57,8 @@ impl Server {
     /// # Panics
     /// When the server does not answer or the body is not JSON.
     pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let mut request = http()
-            .request(method, self.at(path))
-            .bearer_auth(&self.ready().access_token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await.expect("the server answers");
-        let status = response.status();
-        let text = response.text().await.expect("the body can be read");
-        let body = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text)
-                .unwrap_or_else(|_| panic!("{path} answered {status} and no JSON: {text}"))
-        };
-        Answer { status, body }
+        let token = &self.ready().access_token;
+        ask(self, method, path, token, body.cloned()).await
     }
 
     /// Reads `path` and expects 200.
@@ -101,5 +87,17 @@ impl Server {
             .as_array()
             .cloned()
             .unwrap_or_else(|| panic!("{path} has no items: {page}"))
+    }
+
+    /// What the server answers at each of these paths, as it is sent.
+    pub async fn answers(&self, paths: Vec<String>) -> Vec<(String, String)> {
+        let mut answers = Vec::new();
+        for path in paths {
+            let request = http().get(self.at(&path)).bearer_auth(&self.ready().access_token);
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+            answers.push((path, answer.text().await.expect("a body")));
+        }
+        answers
     }
 }

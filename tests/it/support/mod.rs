@@ -7,6 +7,7 @@ pub mod cql;
 pub mod dice;
 pub mod eventually;
 pub mod figures;
+pub mod floor;
 pub mod line;
 pub mod load;
 pub mod media_socket;
