@@ -20,7 +20,7 @@ use crate::{
         run::RunStatus,
         time::Timestamp,
     },
-    store::{Store, StoreError},
+    store::{Store, StoreError, away},
     workflows::{Effect, Failure, FailureKind, Input, Run},
 };
 
@@ -94,7 +94,7 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
                     tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again");
                 }
             }
-            tokio::time::sleep(pause).await;
+            away::pause(pause).await;
             pause = (pause * 2).min(READ_AGAIN_MAX);
         }
     });

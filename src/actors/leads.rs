@@ -28,6 +28,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How long the node that acts for a lead may take before a fact is kept here for it to find. Whoever brought it waits meanwhile.
 const OWNER_MAX: Duration = Duration::from_secs(2);
 
+/// The same on a node that holds nothing itself: it has lost the database for a while, or has just joined. Whoever acts is known in a moment
+/// and finds what is kept.
+const OWNER_MAX_ADRIFT: Duration = Duration::from_millis(250);
+
 /// Whose mailbox an observation goes through: a lead's, or the account's own when it is about nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
@@ -101,7 +105,11 @@ impl LeadsHandle {
         let word = Word::Observe {
             observation: Box::new(observation.clone()),
         };
-        match self.kind.neighbours.tell(home, &word, OWNER_MAX).await {
+        let patience = match self.kind.neighbours.ownership().any(home) {
+            Some(_) => OWNER_MAX,
+            None => OWNER_MAX_ADRIFT,
+        };
+        match self.kind.neighbours.tell(home, &word, patience).await {
             Ok(None) => return self.observe_here(observation).await,
             Ok(Some(Said::Kept { is_fresh: true })) => return Ok(Recorded::Fresh),
             Ok(Some(Said::Kept { is_fresh: false })) => return Ok(Recorded::Duplicate),

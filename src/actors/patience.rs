@@ -7,7 +7,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::store::StoreResult;
+use crate::store::{StoreResult, away};
 
 /// The database may be away for so long; after that the error is passed on.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -30,7 +30,7 @@ where
         match work().await {
             Err(error) if error.is_passing() && Instant::now() < until => {
                 tracing::warn!(%error, "the database is away: what is to be kept waits");
-                tokio::time::sleep(pause).await;
+                away::pause(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
             }
             outcome => return outcome,

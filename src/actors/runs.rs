@@ -32,7 +32,7 @@ use crate::{
         time::Timestamp,
         trace::TraceContext,
     },
-    store::{Recorded, Store, StoreError, StoreResult, runs::RunAppend},
+    store::{Recorded, Store, StoreError, StoreResult, away, runs::RunAppend},
     workflows::{Input, Plan, Run, RunSeed, Transition, World, rerun::RerunError, transition, trigger},
 };
 
@@ -474,7 +474,7 @@ async fn wake_if_there(store: &Store, runs: &Residents<RunKind>, run_id: RunId) 
             Ok(_) | Err(StoreError::Missing { .. }) => return,
             Err(error) => tracing::warn!(%run_id, %error, "whether a run was made is not known yet"),
         }
-        tokio::time::sleep(STORE_PAUSE).await;
+        away::pause(STORE_PAUSE).await;
     }
     tracing::error!(%run_id, "whether a run was made is not known: the next start takes it up if it was");
 }

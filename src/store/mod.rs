@@ -7,6 +7,7 @@ pub mod accounts;
 mod aggregates;
 pub mod alerts;
 pub mod audit;
+pub mod away;
 pub mod calls;
 pub mod contacts;
 pub mod copy;

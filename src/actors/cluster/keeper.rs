@@ -2,7 +2,8 @@
 //!
 //! A round every quarter of the lease's time: heartbeat, look, act. Acting is allowed until two thirds of the time after the last
 //! heartbeat was *sent*; a heartbeat whose outcome is not known extends nothing. A node that was silent for too long lets go of
-//! everything before it takes anything again.
+//! everything before it takes anything again. When the database was away and is back, all nodes beat at once and look when the others
+//! must have beaten as well: whoever looked first would take everything, only to give it back.
 //! Restarts: a round that fails or panics is made again; what it held runs out by itself meanwhile.
 
 use std::{
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     domain::{ids::NodeId, shard::Shard},
     store::{
-        StoreError, StoreResult,
+        StoreError, StoreResult, away,
         leases::{Heartbeat, Lease, LeaseStore, NodeRow},
     },
 };
@@ -92,10 +93,13 @@ impl Keeper {
             rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             // Giving back waits for actors and taking for the database: heartbeats must not wait for either.
             let _beating = keeper.keep_beating();
+            let mut returns = away::returns();
             loop {
                 tokio::select! {
+                    biased;
+                    () = async { drop(left.wait_for(|is_leaving| *is_leaving).await) } => return,
+                    _ = returns.changed() => tokio::time::sleep(keeper.ttl / 8).await,
                     _ = rounds.tick() => {}
-                    _ = left.wait_for(|is_leaving| *is_leaving) => return,
                 }
                 let round = keeper.clone();
                 match tokio::spawn(async move { round.round().await }).await {
@@ -131,8 +135,12 @@ impl Keeper {
         Beating(tokio::spawn(async move {
             let mut beats = tokio::time::interval(keeper.ttl / 4);
             beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut returns = away::returns();
             loop {
-                beats.tick().await;
+                tokio::select! {
+                    _ = beats.tick() => {}
+                    _ = returns.changed() => beats.reset(),
+                }
                 if let Err(error) = keeper.beat().await {
                     tracing::warn!(%error, "a heartbeat failed: what is held runs out unless the next does not");
                 }
@@ -198,10 +206,9 @@ impl Keeper {
                 counts.then_some((lease.shard, owner))
             })
             .collect();
-        let plan = spread::plan(self.node.id, &living, &holdings);
-        for shard in &plan.give_back {
-            holdings.remove(shard);
-        }
+        let mut plan = spread::plan(self.node.id, &living, &holdings);
+        plan.give_back.extend(self.strays(&leases, &holdings, &plan.take));
+        holdings.retain(|shard, _| !plan.give_back.contains(shard));
         if !plan.give_back.is_empty() {
             self.give_back(&plan.give_back, &epochs).await;
         }
@@ -253,6 +260,17 @@ impl Keeper {
             self.household.gained(gained).await;
         }
         Ok(())
+    }
+
+    /// Leases that bear this node's name without being its: the answer to a taking was lost, or the node lapsed while it took. To the others
+    /// they look held, so that nobody else would ever take them.
+    fn strays(&self, leases: &[Lease], holdings: &Holdings, taking: &[Shard]) -> Vec<Shard> {
+        leases
+            .iter()
+            .filter(|lease| lease.owner == Some(self.node.id))
+            .map(|lease| lease.shard)
+            .filter(|shard| !holdings.contains_key(shard) && !taking.contains(shard))
+            .collect()
     }
 
     /// Acts on what was found out, unless the node has lapsed since: then the next round looks anew.

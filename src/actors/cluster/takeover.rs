@@ -17,7 +17,7 @@ use crate::{
     },
     bus::local::LocalBus,
     domain::shard::Shard,
-    store::{Store, StoreResult},
+    store::{Store, StoreResult, away},
 };
 
 /// Between two looks for what was left in the store.
@@ -104,7 +104,7 @@ impl Estate {
                 } else {
                     LOOK_EVERY
                 };
-                tokio::time::sleep(pause).await;
+                away::pause(pause).await;
             }
         });
     }
@@ -116,7 +116,7 @@ impl Estate {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(%error, ?shard, "what a shard holds cannot be read: it is tried again");
-                    tokio::time::sleep(AGAIN).await;
+                    away::pause(AGAIN).await;
                 }
             }
         }

@@ -10,6 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::Instant;
 
 use super::{Count, Desk, DeskMsg, Resident, send};
+use crate::store::away;
 
 /// Failures of one child within the window before it is given up.
 pub(super) const FAILURES_MAX: usize = 3;
@@ -104,7 +105,7 @@ impl<R: Resident> Parent<R> {
             .saturating_mul(1 << (*times).min(PAUSE_DOUBLINGS_MAX))
             .min(PAUSE_MAX);
         *times = times.saturating_add(1);
-        try_later(myself, key, pause);
+        try_later(myself, key, tokio::time::sleep(pause));
     }
 
     /// Forgets the room of an actor that ended; its key, when the room was still its.
@@ -124,10 +125,14 @@ impl<R: Resident> Parent<R> {
     }
 }
 
-fn try_later<R: Resident>(myself: &ActorRef<DeskMsg<R>>, key: R::Key, pause: Duration) {
+fn try_later<R: Resident>(
+    myself: &ActorRef<DeskMsg<R>>,
+    key: R::Key,
+    pause: impl Future<Output = ()> + Send + 'static,
+) {
     let myself = myself.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(pause).await;
+        pause.await;
         send(&myself, DeskMsg::TryAgain(key));
     });
 }
@@ -209,7 +214,7 @@ impl<R: Resident> Actor for Parent<R> {
                 if R::is_passing(&*error) {
                     tracing::warn!(kind = R::NAME, ?key, %error, "an actor waits for the database");
                     if rooms.waiting.insert(key.clone()) {
-                        try_later(&myself, key, AWAY_PAUSE);
+                        try_later(&myself, key, away::pause(AWAY_PAUSE));
                     }
                     return Ok(());
                 }

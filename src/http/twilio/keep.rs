@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::request::account;
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         context::Context,
         error::{ApiError, ApiResult},
     },
+    store::away,
 };
 
 /// Twilio waits for 15 s, then delivers again: it is told before.
@@ -88,7 +89,7 @@ async fn keep_on(context: &Context, unkept: &Unkept) {
             return;
         }
         tracing::warn!(%error, attempt, call = %unkept.call, "a fact about a call is kept later");
-        sleep(pause).await;
+        away::pause(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
     metrics::counter!("patchcord_twilio_facts_lost_total").increment(1);

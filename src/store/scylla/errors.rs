@@ -19,6 +19,11 @@ pub(super) struct Unexpected {
 #[error("the database did not prepare a statement in time")]
 pub(super) struct NotPrepared;
 
+/// The session that a request was sent through was replaced before it was answered: it may have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the database came back without an answer to what it was asked before")]
+pub(super) struct Replaced;
+
 impl From<Unexpected> for StoreError {
     fn from(error: Unexpected) -> Self {
         Self::Unavailable(Box::new(error))
@@ -54,6 +59,7 @@ unavailable!(
     NotPrepared,
     PagerExecutionError,
     PrepareError,
+    Replaced,
     RowsError,
     UseKeyspaceError,
     scylla::errors::DeserializationError,

@@ -73,7 +73,11 @@ impl Db {
             batch.append_statement(self.prepared(*statement).await?);
         }
         self.conditionals.fetch_add(1, Ordering::Relaxed);
-        verdict(self.session.batch(&batch, changes.values).await?)
+        let (batch, values) = (&batch, changes.values);
+        let sent = self
+            .connection
+            .send(|session| async move { session.batch(batch, values).await });
+        verdict(sent.await??)
     }
 
     /// Looks after a conditional write whose outcome was lost: `took_place` reads at SERIAL.

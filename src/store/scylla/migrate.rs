@@ -78,11 +78,11 @@ impl From<MigrationError> for StoreError {
 /// `Unavailable` when the keyspace is newer than this program, a step fails, or another node does not come to an end.
 pub(super) async fn migrate(db: &Db, product: Product, address: &Address) -> StoreResult<()> {
     make_keyspace(db, product, address).await?;
-    db.session.use_keyspace(&address.keyspace, false).await?;
+    db.session().use_keyspace(&address.keyspace, false).await?;
     for (table, columns) in FOUNDATION {
         let id = table_id(&address.keyspace, table);
         let create = format!("CREATE TABLE IF NOT EXISTS {table} ({columns}) WITH id = {id}");
-        db.session.query_unpaged(create, ()).await?;
+        db.session().query_unpaged(create, ()).await?;
     }
     let holder = NodeId::fresh();
     let since = Instant::now();
@@ -121,13 +121,13 @@ pub(super) async fn left(db: &Db, address: &Address) -> StoreResult<usize> {
     if !has_keyspace(db, address).await? {
         return Ok(MIGRATIONS.len());
     }
-    db.session.use_keyspace(&address.keyspace, false).await?;
+    db.session().use_keyspace(&address.keyspace, false).await?;
     Ok(missing(db).await?.len())
 }
 
 async fn has_keyspace(db: &Db, address: &Address) -> StoreResult<bool> {
     let known = db
-        .session
+        .session()
         .query_unpaged(
             "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?",
             (&address.keyspace,),
@@ -146,14 +146,14 @@ async fn make_keyspace(db: &Db, product: Product, address: &Address) -> StoreRes
     );
     match product {
         Product::Cassandra => {
-            db.session.query_unpaged(create, ()).await?;
+            db.session().query_unpaged(create, ()).await?;
         }
         // Releases that keep data in tablets by default refuse lightweight transactions there, up to 2025.x; those that know no
         // tablets refuse the option.
         Product::ScyllaDb => {
             let without = format!("{create} AND tablets = {{'enabled': false}}");
-            if db.session.query_unpaged(without, ()).await.is_err() {
-                db.session.query_unpaged(create, ()).await?;
+            if db.session().query_unpaged(without, ()).await.is_err() {
+                db.session().query_unpaged(create, ()).await?;
             }
         }
     }
@@ -184,7 +184,7 @@ async fn take_all(db: &Db, holder: NodeId) -> StoreResult<()> {
                 return Err(MigrationError::LostLock.into());
             }
             // The driver waits until every node knows of it.
-            db.session.query_unpaged(statement, ()).await?;
+            db.session().query_unpaged(statement, ()).await?;
         }
         let number = i32::try_from(*number).unwrap_or(i32::MAX);
         db.write(RECORD, (number,)).await?;

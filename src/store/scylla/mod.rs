@@ -1,12 +1,13 @@
 //! The store of a cluster: ScyllaDB, or any CQL server that has lightweight transactions.
 //!
-//! `address` says where it is; `session` connects, prepares and asks; `migrate` brings the tables up to date; `lwt` carries out
+//! `address` says where it is; `connection` keeps a way to it; `session` prepares and asks; `migrate` brings the tables up to date; `lwt` carries out
 //! conditional writes, whose outcome may be unknown; `values` and `errors` say how things look in a column and in an error;
 //! `buckets` and `marks` keep what is found by time; then one file per aggregate, named like the trait's. The only place with CQL.
 //! `docs/adr/0007-the-data-model-in-cql.md` gives the tables and their reasons.
 
 mod address;
 mod buckets;
+mod connection;
 mod database;
 mod errors;
 mod lwt;

@@ -85,6 +85,7 @@ pub(super) fn whole_with(core: &Core, rest: Arc<Scylla>) -> Store {
 pub(super) async fn open_core(address: &Address) -> StoreResult<Core> {
     let (db, product) = Db::connect(address).await?;
     migrate(&db, product, address).await?;
+    db.connection.look_after();
     let db = Arc::new(db);
     let runs = Arc::new(Runs::new(Arc::clone(&db)));
     Ok(Core {

@@ -1,6 +1,6 @@
-//! The connection to the database: one session, every statement prepared once, with the consistency and time-out of its kind.
+//! What is asked of the database: every statement prepared once, with the consistency and time-out of its kind.
 //!
-//! Reads and plain writes go at LOCAL_QUORUM and are repeated by the driver when a connection breaks, since every one of ours may
+//! Reads and plain writes go at LOCAL_QUORUM and are repeated when a connection breaks or is replaced, since every one of ours may
 //! be repeated. A conditional write is sent once, whatever the answer: see [`super::lwt`].
 
 use std::{
@@ -10,29 +10,25 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use scylla::{
-    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    client::session::Session,
     deserialize::row::DeserializeRow,
-    policies::{
-        retry::{FallthroughRetryPolicy, RetryPolicy},
-        timestamp_generator::MonotonicTimestampGenerator,
-    },
+    policies::retry::{FallthroughRetryPolicy, RetryPolicy},
     response::{PagingState, query_result::QueryResult},
     serialize::row::SerializeRow,
-    statement::{Consistency, SerialConsistency, prepared::PreparedStatement},
+    statement::{Consistency, prepared::PreparedStatement},
 };
 
-use super::{address::Address, buckets::Noted, errors::NotPrepared};
+use super::{
+    address::Address,
+    buckets::Noted,
+    connection::{Connection, REQUEST_TIMEOUT},
+    errors::NotPrepared,
+};
 use crate::store::StoreResult;
 
-/// How long a request may take, every repetition by the driver included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the nodes may take to agree on a changed schema.
-const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Rows the database sends at a time.
 const ROWS_PER_PAGE: i32 = 1_000;
 
@@ -94,7 +90,7 @@ pub(super) enum Product {
 
 /// A connected database.
 pub(super) struct Db {
-    pub(super) session: Session,
+    pub(super) connection: Arc<Connection>,
     prepared: RwLock<BTreeMap<(&'static str, Kind), PreparedStatement>>,
     /// Lightweight transactions sent so far.
     pub(super) conditionals: AtomicU64,
@@ -109,28 +105,11 @@ impl Db {
     /// # Errors
     /// `Unavailable` when no node of the address answers.
     pub(super) async fn connect(address: &Address) -> StoreResult<(Self, Product)> {
-        let profile = ExecutionProfile::builder()
-            .consistency(Consistency::LocalQuorum)
-            .serial_consistency(Some(SerialConsistency::LocalSerial))
-            .request_timeout(Some(REQUEST_TIMEOUT))
-            .build();
-        let mut builder = SessionBuilder::new()
-            .known_nodes(&address.nodes)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .schema_agreement_timeout(AGREEMENT_TIMEOUT)
-            // Keyspaces alone, for the way to the replicas: tables and types are known here.
-            .fetch_full_schema_metadata(false)
-            // Two writes of one node to one cell are then in the order in which it made them.
-            .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
-            .default_execution_profile_handle(profile.into_handle());
-        if let Some(credentials) = &address.credentials {
-            builder = builder.user(&credentials.user, credentials.password.expose());
-        }
-        let session = builder.build().await?;
-        let (product, version) = product_of(&session).await?;
+        let connection = Connection::open(address).await?;
+        let (product, version) = product_of(&connection.session()).await?;
         tracing::info!(%address, ?product, version, "connected to the store");
         let db = Self {
-            session,
+            connection: Arc::new(connection),
             prepared: RwLock::default(),
             conditionals: AtomicU64::new(0),
             noted: Noted::default(),
@@ -139,11 +118,19 @@ impl Db {
         Ok((db, product))
     }
 
+    /// The session in use at this moment, for what is asked once at the start.
+    pub(super) fn session(&self) -> Arc<Session> {
+        self.connection.session()
+    }
+
     /// Carries out a plain write.
     pub(super) async fn write(&self, statement: Statement, values: impl SerializeRow) -> StoreResult<()> {
         debug_assert_eq!(statement.kind, Kind::Write, "{}", statement.text);
         let prepared = self.prepared(statement).await?;
-        self.session.execute_unpaged(&prepared, values).await?;
+        let (prepared, values) = (&prepared, &values);
+        self.connection
+            .ask(|session| async move { session.execute_unpaged(prepared, values).await })
+            .await?;
         Ok(())
     }
 
@@ -153,12 +140,14 @@ impl Db {
         R: for<'row> DeserializeRow<'row, 'row>,
     {
         let prepared = self.prepared(statement).await?;
+        let (prepared, values) = (&prepared, &values);
         let (mut found, mut state) = (Vec::new(), PagingState::start());
         loop {
-            let (result, next) = self
-                .session
-                .execute_single_page(&prepared, &values, state)
-                .await?;
+            let from = &state;
+            let page = self.connection.ask(|session| async move {
+                session.execute_single_page(prepared, values, from.clone()).await
+            });
+            let (result, next) = page.await?;
             for row in result.into_rows_result()?.rows::<R>()? {
                 found.push(row?);
             }
@@ -191,7 +180,10 @@ impl Db {
         debug_assert_eq!(statement.kind, Kind::Conditional, "{}", statement.text);
         let prepared = self.prepared(statement).await?;
         self.conditionals.fetch_add(1, Ordering::Relaxed);
-        Ok(self.session.execute_unpaged(&prepared, values).await?)
+        let sent = self
+            .connection
+            .send(|session| async move { session.execute_unpaged(&prepared, values).await });
+        Ok(sent.await??)
     }
 
     /// The prepared form of a statement; prepares it when it is asked for first.
@@ -205,7 +197,10 @@ impl Db {
             return Ok(known.clone());
         }
         // The driver itself would wait for as long as a database that hangs keeps its connections.
-        let prepared = tokio::time::timeout(REQUEST_TIMEOUT, self.session.prepare(statement.text)).await;
+        let preparing = self
+            .connection
+            .ask(|session| async move { session.prepare(statement.text).await });
+        let prepared = tokio::time::timeout(REQUEST_TIMEOUT, preparing).await;
         let mut prepared = prepared.map_err(|_elapsed| NotPrepared)??;
         prepared.set_page_size(ROWS_PER_PAGE);
         prepared.set_is_idempotent(statement.kind != Kind::Conditional);

@@ -85,7 +85,7 @@ const EMPTYING_MAX: Duration = Duration::from_secs(120);
 
 /// Empties what an earlier fact has filled, or an earlier process of the same number. Looking costs less than emptying.
 async fn empty(core: &Core, keyspace: &str) {
-    let session = &core.db.session;
+    let session = core.db.session();
     let tables = session
         .query_unpaged(
             "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",
@@ -294,7 +294,7 @@ async fn two_nodes_that_start_at_once_make_the_tables_once() {
     let (one, _other) = (one.expect("it starts"), other.expect("it starts"));
     let taken = one
         .db
-        .session
+        .session()
         .query_unpaged("SELECT number FROM schema_migrations WHERE part = 0", ())
         .await
         .expect("read")
@@ -302,7 +302,7 @@ async fn two_nodes_that_start_at_once_make_the_tables_once() {
         .expect("rows");
     assert_eq!(taken.rows_num(), super::migrate::steps());
     one.db
-        .session
+        .session()
         .query_unpaged(format!("DROP KEYSPACE {}", fresh.keyspace), ())
         .await
         .expect("it is dropped");

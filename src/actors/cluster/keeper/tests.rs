@@ -16,7 +16,7 @@ use crate::{
         ownership::{Owner, Ownership},
     },
     domain::{ids::NodeId, shard::Shard},
-    store::leases::NodeRow,
+    store::leases::{LeaseStore, NodeRow},
 };
 
 const TTL: Duration = Duration::from_secs(6);
@@ -173,4 +173,22 @@ async fn who_leaves_is_not_waited_for() {
     assert!(Shard::all().all(|shard| ownership.owns(shard).is_none()));
     pass(2, &[&two]).await;
     assert_eq!(sizes(&[&two]), [256]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_taken_without_word_of_it_is_given_back() {
+    let database = MemoryLeases::default();
+    let (one, two) = (Node::join(&database), Node::join(&database));
+    pass(10, &[&one, &two]).await;
+    assert_eq!(sizes(&[&one, &two]), [128, 128]);
+    for (shard, epoch) in one.owned().into_iter().take(20) {
+        let taken = two.line.take(shard, two.id, epoch).await;
+        taken.expect("the line is whole").expect("it is as it was");
+    }
+    pass(10, &[&one, &two]).await;
+    assert_eq!(
+        sizes(&[&one, &two]),
+        [128, 128],
+        "each lease has somebody who acts for it"
+    );
 }

@@ -34,6 +34,8 @@ pub(super) enum Loss {
     Request,
     /// The server has carried it out, and nobody is told.
     Answer,
+    /// It never reaches the server, and its connection stays open.
+    Silence,
     /// It reaches the server when the next conditional write is on its way, just before that one.
     Late,
 }
@@ -176,6 +178,10 @@ async fn carry_requests(
                     );
                     connection.to_client.lock().await.take();
                     return;
+                }
+                Some(Loss::Silence) => {
+                    locked(&orders).losses += 1;
+                    continue;
                 }
                 Some(Loss::Answer) => locked(&connection.notes).swallowed = Some(stream_of(&frame)),
                 None => (),

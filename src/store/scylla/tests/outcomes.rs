@@ -1,5 +1,7 @@
 //! Conditional writes whose outcome is lost: the caller is told that it was done exactly when it was, and nothing is done twice.
 
+use std::sync::Arc;
+
 use super::{
     address,
     lossy_way::{Loss, LossyWay},
@@ -20,13 +22,18 @@ use crate::{
             workflow_id,
         },
         contacts::{Booking, Contact, ContactCaps},
-        scylla::open::{open_core, whole},
+        scylla::{
+            connection::Connection,
+            errors::Replaced,
+            open::{open_core, whole},
+        },
     },
 };
 
 /// A store on a lossy way, and the truth about the same rows.
 struct Both {
     lossy: Store,
+    connection: Arc<Connection>,
     truth: super::Opened,
     way: LossyWay,
 }
@@ -40,6 +47,7 @@ async fn both() -> Option<Both> {
         .expect("the server answers through the way");
     Some(Both {
         lossy: whole(&core),
+        connection: Arc::clone(&core.db.connection),
         truth,
         way,
     })
@@ -139,6 +147,28 @@ async fn a_write_that_arrives_late_is_not_made_twice() {
     assert_eq!(again.expect("it was recorded, late"), Recorded::Duplicate);
     let facts = both.truth.store.calls.facts(call_id(1)).await.expect("read");
     assert_eq!(facts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_ends_when_the_database_is_back() {
+    let Some(both) = both().await else { return };
+    let runs = &both.lossy.runs;
+    let first = run(account_id(1), workflow_id(1), 1);
+    let return_of_the_database = async {
+        while both.way.losses() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(both.connection.is_back().await, "another session is made");
+    };
+    let making = both.losing(Loss::Silence, runs.create(first.clone()));
+    let (made, ()) = tokio::join!(making, return_of_the_database);
+    let Err(StoreError::Unavailable(cause)) = made else {
+        panic!("the outcome is unknown: {made:?}");
+    };
+    assert!(cause.is::<Replaced>(), "it is not the time-out: {cause}");
+    let made = runs.create(first).await;
+    assert_eq!(made.expect("the other session works"), Recorded::Fresh);
+    assert_eq!(both.stands_at(1).await, Some((1, 1)));
 }
 
 #[tokio::test]
