@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
+
 use super::{RunError, RunsHandle};
 use crate::{
     clock,
     domain::{
-        alert::Alert,
         audit::AuditRow,
         call::Call,
         consent::{ConsentChange, OptOutChange},
@@ -17,7 +18,6 @@ use crate::{
         lead_import::LeadImport,
         message::Message,
         resource::{Resource, ResourceKind},
-        task::Task,
         webhook_rule::DeliveryLog,
     },
     store::{
@@ -30,6 +30,8 @@ use crate::{
 
 /// Entries of the audit log that are read at once.
 const ENTRIES: u32 = 200;
+/// Rows that are written at once: each is another row, whose turn does not matter.
+const WRITES_AT_ONCE: usize = 16;
 /// How often a row is written again because somebody else was faster.
 const TRIES_MAX: u32 = 10;
 /// Why its runs end.
@@ -42,6 +44,15 @@ const RECORDS: [ResourceKind; 3] = [
     ResourceKind::Quote,
     ResourceKind::Payment,
 ];
+
+/// What is done on a way through what is the person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Its ids are noted.
+    Find,
+    /// It is emptied or removed.
+    Erase,
+}
 
 /// An erasure under way.
 pub(super) struct Erasing {
@@ -105,14 +116,10 @@ impl Erasing {
     }
 
     /// Empties or removes everything that is the person's or names them.
+    ///
+    /// What is known by an id of theirs goes before what the id is known from: after a crash half way the rest is still found.
     pub(super) async fn go_through_everything(&mut self) -> StoreResult<()> {
-        self.erase_facts().await?;
-        self.erase_runs().await?;
-        self.erase_calls().await?;
-        self.erase_messages().await?;
-        self.erase_tasks().await?;
-        self.erase_alerts().await?;
-        self.erase_records().await?;
+        self.go_through_theirs(Pass::Find).await?;
         self.erase_deliveries().await?;
         self.erase_import_reports().await?;
         self.erase_contacts().await?;
@@ -121,7 +128,31 @@ impl Erasing {
             .accounts
             .erase_answers(self.erasure.account_id, self.needles());
         self.erasure.counts.answers += answers.await?;
-        self.erase_audit().await
+        self.erase_audit().await?;
+        self.go_through_theirs(Pass::Erase).await?;
+        self.erase_facts().await
+    }
+
+    async fn go_through_theirs(&mut self, pass: Pass) -> StoreResult<()> {
+        match pass {
+            // Tasks and alerts name calls and runs, messages name runs.
+            Pass::Find => {
+                self.runs(pass).await?;
+                self.calls(pass).await?;
+                self.messages(pass).await?;
+                self.tasks(pass).await?;
+                self.alerts(pass).await?;
+                self.records(pass).await
+            }
+            Pass::Erase => {
+                self.records(pass).await?;
+                self.alerts(pass).await?;
+                self.tasks(pass).await?;
+                self.messages(pass).await?;
+                self.calls(pass).await?;
+                self.runs(pass).await
+            }
+        }
     }
 
     async fn erase_facts(&mut self) -> StoreResult<()> {
@@ -131,15 +162,16 @@ impl Erasing {
             .next(|page| observations.timeline(account, self.erasure.lead_id, page))
             .await?
         {
-            for fact in page.into_iter().filter(|fact| !fact.is_erased()) {
-                observations.erase(account, fact.id).await?;
-                self.erasure.counts.facts += 1;
-            }
+            let facts = page.into_iter().filter(|fact| !fact.is_erased());
+            let erased = each(facts, |fact| {
+                observations.erase(account, fact.id).map_ok(|()| true)
+            });
+            self.erasure.counts.facts += erased.await?;
         }
         Ok(())
     }
 
-    async fn erase_runs(&mut self) -> StoreResult<()> {
+    async fn runs(&mut self, pass: Pass) -> StoreResult<()> {
         let (runs, account) = (&self.store.runs, self.erasure.account_id);
         let filter = RunFilter {
             lead_id: Some(self.erasure.lead_id),
@@ -147,95 +179,80 @@ impl Erasing {
         };
         let mut walk = Walk::default();
         while let Some(page) = walk.next(|page| runs.list(account, filter.clone(), page)).await? {
-            for head in page {
-                self.ids.insert(head.id.to_string());
-                if runs.forget_history(account, head.id).await? {
-                    self.erasure.counts.runs += 1;
-                }
+            self.ids.extend(page.iter().map(|head| head.id.to_string()));
+            if pass == Pass::Erase {
+                let erased = each(page, |head| runs.forget_history(account, head.id));
+                self.erasure.counts.runs += erased.await?;
             }
         }
         Ok(())
     }
 
-    async fn erase_calls(&mut self) -> StoreResult<()> {
+    async fn calls(&mut self, pass: Pass) -> StoreResult<()> {
         let (calls, account) = (&self.store.calls, self.erasure.account_id);
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| calls.list(account, page)).await? {
-            for call in page {
-                if !self.is_theirs(&call) {
-                    continue;
-                }
-                self.ids.insert(call.id.to_string());
-                if calls.redact(account, call.id, Redaction::Person).await? {
-                    self.erasure.counts.calls += 1;
-                }
+        while let Some(mut page) = walk.next(|page| calls.list(account, page)).await? {
+            page.retain(|call| self.is_theirs(call));
+            self.ids.extend(page.iter().map(|call| call.id.to_string()));
+            if pass == Pass::Erase {
+                let erased = each(page, |call| calls.redact(account, call.id, Redaction::Person));
+                self.erasure.counts.calls += erased.await?;
             }
         }
         Ok(())
     }
 
-    async fn erase_messages(&mut self) -> StoreResult<()> {
+    async fn messages(&mut self, pass: Pass) -> StoreResult<()> {
         let (messages, account) = (&self.store.messages, self.erasure.account_id);
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| messages.list(account, page)).await? {
-            for message in page {
-                if !self.is_to_or_from_them(&message) {
-                    continue;
-                }
-                self.ids.insert(message.id.to_string());
-                let erased = message.clone().erased();
-                if erased != message {
-                    messages.redact(erased).await?;
-                    self.erasure.counts.messages += 1;
-                }
+        while let Some(mut page) = walk.next(|page| messages.list(account, page)).await? {
+            page.retain(|message| self.is_to_or_from_them(message));
+            self.ids.extend(page.iter().map(|message| message.id.to_string()));
+            if pass == Pass::Erase {
+                let said = page.into_iter().filter_map(|message| {
+                    let erased = message.clone().erased();
+                    (erased != message).then_some(erased)
+                });
+                let erased = each(said, |erased| messages.redact(erased).map_ok(|()| true));
+                self.erasure.counts.messages += erased.await?;
             }
         }
         Ok(())
     }
 
-    async fn erase_tasks(&mut self) -> StoreResult<()> {
+    async fn tasks(&mut self, pass: Pass) -> StoreResult<()> {
         let (tasks, account) = (&self.store.tasks, self.erasure.account_id);
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| tasks.list(account, page)).await? {
-            for task in page {
-                let Task {
-                    lead_id,
-                    call_id,
-                    run_id,
-                    ..
-                } = task;
-                if self.names_theirs([text(lead_id), text(call_id), text(run_id)]) {
-                    self.ids.insert(task.id.to_string());
-                    tasks.delete(account, task.id).await?;
-                    self.erasure.counts.tasks += 1;
-                }
+        while let Some(mut page) = walk.next(|page| tasks.list(account, page)).await? {
+            page.retain(|task| {
+                self.names_theirs([text(task.lead_id), text(task.call_id), text(task.run_id)])
+            });
+            self.ids.extend(page.iter().map(|task| task.id.to_string()));
+            if pass == Pass::Erase {
+                let erased = each(page, |task| tasks.delete(account, task.id).map_ok(|()| true));
+                self.erasure.counts.tasks += erased.await?;
             }
         }
         Ok(())
     }
 
-    async fn erase_alerts(&mut self) -> StoreResult<()> {
+    async fn alerts(&mut self, pass: Pass) -> StoreResult<()> {
         let (alerts, account) = (&self.store.alerts, self.erasure.account_id);
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| alerts.list(account, page)).await? {
-            for alert in page {
-                let Alert {
-                    lead_id,
-                    call_id,
-                    run_id,
-                    ..
-                } = alert;
-                if self.names_theirs([text(lead_id), text(call_id), text(run_id)]) {
-                    self.ids.insert(alert.id.to_string());
-                    alerts.delete(account, alert.id).await?;
-                    self.erasure.counts.alerts += 1;
-                }
+        while let Some(mut page) = walk.next(|page| alerts.list(account, page)).await? {
+            page.retain(|alert| {
+                self.names_theirs([text(alert.lead_id), text(alert.call_id), text(alert.run_id)])
+            });
+            self.ids.extend(page.iter().map(|alert| alert.id.to_string()));
+            if pass == Pass::Erase {
+                let erased = each(page, |alert| alerts.delete(account, alert.id).map_ok(|()| true));
+                self.erasure.counts.alerts += erased.await?;
             }
         }
         Ok(())
     }
 
-    async fn erase_records(&mut self) -> StoreResult<()> {
+    async fn records(&mut self, pass: Pass) -> StoreResult<()> {
         let (resources, account) = (&self.store.resources, self.erasure.account_id);
         for kind in RECORDS {
             let filter = ResourceFilter::of_group(kind, *self.erasure.lead_id.as_bytes());
@@ -244,11 +261,15 @@ impl Erasing {
                 .next(|page| resources.list(account, filter.clone(), page))
                 .await?
             {
-                for row in page {
-                    let id = row.body.get("id").and_then(serde_json::Value::as_str);
-                    self.ids.extend(id.map(str::to_owned));
-                    unless_missing(resources.delete(address_of(&row)).await)?;
-                    self.erasure.counts.records += 1;
+                let ids = page
+                    .iter()
+                    .filter_map(|row| row.body.get("id").and_then(serde_json::Value::as_str));
+                self.ids.extend(ids.map(str::to_owned));
+                if pass == Pass::Erase {
+                    let erased = each(page, |row| async move {
+                        unless_missing(resources.delete(address_of(&row)).await).map(|()| true)
+                    });
+                    self.erasure.counts.records += erased.await?;
                 }
             }
         }
@@ -409,6 +430,19 @@ impl Erasing {
     fn needles(&self) -> Vec<String> {
         self.names().into_iter().chain(self.ids.iter().cloned()).collect()
     }
+}
+
+/// Carries out `erase` for each item, some at once. Returns how many there was something to erase of.
+async fn each<T, F, R>(items: impl IntoIterator<Item = T>, erase: F) -> StoreResult<u64>
+where
+    F: Fn(T) -> R,
+    R: Future<Output = StoreResult<bool>>,
+{
+    stream::iter(items)
+        .map(erase)
+        .buffer_unordered(WRITES_AT_ONCE)
+        .try_fold(0, async |sum, was_there| Ok(sum + u64::from(was_there)))
+        .await
 }
 
 fn text(id: Option<impl ToString>) -> Option<String> {

@@ -12,8 +12,8 @@ use crate::support::{
 };
 
 /// Stands in everything about the person, and nowhere else.
-const CANARY: &str = "zzcanary";
-const PHONE: &str = "+14155550177";
+pub const CANARY: &str = "zzcanary";
+pub const PHONE: &str = "+14155550177";
 const EMAIL: &str = "zzcanary.mail@example.com";
 /// What is looked for: the word, and the number in whatever form.
 const NEEDLES: [&str; 2] = [CANARY, "4155550177"];
@@ -62,7 +62,7 @@ async fn read_everything(server: &Server, more: &[String]) -> Vec<(String, Strin
 }
 
 /// Every cell of every table of the file that holds a needle.
-fn hits_in_rows(file: &std::path::Path) -> (Vec<String>, usize) {
+pub fn hits_in_rows(file: &std::path::Path) -> (Vec<String>, usize) {
     let db = Connection::open(file).expect("the file");
     let mut tables = db
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")

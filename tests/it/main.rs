@@ -32,6 +32,7 @@ mod integrations_sendgrid;
 mod integrations_twilio;
 mod key_rotation;
 mod lead_erasure;
+mod lead_erasure_crash;
 mod lead_export;
 mod lead_imports;
 mod lead_retention;

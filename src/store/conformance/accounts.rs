@@ -1,9 +1,12 @@
 //! Accounts, people, sessions, keys, remembered answers.
 
 use super::samples::{account, account_id, at, hash, key, key_id, session, session_id, user, user_id};
-use crate::store::{
-    Recorded, Store, StoreError,
-    accounts::{Account, RememberedAnswer, RotatedSession, Signing},
+use crate::{
+    domain::retention::{DAYS_MAX, Retention},
+    store::{
+        Recorded, Store, StoreError,
+        accounts::{Account, RememberedAnswer, RotatedSession, Signing},
+    },
 };
 
 pub(crate) async fn an_account_comes_with_its_owner_or_not_at_all(store: &Store) {
@@ -58,6 +61,48 @@ pub(crate) async fn an_account_asks_for_consent_as_it_was_last_told(store: &Stor
     assert_eq!(accounts.account(account_id(2)).await.expect("read"), account(2));
     assert!(matches!(
         accounts.set_require_consent(account_id(3), true).await,
+        Err(StoreError::Missing { .. })
+    ));
+}
+
+pub(crate) async fn an_account_keeps_things_for_as_long_as_it_was_last_told(store: &Store) {
+    let accounts = &store.accounts;
+    for number in [1, 2] {
+        let owner = user(account_id(number), number);
+        accounts
+            .create_account(account(number), owner)
+            .await
+            .expect("written");
+    }
+    let some = Retention {
+        transcripts_days: Some(30),
+        messages_days: None,
+        runs_days: Some(DAYS_MAX),
+    };
+    for retention in [some, Retention::default(), some] {
+        accounts
+            .set_retention(account_id(1), retention)
+            .await
+            .expect("written");
+        let told = accounts.account(account_id(1)).await.expect("read");
+        assert_eq!(
+            told,
+            Account {
+                retention,
+                ..account(1)
+            }
+        );
+    }
+    // What else is said about the account stands beside it.
+    accounts
+        .set_require_consent(account_id(1), true)
+        .await
+        .expect("written");
+    let told = accounts.account(account_id(1)).await.expect("read");
+    assert_eq!((told.require_consent, told.retention), (true, some));
+    assert_eq!(accounts.account(account_id(2)).await.expect("read"), account(2));
+    assert!(matches!(
+        accounts.set_retention(account_id(3), some).await,
         Err(StoreError::Missing { .. })
     ));
 }

@@ -20,6 +20,7 @@ pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod schedules;
 mod suite;
+pub(crate) mod walking;
 pub(crate) mod webhooks;
 pub(crate) mod workflows;
 

@@ -6,6 +6,7 @@ macro_rules! suite {
         $crate::store::conformance::suite! { $open;
             accounts::an_account_comes_with_its_owner_or_not_at_all;
             accounts::an_account_asks_for_consent_as_it_was_last_told;
+            accounts::an_account_keeps_things_for_as_long_as_it_was_last_told;
             accounts::an_email_belongs_to_one_user_in_whatever_case;
             accounts::a_refresh_token_works_once_and_its_reuse_ends_the_session;
             accounts::a_refresh_token_has_an_end;
@@ -80,6 +81,8 @@ macro_rules! suite {
             schedules::workflows_by_the_clock_are_found_in_every_account_while_they_are_live;
             schedules::facts_that_are_waited_after_are_found_by_type_and_time;
             schedules::leads_are_found_by_their_birthday_page_by_page;
+            walking::calls_that_began_before_a_moment_are_met_newest_first;
+            walking::messages_that_were_made_before_a_moment_are_met_newest_first;
             webhooks::an_address_is_found_by_its_person_and_its_account_until_it_is_deleted;
             webhooks::a_rotated_token_replaces_the_one_before;
             workflows::an_edit_carries_the_revision_it_read;
