@@ -1,9 +1,8 @@
 //! Observations in CQL: a fact is kept once, marked until its runs exist, and found by its lead, its kind or its id.
 //!
-//! A fact's mark and entries are written before the fact itself, so that none that was kept is out of sight. Whether it was kept
-//! before is read, not decided by a lightweight transaction: two nodes that are told the same fact at once may both call it fresh, and
-//! the ids of the runs it starts derive from it, so that each is made once all the same. That a fact is routed is only ever set: whoever keeps
-//! it a second time, late, takes nothing back.
+//! A fact's mark and entries are written before the fact itself, so that none that was kept is out of sight. Whether it was kept before is
+//! read, not decided by a lightweight transaction: two nodes that are told the same fact at once may both call it fresh, and the ids of the
+//! runs it starts derive from it, so that each is made once all the same. That a fact is routed is only ever set: a late keeper takes nothing back.
 
 use std::{
     collections::BTreeMap,
@@ -97,6 +96,8 @@ struct Place {
     /// Of its mark.
     hour: i64,
     routed: bool,
+    /// Whether it stands, or may stand, among its account's own facts.
+    in_mailbox: bool,
 }
 
 /// Whether a fact about nobody waits in its account's mailbox, or goes straight to its runs.
@@ -140,6 +141,7 @@ impl Observations {
             at: present(at, "a fact's time")?,
             hour: present(hour, "a fact's hour")?,
             routed: routed == Some(true),
+            in_mailbox: lead.is_none(),
         }))
     }
 
@@ -156,6 +158,7 @@ impl Observations {
                 u64::try_from(self.db.latest.load(Ordering::Relaxed)).unwrap_or_default(),
             ))),
             routed: false,
+            in_mailbox: observation.lead_id.is_none() && way == Way::Mailbox,
         };
         tokio::try_join!(
             self.db.mark(mark_of(observation.shard(), id, place.hour)),
@@ -163,7 +166,7 @@ impl Observations {
             async {
                 match observation.lead_id {
                     Some(lead) => self.db.write(ENTER, (lead, at, id, account, &text)).await,
-                    None if way == Way::Mailbox => self.enter_own(id, &place).await,
+                    None if place.in_mailbox => self.enter_own(id, &place).await,
                     None => Ok(()),
                 }
             },
@@ -250,11 +253,15 @@ impl Observations {
         let (mut open, mut dropped) = (Vec::new(), None);
         for hour in hours {
             let rows: Vec<(ObservationId, Option<bool>)> = self.db.rows(OWN, (account, hour)).await?;
-            let waiting = rows.iter().filter(|(_, routed)| *routed != Some(true));
-            open.extend(waiting.map(|(id, _)| *id));
-            if open.is_empty() && hour < newest - OWN_HOURS_KEPT {
+            let waiting = rows.into_iter().filter(|(_, routed)| *routed != Some(true));
+            let waiting: Vec<ObservationId> = waiting.map(|(id, _)| id).collect();
+            let is_over = open.is_empty() && hour < newest - OWN_HOURS_KEPT;
+            // One that recovery met on the straight way is routed without word of it here.
+            if is_over && self.on_their_way(waiting.clone()).await?.is_empty() {
                 self.db.write(DROP_OWN, (account, hour)).await?;
                 dropped = Some(hour);
+            } else {
+                open.extend(waiting);
             }
         }
         if let Some(hour) = dropped {
@@ -327,11 +334,11 @@ impl ObservationStore for Observations {
             async {
                 match place.lead {
                     Some(lead) => self.db.write(ROUTED_OF_LEAD, (lead, place.at, id)).await,
-                    None => {
-                        self.db
-                            .write(ROUTED_OWN, (place.account, place.hour, place.at, id))
-                            .await
+                    None if place.in_mailbox => {
+                        let own = (place.account, place.hour, place.at, id);
+                        self.db.write(ROUTED_OWN, own).await
                     }
+                    None => Ok(()),
                 }
             },
         )?;
