@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle, JoinSet},
+    time::Instant,
+};
 
 use super::{
     household::Household,
@@ -27,6 +31,8 @@ use crate::{
     },
 };
 
+/// Heartbeats that wait for their answers at once: one each quarter of the time, for two thirds of it, and one more after a return.
+const BEATS_AT_ONCE: usize = 4;
 /// Leases that are asked for at once.
 const AT_ONCE: usize = 16;
 /// How long whatever acts for a shard may take to stop before it is given back all the same.
@@ -136,26 +142,43 @@ impl Keeper {
             let mut beats = tokio::time::interval(keeper.ttl / 4);
             beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut returns = away::returns();
+            // One that is answered late counts as well: a database that is slow for a while must not cost what is held.
+            let mut under_way = JoinSet::new();
             loop {
                 tokio::select! {
                     _ = beats.tick() => {}
                     _ = returns.changed() => beats.reset(),
+                    Some(beat) = under_way.join_next() => {
+                        keeper.note_beat(beat);
+                        continue;
+                    }
                 }
-                if let Err(error) = keeper.beat().await {
-                    tracing::warn!(%error, "a heartbeat failed: what is held runs out unless the next does not");
-                }
-                // A round may hang at a database that is away.
-                if keeper.ownership.is_over() {
-                    keeper.lose_everything();
+                if under_way.len() < BEATS_AT_ONCE {
+                    let beating = keeper.clone();
+                    under_way.spawn(async move { beating.beat().await });
                 }
             }
         }))
     }
 
-    /// Says that the node lives. The time counts from before it was said.
+    fn note_beat(&self, beat: Result<StoreResult<()>, JoinError>) {
+        match beat {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a heartbeat failed: what is held runs out unless the next does not");
+            }
+            Err(error) => tracing::error!(%error, "a heartbeat broke off"),
+        }
+        // A round may hang at a database that is away.
+        if self.ownership.is_over() {
+            self.lose_everything();
+        }
+    }
+
+    /// Says that the node lives. The time counts from before it was said, so an answer is worth something for as long as that lasts.
     async fn beat(&self) -> StoreResult<()> {
         let sent = Instant::now();
-        let patience = self.ttl / 4;
+        let patience = self.ttl * 2 / 3;
         let beat = tokio::time::timeout(patience, self.leases.heartbeat(self.node.clone(), self.ttl)).await;
         let beat = beat.unwrap_or_else(|_| {
             Err(StoreError::Unavailable(
@@ -167,7 +190,7 @@ impl Keeper {
             self.forget_taken();
             self.lose_everything();
         }
-        self.ownership.extend(sent + self.ttl * 2 / 3);
+        self.ownership.extend(sent + patience);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,11 +32,13 @@ struct Rows {
     leases: BTreeMap<Shard, (u64, Option<NodeId>)>,
 }
 
-/// A node's line to the database, which can be cut.
+/// A node's line to the database, which can be cut or slow.
 #[derive(Clone)]
 pub struct Line {
     database: MemoryLeases,
     is_cut: Arc<AtomicBool>,
+    /// How long a heartbeat waits for its answer, in milliseconds.
+    delay_ms: Arc<AtomicU64>,
 }
 
 impl MemoryLeases {
@@ -44,6 +46,7 @@ impl MemoryLeases {
         Line {
             database: self.clone(),
             is_cut: Arc::default(),
+            delay_ms: Arc::default(),
         }
     }
 }
@@ -51,6 +54,10 @@ impl MemoryLeases {
 impl Line {
     pub fn cut(&self, is_cut: bool) {
         self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    pub fn slow_down(&self, delay_ms: u64) {
+        self.delay_ms.store(delay_ms, Ordering::SeqCst);
     }
 
     fn rows<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> StoreResult<T> {
@@ -67,10 +74,12 @@ impl Line {
 #[async_trait]
 impl LeaseStore for Line {
     async fn heartbeat(&self, node: NodeRow, ttl: Duration) -> StoreResult<Heartbeat> {
-        self.rows(|rows| {
+        let beat = self.rows(|rows| {
             let before = rows.nodes.insert(node.id, (node, Instant::now() + ttl));
             before.map_or(Heartbeat::Lapsed, |_| Heartbeat::Alive)
-        })
+        });
+        tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+        beat
     }
 
     async fn leave(&self, node: NodeId) -> StoreResult<()> {

@@ -181,10 +181,11 @@ impl Ownership {
         })
     }
 
-    /// Lets this node act for what it holds until `until`.
+    /// Lets this node act for what it holds until `until`, or longer where that was said before.
     pub(super) fn extend(&self, until: Instant) {
         if let Some(shared) = &self.0 {
-            shared.table.write().unwrap_or_else(PoisonError::into_inner).until = Some(until);
+            let mut table = shared.table.write().unwrap_or_else(PoisonError::into_inner);
+            table.until = table.until.max(Some(until));
         }
     }
 

@@ -19,6 +19,11 @@ pub(super) struct Unexpected {
 #[error("the database did not prepare a statement in time")]
 pub(super) struct NotPrepared;
 
+/// Nothing that was asked before ended in time: this was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("so much is asked of the database that nothing more was sent for {0:?}")]
+pub(super) struct NoRoom(pub(super) std::time::Duration);
+
 /// The session that a request was sent through was replaced before it was answered: it may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the database came back without an answer to what it was asked before")]
@@ -56,6 +61,7 @@ unavailable!(
     IntoRowsResultError,
     MaybeFirstRowError,
     NewSessionError,
+    NoRoom,
     NotPrepared,
     PagerExecutionError,
     PrepareError,

@@ -20,22 +20,25 @@ use crate::{
 };
 
 const LIVE_ON: Statement =
-    Statement::conditional("UPDATE nodes USING TTL ? SET address = ? WHERE node = ? IF address != null");
+    Statement::conditional("UPDATE nodes USING TTL ? SET address = ? WHERE node = ? IF address != null")
+        .urgent();
 const LIVE: Statement =
-    Statement::conditional("INSERT INTO nodes (node, address) VALUES (?, ?) IF NOT EXISTS USING TTL ?");
-const LEAVE: Statement = Statement::conditional("DELETE FROM nodes WHERE node = ? IF EXISTS");
-const NODES: Statement = Statement::read("SELECT node, address FROM nodes");
+    Statement::conditional("INSERT INTO nodes (node, address) VALUES (?, ?) IF NOT EXISTS USING TTL ?")
+        .urgent();
+const LEAVE: Statement = Statement::conditional("DELETE FROM nodes WHERE node = ? IF EXISTS").urgent();
+const NODES: Statement = Statement::read("SELECT node, address FROM nodes").urgent();
 const TAKE_FIRST: Statement =
-    Statement::conditional("UPDATE leases SET epoch = ?, owner = ? WHERE shard = ? IF epoch = null");
+    Statement::conditional("UPDATE leases SET epoch = ?, owner = ? WHERE shard = ? IF epoch = null").urgent();
 const TAKE: Statement =
-    Statement::conditional("UPDATE leases SET epoch = ?, owner = ? WHERE shard = ? IF epoch = ?");
+    Statement::conditional("UPDATE leases SET epoch = ?, owner = ? WHERE shard = ? IF epoch = ?").urgent();
 const RELEASE: Statement =
-    Statement::conditional("UPDATE leases SET owner = null WHERE shard = ? IF epoch = ? AND owner = ?");
-const ONE: Statement = Statement::serial_read("SELECT epoch, owner FROM leases WHERE shard = ?");
+    Statement::conditional("UPDATE leases SET owner = null WHERE shard = ? IF epoch = ? AND owner = ?")
+        .urgent();
+const ONE: Statement = Statement::serial_read("SELECT epoch, owner FROM leases WHERE shard = ?").urgent();
 /// A taking is in a majority of copies before whoever took the shard looks at what it holds.
-const EPOCH: Statement = Statement::read("SELECT epoch FROM leases WHERE shard = ?");
+const EPOCH: Statement = Statement::read("SELECT epoch FROM leases WHERE shard = ?").urgent();
 /// 256 rows: a scan is one request, where asking for each would be as many.
-const ALL: Statement = Statement::read("SELECT shard, epoch, owner FROM leases");
+const ALL: Statement = Statement::read("SELECT shard, epoch, owner FROM leases").urgent();
 
 /// Who acts for what, as the database has it.
 pub(super) struct Leases {

@@ -18,7 +18,7 @@ use scylla::{
 use tokio::time::Instant;
 
 use super::{
-    errors::{NotPrepared, Unexpected},
+    errors::{NoRoom, NotPrepared, Unexpected},
     session::{Db, Statement, sent_once},
 };
 use crate::store::{StoreError, StoreResult};
@@ -72,6 +72,7 @@ impl Db {
         for statement in &changes.statements {
             batch.append_statement(self.prepared(*statement).await?);
         }
+        let _room = self.room().await?;
         self.conditionals.fetch_add(1, Ordering::Relaxed);
         let (batch, values) = (&batch, changes.values);
         let sent = self
@@ -142,6 +143,7 @@ pub(super) fn was_never_sent(error: &StoreError) -> bool {
     };
     cause.is::<PrepareError>()
         || cause.is::<NotPrepared>()
+        || cause.is::<NoRoom>()
         || matches!(
             cause.downcast_ref(),
             Some(

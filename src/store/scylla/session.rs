@@ -21,14 +21,19 @@ use scylla::{
     statement::{Consistency, prepared::PreparedStatement},
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::{
     address::Address,
     buckets::Noted,
     connection::{Connection, REQUEST_TIMEOUT},
-    errors::NotPrepared,
+    errors::{NoRoom, NotPrepared},
 };
 use crate::store::StoreResult;
 
+/// Requests of this process that the database has before it at once; what comes on top waits here, in the order of its coming. A crowd
+/// of timers that come due together would make every answer late, those to the heartbeats among them, which may pass the others.
+const REQUESTS_AT_ONCE: usize = 128;
 /// Rows the database sends at a time.
 const ROWS_PER_PAGE: i32 = 1_000;
 
@@ -49,13 +54,24 @@ pub(super) enum Kind {
 pub(super) struct Statement {
     pub(super) text: &'static str,
     pub(super) kind: Kind,
+    /// Whether it passes what waits for room: what a node's life hangs on.
+    is_urgent: bool,
 }
 
 impl Statement {
+    /// The same, but it waits for nothing else.
+    pub(super) const fn urgent(self) -> Self {
+        Self {
+            is_urgent: true,
+            ..self
+        }
+    }
+
     pub(super) const fn read(text: &'static str) -> Self {
         Self {
             text,
             kind: Kind::Read,
+            is_urgent: false,
         }
     }
 
@@ -63,6 +79,7 @@ impl Statement {
         Self {
             text,
             kind: Kind::SerialRead,
+            is_urgent: false,
         }
     }
 
@@ -70,6 +87,7 @@ impl Statement {
         Self {
             text,
             kind: Kind::Write,
+            is_urgent: false,
         }
     }
 
@@ -77,6 +95,7 @@ impl Statement {
         Self {
             text,
             kind: Kind::Conditional,
+            is_urgent: false,
         }
     }
 }
@@ -91,6 +110,7 @@ pub(super) enum Product {
 /// A connected database.
 pub(super) struct Db {
     pub(super) connection: Arc<Connection>,
+    room: Semaphore,
     prepared: RwLock<BTreeMap<(&'static str, Kind), PreparedStatement>>,
     /// Lightweight transactions sent so far.
     pub(super) conditionals: AtomicU64,
@@ -110,6 +130,7 @@ impl Db {
         tracing::info!(%address, ?product, version, "connected to the store");
         let db = Self {
             connection: Arc::new(connection),
+            room: Semaphore::new(REQUESTS_AT_ONCE),
             prepared: RwLock::default(),
             conditionals: AtomicU64::new(0),
             noted: Noted::default(),
@@ -123,10 +144,28 @@ impl Db {
         self.connection.session()
     }
 
+    /// Waits until one more request may be sent.
+    ///
+    /// # Errors
+    /// When that takes as long as a request may.
+    pub(super) async fn room(&self) -> StoreResult<SemaphorePermit<'_>> {
+        let permit = tokio::time::timeout(REQUEST_TIMEOUT, self.room.acquire()).await;
+        let permit = permit.map_err(|_elapsed| NoRoom(REQUEST_TIMEOUT))?;
+        Ok(permit.expect("nobody closes the semaphore"))
+    }
+
+    async fn room_for(&self, statement: Statement) -> StoreResult<Option<SemaphorePermit<'_>>> {
+        if statement.is_urgent {
+            return Ok(None);
+        }
+        self.room().await.map(Some)
+    }
+
     /// Carries out a plain write.
     pub(super) async fn write(&self, statement: Statement, values: impl SerializeRow) -> StoreResult<()> {
         debug_assert_eq!(statement.kind, Kind::Write, "{}", statement.text);
         let prepared = self.prepared(statement).await?;
+        let _room = self.room_for(statement).await?;
         let (prepared, values) = (&prepared, &values);
         self.connection
             .ask(|session| async move { session.execute_unpaged(prepared, values).await })
@@ -140,6 +179,7 @@ impl Db {
         R: for<'row> DeserializeRow<'row, 'row>,
     {
         let prepared = self.prepared(statement).await?;
+        let _room = self.room_for(statement).await?;
         let (prepared, values) = (&prepared, &values);
         let (mut found, mut state) = (Vec::new(), PagingState::start());
         loop {
@@ -179,6 +219,7 @@ impl Db {
     ) -> StoreResult<QueryResult> {
         debug_assert_eq!(statement.kind, Kind::Conditional, "{}", statement.text);
         let prepared = self.prepared(statement).await?;
+        let _room = self.room_for(statement).await?;
         self.conditionals.fetch_add(1, Ordering::Relaxed);
         let sent = self
             .connection

@@ -80,14 +80,18 @@ impl Node {
 /// Lets time pass while everybody works, and holds at every step that no shard has two owners.
 async fn pass(seconds: u64, nodes: &[&Node]) {
     for _ in 0..seconds * 10 {
-        // Nothing is waited for: the time-out is the point.
-        drop(tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await);
-        let mut owners = BTreeMap::new();
-        for node in nodes {
-            for shard in node.owned().into_keys() {
-                let earlier = owners.insert(shard, node.id);
-                assert_eq!(earlier, None, "{shard:?} has two owners");
-            }
+        pass_a_moment(nodes).await;
+    }
+}
+
+async fn pass_a_moment(nodes: &[&Node]) {
+    // Nothing is waited for: the time-out is the point.
+    drop(tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await);
+    let mut owners = BTreeMap::new();
+    for node in nodes {
+        for shard in node.owned().into_keys() {
+            let earlier = owners.insert(shard, node.id);
+            assert_eq!(earlier, None, "{shard:?} has two owners");
         }
     }
 }
@@ -159,6 +163,21 @@ async fn a_short_cut_costs_nothing() {
     one.line.cut(false);
     pass(4, &both).await;
     assert_eq!(one.owned(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_slow_to_answer_costs_nothing() {
+    let database = MemoryLeases::default();
+    let (one, two) = (Node::join(&database), Node::join(&database));
+    let both = [&one, &two];
+    pass(10, &both).await;
+    let before = one.owned();
+    // Longer than the time between two heartbeats, and short enough for an answer to be worth something.
+    one.line.slow_down(2_200);
+    for _ in 0..200 {
+        pass_a_moment(&both).await;
+        assert_eq!(one.owned(), before);
+    }
 }
 
 #[tokio::test(start_paused = true)]
