@@ -12,6 +12,7 @@ const KEPT = [
   /\/Calls\.json$/,
   /\/Calls\/\{Sid\}\.json$/,
   /\/Calls\/\{CallSid\}\/Streams\.json$/,
+  /\/Accounts\/\{AccountSid\}\/IncomingPhoneNumbers\.json$/,
   /\/Conferences\/\{ConferenceSid\}\/Participants\.json$/,
   /\/Conferences\/\{ConferenceSid\}\/Participants\/\{CallSid\}\.json$/,
   /^\/v3\/mail\/send$/,

@@ -23,6 +23,7 @@ mod test_app;
 use std::{
     future::Future,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -54,7 +55,13 @@ use crate::{
     clock,
     config::Settings,
     domain::secret::Secret,
-    http::{self, Context, auth::Gate, context::Parts as ContextParts, webhook_desk::WebhookDesk},
+    http::{
+        self, Context,
+        auth::Gate,
+        context::Parts as ContextParts,
+        setup::{KeyPlace, SetupFacts, StorePlace},
+        webhook_desk::WebhookDesk,
+    },
     integrations::{Parts, call_line, call_probe, effect_port, script::runners::ScriptRunners},
     store::Store,
     telemetry::traces,
@@ -107,9 +114,7 @@ impl App {
             guard,
         } = storage;
         let address = listener.local_addr().context("the listener has no address")?;
-        if settings.server.public_url.is_empty() {
-            settings.server.public_url = format!("http://{address}");
-        }
+        name_itself(&mut settings, address);
         let keys = data_keys(&store, &MasterKeys::load(&settings.security, &key_file)?).await?;
         let master_key = keys.signing;
         let redis = shared_redis(&settings)?;
@@ -149,6 +154,7 @@ impl App {
             metrics,
             speech_model: speech_model.into(),
             started_at: clock::now(),
+            setup: setup_facts(&settings, &key_file),
             simulator: Arc::default(),
             stopping: stop,
         });
@@ -222,6 +228,30 @@ impl App {
         guard.close().await?;
         traces::flush(FLUSH_MAX).await;
         outcome
+    }
+}
+
+/// A server without a public address is reached where it listens.
+fn name_itself(settings: &mut Settings, address: SocketAddr) {
+    if settings.server.public_url.is_empty() {
+        settings.server.public_url = format!("http://{address}");
+    }
+}
+
+/// What the checks before going live are told of this process.
+fn setup_facts(settings: &Settings, key_file: &Path) -> SetupFacts {
+    SetupFacts {
+        is_live: settings.effects.mode == EffectsMode::Live,
+        key: if settings.security.master_key.is_empty() {
+            KeyPlace::File(key_file.to_owned())
+        } else {
+            KeyPlace::Settings
+        },
+        store: if settings.store.is_shared() {
+            StorePlace::Database
+        } else {
+            StorePlace::File
+        },
     }
 }
 

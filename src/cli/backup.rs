@@ -11,9 +11,9 @@ use super::{
     storage::{Beside, file_of},
 };
 use crate::{
-    config,
+    config::{self, StoreSettings},
+    http::setup::BACKUP,
     store::sqlite::{self, Copied},
-    telemetry,
 };
 
 /// What may be written after `patchcord backup`.
@@ -44,7 +44,6 @@ pub struct RestoreArgs {
 /// # Errors
 /// When there is none, the copy cannot be written, or it is not whole.
 pub fn back_up(arguments: &BackupArgs) -> anyhow::Result<()> {
-    telemetry::init_logs()?;
     let settings = config::load(arguments.config.as_deref())?;
     let (source, target) = (file_of(&settings.store)?, &arguments.file);
     ensure!(
@@ -66,6 +65,7 @@ pub fn back_up(arguments: &BackupArgs) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be copied to {}", source.display(), target.display()))?;
     println!("backed up {} to {}", source.display(), target.display());
     print(&copied);
+    note(&settings.store, &source, target, copied.bytes)?;
     if settings.security.master_key.is_empty() {
         println!(
             "the master key is not in it: keep a copy of {} too",
@@ -73,6 +73,25 @@ pub fn back_up(arguments: &BackupArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Writes the copy down in the store's audit log. A store of another program's schema is left as it is: to open it would change it.
+fn note(settings: &StoreSettings, source: &Path, target: &Path, bytes: u64) -> anyhow::Result<()> {
+    if !sqlite::is_up_to_date(source)? {
+        println!("the store is not of this program's version: the copy is not in its audit log");
+        return Ok(());
+    }
+    let done = Done {
+        action: BACKUP,
+        after: Some(json!({"to": target.display().to_string(), "bytes": bytes})),
+        ..Done::default()
+    };
+    with_runtime(async {
+        let beside = Beside::open(settings).await?;
+        let noted = deeds::note_for_all(&beside.store, done).await;
+        beside.close().await?;
+        noted
+    })
 }
 
 /// Puts a copy in the place of the store that is configured.

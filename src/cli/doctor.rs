@@ -7,41 +7,12 @@ mod log;
 mod outside;
 mod parts;
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use anyhow::ensure;
 
 use super::serve::with_runtime;
-use crate::config;
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Finding {
-    Good(String),
-    Failed {
-        said: String,
-        fix: String,
-    },
-    /// Nothing to check, and why.
-    Skipped(String),
-}
-
-impl Finding {
-    fn failed(said: impl fmt::Display, fix: impl Into<String>) -> Self {
-        Self::Failed {
-            said: said.to_string(),
-            fix: fix.into(),
-        }
-    }
-
-    fn print(&self, name: &str) {
-        match self {
-            Self::Good(said) => println!("ok       {name:13} {said}"),
-            Self::Skipped(why) => println!("skipped  {name:13} {why}"),
-            Self::Failed { said, fix } => println!("FAILED   {name:13} {said}; fix: {fix}"),
-        }
-    }
-}
+use crate::{config, http::setup::Finding};
 
 /// Checks everything and prints what was found.
 ///
@@ -53,13 +24,14 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
         |file| format!("{} and the environment", file.display()),
     );
     let settings = config::load(file).inspect_err(|error| {
-        Finding::failed(error, "`config/default.toml` explains every key").print("config");
+        let finding = Finding::failed(error, "`config/default.toml` explains every key");
+        print("config", &finding);
     })?;
-    Finding::Good(from).print("config");
+    print("config", &Finding::Good(from));
     with_runtime(async move {
         let mut failed = 0;
         let mut report = |name: &str, finding: Finding| {
-            finding.print(name);
+            print(name, &finding);
             failed += u32::from(matches!(finding, Finding::Failed { .. }));
         };
         let (store, is_ready) = parts::store(&settings.store).await;
@@ -75,4 +47,12 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
         ensure!(failed == 0, "{failed} of the checks failed");
         Ok(())
     })
+}
+
+fn print(name: &str, finding: &Finding) {
+    match finding {
+        Finding::Good(said) => println!("ok       {name:13} {said}"),
+        Finding::Skipped(why) => println!("skipped  {name:13} {why}"),
+        Finding::Failed { said, fix } => println!("FAILED   {name:13} {said}; fix: {fix}"),
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{api::Simulator, auth::Gate, settings::HttpSettings, webhook_desk::WebhookDesk};
+use super::{
+    api::Simulator, auth::Gate, settings::HttpSettings, setup::SetupFacts, webhook_desk::WebhookDesk,
+};
 use crate::{
     actors::{
         CallsHandle, ErasuresHandle, LeadImportsHandle, LeadsHandle, ResourcesHandle, RetentionHandle,
@@ -71,6 +73,8 @@ pub struct Parts {
     /// Whether a speech model is loaded, for `/healthz`.
     pub speech_model: Arc<str>,
     pub started_at: Timestamp,
+    /// What the checks before going live are told of this process.
+    pub setup: SetupFacts,
     /// Plays demonstration calls; set by the demo server only.
     pub simulator: Arc<std::sync::OnceLock<Simulator>>,
     /// Turns true when the server is told to stop: sockets close by themselves then.

@@ -23,6 +23,7 @@ pub mod resources;
 pub mod revision;
 pub mod routes;
 pub mod settings;
+pub mod setup;
 mod traced;
 pub mod twilio;
 pub mod ui;

@@ -314,6 +314,24 @@ pub fn for_collector(timeout: Duration) -> Result<reqwest::Client, ClientError> 
     client.build().map_err(ClientError::Build)
 }
 
+/// Starts a request that must not become HTTP/2, as the opening of a WebSocket; to an address the operator configured.
+///
+/// # Errors
+/// When the machine has no root certificates.
+pub fn http_1(url: Url) -> Result<RequestBuilder, ClientError> {
+    install_tls();
+    let client = base().redirect(redirect::Policy::none()).http1_only();
+    Ok(client.build().map_err(ClientError::Build)?.get(url))
+}
+
+/// Sends a request and lets its connection go: what is asked for is the status alone.
+///
+/// # Errors
+/// As for [`send`].
+pub async fn status(request: RequestBuilder) -> Result<u16, SendError> {
+    Ok(request.send().await?.status().as_u16())
+}
+
 /// Chooses the TLS implementation of this process. The first choice stays; it is the same everywhere.
 pub fn install_tls() {
     // An error says that it was chosen before, in this process by this same call.

@@ -3,15 +3,16 @@
 import { largeGraph, scriptEditor } from "./builder.mjs";
 import { editsSurvive, killedTabs, twoTabs } from "./edits.mjs";
 import { inBrowser } from "./harness.mjs";
-import { leadEdited, leadErased, leadsImport, recordsEdited, signedOutDelete } from "./leads.mjs";
+import { leadEdited, leadErased, leadSearch, leadsImport, recordsEdited, signedOutDelete } from "./leads.mjs";
 import { firstAdministrator, liveView } from "./live.mjs";
-import { everyPage } from "./pages.mjs";
+import { everyPage, onThePhone } from "./pages.mjs";
 import { builderDialogs, builderParts, deletedAtTheEnd, quoteForLead, staffChanges, stuckRun, waitingRuns, webhookAddress } from "./parts.mjs";
+import { builderToLookAt } from "./roles.mjs";
 import { agentsView, auditTrail, numbersAndAgents, retention, secondFactor, webhookSource } from "./settings.mjs";
 import { emptyPages, failingPages } from "./states.mjs";
 import { supervisorOnCall } from "./supervise.mjs";
 import { builderByKeyboard, fromTemplateToMessage, walkByKeyboard } from "./walk.mjs";
 
-const tests = [firstAdministrator, liveView, supervisorOnCall, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadEdited, leadErased, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, retention, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, everyPage];
+const tests = [firstAdministrator, liveView, supervisorOnCall, fromTemplateToMessage, walkByKeyboard, builderByKeyboard, builderToLookAt, editsSurvive, twoTabs, killedTabs, builderParts, builderDialogs, waitingRuns, stuckRun, deletedAtTheEnd, quoteForLead, leadsImport, leadSearch, leadEdited, leadErased, recordsEdited, signedOutDelete, staffChanges, numbersAndAgents, webhookAddress, webhookSource, secondFactor, auditTrail, retention, agentsView, emptyPages, failingPages, scriptEditor, largeGraph, onThePhone, everyPage];
 const wanted = process.argv.slice(2);
 await inBrowser(tests.filter((test) => wanted.length === 0 || wanted.includes(test.name)));

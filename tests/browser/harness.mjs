@@ -126,6 +126,11 @@ export async function openTab(browser, origin, scheme) {
   return { page, faults };
 }
 
+/** Keeps what the tab shows when SHOTS names a folder. */
+export async function picture(page, name) {
+  if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+}
+
 /** No accessibility violation in what the tab shows; its picture is kept when SHOTS names a folder. */
 export async function accessible(page, name) {
   // What is still fading in has less contrast than it will have.
@@ -133,7 +138,7 @@ export async function accessible(page, name) {
     const ending = document.getAnimations().filter((animation) => animation.effect?.getTiming().iterations !== Infinity);
     return Promise.all(ending.map((animation) => animation.finished.catch(() => undefined)));
   });
-  if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  await picture(page, name);
   const found = await new AxeBuilder({ page }).withTags(WCAG).analyze();
   assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), [], name);
 }

@@ -171,3 +171,35 @@ export async function signedOutDelete(browser) {
   assert.ok(!names.includes("Goes") && names.includes("Stays"), "gone by the time that the person is");
   await close();
 }
+
+/** Leads are looked for by part of a name, a number or an address; what is looked for stands in the address of the page. */
+export async function leadSearch(browser) {
+  const { server, page, close } = await signedIn(browser, "lead-search.db", "light");
+  for (const [name, phone, email] of [["Zoë Ölmann", "+14155550123", "zoe@example.com"], ["Bo Berg", "+14155550155", null], ["Cy Low", null, "cy.low@office.example"]]) {
+    await server.ask("POST", "/api/leads", { name, phone, email });
+  }
+  await page.goto(`${server.url}/leads`);
+  const table = page.getByRole("region", { name: "Leads", exact: true });
+  await table.getByRole("link", { name: "Bo Berg" }).waitFor();
+  const field = page.getByRole("searchbox", { name: "Search leads" });
+  const finds = async (text, name) => {
+    await field.fill(text);
+    await page.getByRole("status").getByText("1 found.").waitFor();
+    await until(`${text} finds ${name} alone`, async () => (await table.getByRole("link").allTextContents()).join() === name);
+  };
+  await finds("öLM", "Zoë Ölmann");
+  assert.equal(new URL(page.url()).searchParams.get("q"), "öLM");
+  await finds("555-0155", "Bo Berg");
+  await finds("office", "Cy Low");
+  await accessible(page, "lead-search-light");
+  await page.reload();
+  await page.getByRole("status").getByText("1 found.").waitFor();
+  assert.equal(await field.inputValue(), "office");
+  await field.fill("nobody such");
+  await page.getByText("Nobody matches “nobody such”").waitFor();
+  await accessible(page, "lead-search-empty-light");
+  await page.getByRole("button", { name: "Show everybody" }).click();
+  await table.getByRole("link", { name: "Bo Berg" }).waitFor();
+  assert.equal(await field.inputValue(), "");
+  await close();
+}

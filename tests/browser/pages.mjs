@@ -1,14 +1,18 @@
-// Every page in both themes: nothing that accessibility rules forbid, no error, no request to elsewhere, and its size.
+// Every page in both themes: nothing that accessibility rules forbid, no error, no request to elsewhere, and its size; and that nothing is
+// wider than a telephone.
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { accessible, openTab, startDemo, stop } from "./harness.mjs";
+import { accessible, openTab, picture, signIn, startDemo, stop } from "./harness.mjs";
 
 /** What a page may load, in bytes compressed. */
 const BYTES_MAX = { builder: 250_000, other: 200_000 };
 
-export async function everyPage(browser) {
-  const server = await startDemo("pages.db");
+/** What a telephone shows. */
+const PHONE = { width: 390, height: 844 };
+
+/** Every page by its name: where it is, and a text that stands there once it is whole. */
+async function filled(server) {
   const workflow = await server.ask("POST", "/api/workflows/templates/no_show_recovery/use");
   const lead = await server.ask("POST", "/api/leads", { name: "Ann Lee", phone: "+14155550123" });
   const acting = await server.ask("POST", "/api/workflows", {
@@ -29,7 +33,7 @@ export async function everyPage(browser) {
   await server.ask("POST", "/api/numbers", { phone: "+14155550100", name: "Sales", routing: { type: "agents", skill: "spanish" } });
   await server.send("/api/leads/import", "text/csv", "name,phone\nBo Berg,+14155550155\nNobody,12\n");
   await server.ask("POST", "/api/simulations", { ending: "no_answer" });
-  const pages = {
+  return {
     live: ["/live", "Live"],
     workflows: ["/workflows", "Task for Ann"],
     builder: [`/workflows/${workflow.id}`, "Send SMS"],
@@ -51,8 +55,49 @@ export async function everyPage(browser) {
     audit: ["/settings?tab=audit", "Create workflow"],
     you: ["/settings?tab=you", "this one"],
     webhooks: ["/settings?tab=webhooks", "No webhooks yet."],
-    "going-live": ["/settings?tab=live", "At Twilio"],
+    "going-live": ["/settings?tab=live", "steps are done"],
   };
+}
+
+async function opened(page, server, [path, text]) {
+  await page.goto(server.url + path);
+  await page.locator("main").getByText(text).filter({ visible: true }).first().waitFor();
+  await page.waitForSelector("[data-line=live]");
+}
+
+/** On a telephone only what scrolls by itself (a table, a graph, a row of tabs) is wider than the page. */
+export async function onThePhone(browser) {
+  const server = await startDemo("phone.db");
+  const pages = await filled(server);
+  for (const scheme of ["light", "dark"]) {
+    const { page, faults } = await openTab(browser, server.url, scheme);
+    await page.setViewportSize(PHONE);
+    await signIn(page.context(), server);
+    for (const [name, place] of Object.entries(pages)) {
+      await opened(page, server, place);
+      await picture(page, `phone-${name}-${scheme}`);
+      assert.deepEqual(await page.evaluate(tooWide), [], `${name} is wider than a telephone`);
+    }
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
+  await stop(server.child);
+}
+
+/** Runs in the page: what makes it wider than its window, as far as it does not scroll by itself. */
+function tooWide() {
+  const main = document.querySelector("main");
+  const boxes = [document.documentElement, main].filter((box) => box.scrollWidth > box.clientWidth);
+  if (boxes.length === 0) return [];
+  const isOut = (element) => element.getBoundingClientRect().right > innerWidth + 1;
+  const scrolls = (element) => element !== main && element !== null && (getComputedStyle(element).overflowX !== "visible" || scrolls(element.parentElement));
+  const out = [...document.querySelectorAll("body *")].filter((element) => isOut(element) && !scrolls(element.parentElement));
+  return [`${boxes.map((box) => `${box.tagName} ${box.scrollWidth}`)}`, ...out.slice(0, 5).map((element) => element.outerHTML.slice(0, 200))];
+}
+
+export async function everyPage(browser) {
+  const server = await startDemo("pages.db");
+  const pages = await filled(server);
   for (const scheme of ["light", "dark"]) {
     const { page, faults } = await openTab(browser, server.url, scheme);
     await page.goto(`${server.url}/login`);
@@ -60,11 +105,9 @@ export async function everyPage(browser) {
     await page.getByLabel("Password").fill(server.password);
     await page.keyboard.press("Enter");
     await page.waitForSelector("[data-line=live]");
-    for (const [name, [path, text]] of Object.entries(pages)) {
+    for (const [name, place] of Object.entries(pages)) {
       const loaded = scheme === "light" ? measured(page) : null;
-      await page.goto(server.url + path);
-      await page.locator("main").getByText(text).filter({ visible: true }).first().waitFor();
-      await page.waitForSelector("[data-line=live]");
+      await opened(page, server, place);
       await accessible(page, `${name}-${scheme}`);
       if (loaded) {
         const bytes = await loaded();

@@ -137,8 +137,21 @@ async fn twilios_own_description_accepts_what_we_send_and_we_read_its_answers() 
         .await
         .expect("the description takes it");
     assert!(started.sid.starts_with("MZ"), "{}", started.sid);
+    numbers(&rest).await;
     rooms(&rest, &call).await;
     the_judge_is_awake(&prism, &rest, &account).await;
+}
+
+/// The account's numbers: its example has no address for calls yet.
+async fn numbers(rest: &TwilioRest) {
+    let number = rest.number("+18089255327").await;
+    let number = number
+        .expect("the description takes it")
+        .expect("its example is a number");
+    assert!(
+        number.capabilities.voice && number.voice_url.is_empty(),
+        "{number:?}"
+    );
 }
 
 /// Legs that are dialled into a call's room, and how they are heard.

@@ -45,6 +45,7 @@ mod safety_bodies;
 mod safety_tokens;
 mod scripts;
 mod second_factor;
+mod setup_checks;
 mod simulate;
 mod tenants;
 mod traces;

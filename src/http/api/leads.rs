@@ -11,7 +11,7 @@ use crate::{
     clock,
     domain::{
         consent::{Consent, ConsentChange, ContactChannel, OptOutChange, Standing},
-        ids::{CallId, LeadId, ObservationId, RunId},
+        ids::{AccountId, CallId, LeadId, ObservationId, RunId},
         lead::Lead,
         observation::{EventType, Observation},
         phone::PhoneNumber,
@@ -25,7 +25,11 @@ use crate::{
         page::{PageQuery, Paged},
         patch::{self, Patch},
     },
+    store::lead_search::LeadWords,
 };
+
+/// Longest text that is looked for.
+const QUERY_CHARS_MAX: usize = 100;
 
 /// Which leads are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -44,6 +48,9 @@ pub struct LeadQuery {
     /// Only the lead with this e-mail address.
     #[param(format = "email", min_length = 3, max_length = 254)]
     email: Option<String>,
+    /// Only leads whose name, e-mail address or phone number has every one of these words in it. Not together with `phone` or `email`.
+    #[param(min_length = 1, max_length = 100, example = "ann 0123")]
+    q: Option<String>,
 }
 
 /// A lead to be.
@@ -162,6 +169,10 @@ impl From<Observation> for TimelineEntry {
 /// List leads, newest first
 ///
 /// With `phone` or `email` the list holds the one lead that has it, or nobody.
+///
+/// With `q` the list holds whoever has each of its words somewhere in name, e-mail address or phone number, in whatever case; a word of digits is looked for
+/// among the digits of the number. A whole number with its country, or a whole address, is found at once and comes first. Everything else is looked through,
+/// newest first, 2,000 leads a page: a page may be short, even empty, and still have a `next_cursor`, with which the search goes on.
 #[utoipa::path(get, path = "/api/leads", tag = "leads", operation_id = "listLeads", params(LeadQuery),
     responses((status = 200, description = "A page of leads.", body = Paged<Lead>)))]
 pub async fn list(
@@ -172,6 +183,9 @@ pub async fn list(
     caller.must(Permission::Read)?;
     let account_id = caller.account_id;
     let leads = &context.store.leads;
+    if let Some(text) = &query.q {
+        return search(&context, account_id, text, &query).await;
+    }
     if query.phone.is_none() && query.email.is_none() {
         let page = PageQuery {
             limit: query.limit,
@@ -195,6 +209,37 @@ pub async fn list(
         };
     }
     Ok(Json(Paged::whole(found.into_iter().collect())))
+}
+
+async fn search(
+    context: &Context,
+    account_id: AccountId,
+    text: &str,
+    query: &LeadQuery,
+) -> ApiResult<Json<Paged<Lead>>> {
+    if query.phone.is_some() || query.email.is_some() {
+        return Err(ApiError::field(
+            "q",
+            "leave `phone` and `email` out: `q` looks for them too",
+        ));
+    }
+    if text.chars().count() > QUERY_CHARS_MAX {
+        return Err(ApiError::field(
+            "q",
+            format!("expected at most {QUERY_CHARS_MAX} characters"),
+        ));
+    }
+    let words = LeadWords::of(text).ok_or_else(|| ApiError::field("q", "expected at least one word"))?;
+    let page = PageQuery {
+        limit: query.limit,
+        cursor: query.cursor.clone(),
+    };
+    let found = context
+        .store
+        .leads
+        .search(account_id, &words, page.request()?)
+        .await?;
+    Ok(Json(found.into()))
 }
 
 /// Show a lead

@@ -37,6 +37,7 @@ pub mod run_progress;
 pub mod runs;
 pub mod second_factor;
 pub mod sessions;
+pub mod setup;
 pub mod simulations;
 pub mod tasks;
 pub mod templates;

@@ -6,8 +6,8 @@ use super::{
     account, agents, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls,
     copies, dry_runs, error_catalogue, events, keys, lead_erasure, lead_export, lead_imports, leads, me,
     messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs, second_factor,
-    sessions, simulations, tasks, templates, tickets, users, versions, webhook_deliveries, webhook_events,
-    webhook_signing, webhook_sources, webhooks, workflows,
+    sessions, setup, simulations, tasks, templates, tickets, users, versions, webhook_deliveries,
+    webhook_events, webhook_signing, webhook_sources, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -33,6 +33,7 @@ fn people() -> OpenApiRouter<Context> {
         .routes(routes!(sessions::end))
         .routes(routes!(me::me))
         .routes(routes!(account::get, account::update))
+        .routes(routes!(setup::check))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::delete))
         .routes(routes!(users::list, users::create))

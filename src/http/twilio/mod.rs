@@ -18,4 +18,5 @@ mod sms;
 mod stream_message;
 mod voice;
 
+pub use request::account as account_of;
 pub use routes::router;

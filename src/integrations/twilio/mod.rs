@@ -7,6 +7,7 @@ pub mod doors;
 pub mod error_catalogue;
 pub mod line;
 pub mod media_pass;
+pub mod numbers;
 pub mod participants;
 pub mod port;
 pub mod probe;

@@ -54,6 +54,8 @@ macro_rules! suite {
             leads::a_refused_edit_changes_nothing_and_may_be_made_later;
             leads::leads_are_given_out_in_turn_or_to_whoever_has_fewest;
             leads::a_walk_meets_every_lead_once_oldest_first;
+            lead_search::leads_are_found_by_words_newest_first_and_only_the_accounts_own;
+            lead_search::whoever_has_exactly_that_number_or_address_is_found_first_and_once;
             observations::the_newest_facts_of_a_kind_come_newest_first;
             observations::a_fact_is_kept_once_and_unrouted_until_it_is_marked;
             observations::a_look_back_is_oldest_first_and_a_timeline_newest_first;

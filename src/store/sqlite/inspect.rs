@@ -28,13 +28,26 @@ pub struct Inspection {
 /// `Unavailable` when it cannot be opened or is no database.
 pub fn inspect(path: &Path) -> StoreResult<Inspection> {
     let bytes = std::fs::metadata(path).map_err(unavailable)?.len();
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
-    db.execute_batch("PRAGMA query_only = ON;")?;
+    let db = connect(path)?;
     Ok(Inspection {
         bytes,
         integrity: db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?,
         steps_taken: schema::taken(&db)?,
         steps_known: schema::known(),
     })
+}
+
+/// Whether the store at `path` has exactly the schema of this program: opening it would change nothing. Blocks.
+///
+/// # Errors
+/// As for [`inspect`].
+pub fn is_up_to_date(path: &Path) -> StoreResult<bool> {
+    Ok(schema::taken(&connect(path)?)? == schema::known())
+}
+
+fn connect(path: &Path) -> StoreResult<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.execute_batch("PRAGMA query_only = ON;")?;
+    Ok(db)
 }

@@ -48,5 +48,5 @@ mod tests;
 pub use backup::{Copied, Restored, copy_to, restore};
 pub use database::{SqliteGuard, open, open_beside, open_with_readers};
 pub use export::{Export, NotedEdit, Turn};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, is_up_to_date};
 pub use writer::CommitCounts;

@@ -55,7 +55,7 @@ const runs = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/runs-page"), "RunsPage"),
 });
 const run = createRoute({ getParentRoute: () => shell, path: "/runs/$runId", component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage") });
-const leads = createRoute({ getParentRoute: () => shell, path: "/leads", validateSearch: (search): { tab?: string } => ({ tab: typeof search.tab === "string" ? search.tab : undefined }), component: lazyRouteComponent(() => import("@/features/leads/leads-page"), "LeadsPage") });
+const leads = createRoute({ getParentRoute: () => shell, path: "/leads", validateSearch: (search): { tab?: string; q?: string } => ({ tab: textIn(search.tab), q: textIn(search.q) }), component: lazyRouteComponent(() => import("@/features/leads/leads-page"), "LeadsPage") });
 const lead = createRoute({ getParentRoute: () => shell, path: "/leads/$leadId", component: lazyRouteComponent(() => import("@/features/leads/lead-page"), "LeadPage") });
 const tasks = createRoute({ getParentRoute: () => shell, path: "/tasks", component: lazyRouteComponent(() => import("@/features/tasks/tasks-page"), "TasksPage") });
 const messages = createRoute({ getParentRoute: () => shell, path: "/messages", component: lazyRouteComponent(() => import("@/features/messages/messages-page"), "MessagesPage") });
@@ -65,6 +65,12 @@ const settings = createRoute({
   validateSearch: (search): { tab?: string } => ({ tab: typeof search.tab === "string" ? search.tab : undefined }),
   component: lazyRouteComponent(() => import("@/features/settings/settings-page"), "SettingsPage"),
 });
+
+function textIn(value: unknown): string | undefined {
+  // A search of digits alone is read from the address as a number.
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
 
 const routeTree = root.addChildren([login, setup, shell.addChildren([home, live, workflows, builder, templates, runs, run, leads, lead, tasks, messages, settings])]);
 

@@ -1,6 +1,7 @@
 import { type ColumnDef, flexRender, getCoreRowModel, getSortedRowModel, type SortingState, useReactTable } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
+import { cn } from "@/lib/cn";
 import { useHeldFocus } from "@/lib/focus";
 
 interface DataTableProps<T> {
@@ -8,6 +9,35 @@ interface DataTableProps<T> {
   rows: T[];
   columns: ColumnDef<T>[];
   idOf: (row: T) => string;
+}
+
+interface PlainTableProps {
+  label: string;
+  heads: string[];
+  /** How tall it may get before it scrolls. */
+  className: string;
+  /** Its rows. */
+  children: ReactNode;
+}
+
+/** A table that is shown as it is, its heads in sight while it scrolls. */
+export function PlainTable({ label, heads, className, children }: PlainTableProps) {
+  return (
+    <div role="region" aria-label={label} tabIndex={0} className={cn("overflow-auto rounded-lg border", className)}>
+      <table className="w-full text-left text-sm">
+        <thead className="sticky top-0 bg-panel text-muted">
+          <tr>
+            {heads.map((head) => (
+              <th key={head} scope="col" className="px-3 py-2 font-medium">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
 }
 
 /** A table that sorts by its columns. */

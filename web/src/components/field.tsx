@@ -1,7 +1,7 @@
 import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from "react";
 import { cn } from "@/lib/cn";
 
-export const CONTROL = "w-full rounded-md border border-control bg-background px-2.5 text-sm text-foreground placeholder:text-muted aria-[invalid=true]:border-danger";
+export const CONTROL = "w-full rounded-md border border-control bg-background px-2.5 text-sm text-foreground placeholder:text-muted aria-[invalid=true]:border-danger disabled:cursor-not-allowed disabled:bg-panel";
 
 interface FieldProps {
   label: string;

@@ -1,12 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ReactFlowProvider } from "@xyflow/react";
+import { Eye } from "lucide-react";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useTitle } from "@/components/page";
 import { Failed, Slow } from "@/components/states";
 import type { Schemas } from "@/lib/api";
 import { kindsOf, useBlocks } from "@/lib/blocks";
+import { useMay, useMe } from "@/lib/me";
 import { readDefinition } from "@/lib/graph/definition";
 import { beginning } from "@/lib/graph/merge";
 import { keys, queryClient } from "@/lib/query";
@@ -40,17 +42,20 @@ export function BuilderPage() {
     gcTime: 0,
   });
   const blocks = useBlocks();
-  const error = workflow.error ?? blocks.error;
-  const retry = () => void Promise.all([workflow.refetch(), blocks.refetch()]);
+  // Before it is known who looks, nobody is offered an edit.
+  const me = useMe();
+  const error = workflow.error ?? blocks.error ?? me.error;
+  const retry = () => void Promise.all([workflow.refetch(), blocks.refetch(), me.refetch()]);
   if (error) return <Failed error={error} onRetry={retry} />;
-  if (workflow.data === undefined || blocks.data === undefined) return <Slow />;
+  if (workflow.data === undefined || blocks.data === undefined || me.data === undefined) return <Slow />;
   return <Editor key={workflowId} workflow={workflow.data} blocks={blocks.data} />;
 }
 
 function Editor({ workflow, blocks }: { workflow: Schemas["Workflow"]; blocks: Schemas["Blocks"] }) {
   const { t } = useTranslation();
   const kinds = useMemo(() => kindsOf(blocks), [blocks]);
-  const orphans = useLoaded(workflow, kinds);
+  const isReadOnly = !useMay("admin");
+  const orphans = useLoaded(workflow, kinds, isReadOnly);
   const [view, setView] = useState<View>("canvas");
   const [tab, setTab] = useState("settings");
   const [dialog, setDialog] = useState<"publish" | "versions" | null>(null);
@@ -69,12 +74,15 @@ function Editor({ workflow, blocks }: { workflow: Schemas["Workflow"]; blocks: S
       <div className="flex h-full min-h-0 flex-col">
         <h1 className="sr-only">{t("Builder: {{name}}", { name: definition.name })}</h1>
         <Toolbar workflow={workflow} definition={definition} view={view} onView={setView} onTest={() => setTab("test")} onVersions={() => setDialog("versions")} onPublish={() => setDialog("publish")} />
+        {isReadOnly && <OnlyToLookAt />}
         <Conflict workflowId={workflow.id} />
         <Orphans drafts={orphans} />
         <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
-          <div className="w-full shrink-0 border-r bg-panel lg:w-48">
-            <Palette kinds={blocks.nodes} />
-          </div>
+          {!isReadOnly && (
+            <div className="w-full shrink-0 border-r bg-panel lg:w-48">
+              <Palette kinds={blocks.nodes} />
+            </div>
+          )}
           <div className="min-h-72 min-w-0 flex-1">
             <Suspense fallback={<Slow />}>{view === "canvas" ? <Canvas definition={definition} kinds={kinds} /> : <Outline definition={definition} kinds={kinds} />}</Suspense>
           </div>
@@ -90,14 +98,29 @@ function Editor({ workflow, blocks }: { workflow: Schemas["Workflow"]; blocks: S
   );
 }
 
-/** Fills the store with the server's draft, or with edits this tab had not saved; returns those of tabs that are gone. */
-function useLoaded(workflow: Schemas["Workflow"], kinds: ReturnType<typeof kindsOf>): KeptDraft[] {
+function OnlyToLookAt() {
+  const { t } = useTranslation();
+  const role = useMe().data?.role ?? "";
+  return (
+    <p role="note" className="flex items-center gap-2 border-b bg-info-soft px-3 py-2">
+      <Eye size={16} aria-hidden className="shrink-0" />
+      {t("You can look at this workflow and run it dry. Changing it takes the role admin; yours is {{role}}.", { role })}
+    </p>
+  );
+}
+
+/**
+ * Fills the store with the server's draft, or with edits this tab had not saved; returns those of tabs that are gone. Somebody who may
+ * only look gets the server's draft, and nothing is saved.
+ */
+function useLoaded(workflow: Schemas["Workflow"], kinds: ReturnType<typeof kindsOf>, isReadOnly: boolean): KeptDraft[] {
   const [orphans, setOrphans] = useState<KeptDraft[]>([]);
   useEffect(() => {
     const builder = useBuilder.getState();
-    const own = findOwnDraft(workflow.id);
     const theirs = readDefinition(workflow.definition);
     builder.setKinds(kinds);
+    if (isReadOnly) return builder.load({ id: workflow.id, revision: workflow.revision, definition: theirs, isDirty: false, isReadOnly });
+    const own = findOwnDraft(workflow.id);
     builder.load({
       id: workflow.id,
       // Edits keep the revision they were made from: when the server has moved on, saving meets that.
@@ -114,6 +137,6 @@ function useLoaded(workflow: Schemas["Workflow"], kinds: ReturnType<typeof kinds
       stop();
     };
     // Once for each visit: later answers of the server are saves of what the store holds.
-  }, [workflow.id, kinds]);
+  }, [workflow.id, kinds, isReadOnly]);
   return orphans;
 }

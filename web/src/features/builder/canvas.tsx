@@ -26,6 +26,7 @@ const LARGE = 40;
 /** Of a large graph the beginning is shown first, so large that it can be read; the map shows the rest. */
 const SHOWN_FIRST = 8;
 const READABLE = 0.6;
+const DELETE_KEYS = ["Delete", "Backspace"];
 /** Before the id of a note, so that none is taken for a step. */
 const NOTE = "note:";
 
@@ -43,6 +44,7 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
   const nodes = useMemo<CanvasNode[]>(() => [...notes, ...steps], [notes, steps]);
   const edges = useEdges(definition, chosen);
   const isLarge = definition.nodes.length > LARGE;
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
 
   const fitted = useFitted(definition, isLarge);
 
@@ -133,7 +135,9 @@ export function Canvas({ definition, kinds }: { definition: Definition; kinds: R
           event.dataTransfer.dropEffect = "copy";
         }}
         onlyRenderVisibleElements={isLarge}
-        deleteKeyCode={["Delete", "Backspace"]}
+        nodesDraggable={!isReadOnly}
+        nodesConnectable={!isReadOnly}
+        deleteKeyCode={isReadOnly ? null : DELETE_KEYS}
         multiSelectionKeyCode={["Shift", "Control", "Meta"]}
         fitView
         fitViewOptions={fitted.current}

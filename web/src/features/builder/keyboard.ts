@@ -24,6 +24,7 @@ export function useBuilderKeys(): void {
 function onKey(event: KeyboardEvent): void {
   const isCommand = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
+  if (useBuilder.getState().isReadOnly) return;
   if (isCommand && key === "k") {
     event.preventDefault();
     const place = placeAfterSelection();
@@ -50,8 +51,8 @@ function onCopy(event: ClipboardEvent): void {
 function onPaste(event: ClipboardEvent): void {
   if (isWriting(event)) return;
   const clip = readClip(event.clipboardData?.getData("text/plain") ?? "");
-  const { definition, paste } = useBuilder.getState();
-  if (clip === null || definition === null) return;
+  const { definition, isReadOnly, paste } = useBuilder.getState();
+  if (clip === null || definition === null || isReadOnly) return;
   event.preventDefault();
   const positions: Record<string, Point> = positionsOf(definition);
   paste(clip, positions);

@@ -36,6 +36,7 @@ function Line({ line, definition, kinds, problems }: LineProps) {
   const { t } = useTranslation();
   const isSelected = useBuilder((state) => state.selected.includes(line.id));
   const played = useBuilder((state) => state.played?.get(line.id));
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
   const { select, remove } = useBuilder.getState();
   const title = line.step ? titleOf(line.step.type, kinds) : t("Starts when");
   const summary = line.step ? summaryOf(line.step) : triggerSummary(definition.trigger);
@@ -62,7 +63,7 @@ function Line({ line, definition, kinds, problems }: LineProps) {
           </span>
         )}
       </button>
-      {!line.isAgain && (
+      {!line.isAgain && !isReadOnly && (
         <>
           <Button look="quiet" isIcon disabled={place === null} aria-label={t("Add a step after {{title}}", { title })} onClick={() => place && usePicker.getState().open(place)}>
             <Plus size={14} aria-hidden />

@@ -70,3 +70,21 @@ it("copied steps are pasted under new names and selected", () => {
   expect(ids()).toEqual(["delay", "delay_2"]);
   expect(builder().selected).toEqual(["delay_2"]);
 });
+
+it("somebody who may only look changes nothing, whatever they do", () => {
+  builder().insert("delay", { kind: "port", from: "trigger", port: "ok" });
+  const clip = builder().copy();
+  const definition = builder().definition ?? EMPTY;
+  builder().load({ id: "wf_1", revision: 3, definition, isDirty: false, isReadOnly: true });
+  builder().select(["delay"]);
+  builder().insert("send_sms", { kind: "free", at: [0, 0] });
+  builder().changeStep("delay", { params: { for: "2h" } }, "for");
+  builder().rename("Mine");
+  builder().move({ delay: [5, 5] });
+  builder().adopt({ definition: EMPTY });
+  if (clip) builder().paste(clip, {});
+  builder().remove(["delay"]);
+  builder().undo();
+  expect(builder().definition).toBe(definition);
+  expect(builder()).toMatchObject({ save: "saved", past: [], selected: ["delay"] });
+});

@@ -28,6 +28,8 @@ interface Loaded {
   isDirty: boolean;
   /** What the server has at `revision`; the definition itself when nothing is dirty, null when nobody knows. */
   base?: Definition | null;
+  /** For somebody who may look and not edit. */
+  isReadOnly?: boolean;
 }
 
 export interface BuilderState {
@@ -37,6 +39,8 @@ export interface BuilderState {
   /** What the server has at that revision: what the edits are compared with when somebody else saved meanwhile. */
   base: Definition | null;
   definition: Definition | null;
+  /** No edit does anything: the server would refuse to keep it. */
+  isReadOnly: boolean;
   past: Definition[];
   future: Definition[];
   selected: string[];
@@ -82,15 +86,18 @@ export interface BuilderState {
 }
 
 export const useBuilder = create<BuilderState>((set, get) => {
+  /** What may be edited; null while there is nothing, and for somebody who may only look. */
+  const editable = () => (get().isReadOnly ? null : get().definition);
   const edit = (change: (definition: Definition) => Definition, field?: string) => {
-    const { definition, commit } = get();
-    if (definition !== null) commit(change(definition), field);
+    const definition = editable();
+    if (definition !== null) get().commit(change(definition), field);
   };
   return {
     id: null,
     revision: 0,
     base: null,
     definition: null,
+    isReadOnly: false,
     past: [],
     future: [],
     selected: [],
@@ -104,12 +111,13 @@ export const useBuilder = create<BuilderState>((set, get) => {
     trial: null,
     lastEdit: null,
 
-    load: ({ id, revision, definition, isDirty, base = isDirty ? null : definition }) =>
+    load: ({ id, revision, definition, isDirty, base = isDirty ? null : definition, isReadOnly = false }) =>
       set({
         id,
         revision,
         base,
         definition,
+        isReadOnly,
         past: [],
         future: [],
         selected: [],
@@ -126,7 +134,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
 
     commit: (definition, field) => {
       const state = get();
-      if (state.definition === null || definition === state.definition) return;
+      if (editable() === null || state.definition === null || definition === state.definition) return;
       const now = Date.now();
       const isSameAction = field !== undefined && state.lastEdit?.field === field && now - state.lastEdit.at < SAME_ACTION_MS;
       set({
@@ -169,7 +177,8 @@ export const useBuilder = create<BuilderState>((set, get) => {
     select: (selected) => set({ selected }),
 
     insert: (type, place) => {
-      const { definition, kinds, commit } = get();
+      const { kinds, commit } = get();
+      const definition = editable();
       const kind = kinds.get(type);
       if (definition === null || kind === undefined) return;
       const inserted = insertStep(definition, kind, starterOf(type), place);
@@ -178,6 +187,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
     },
 
     remove: (ids) => {
+      if (editable() === null) return;
       edit((definition) => ids.reduce((rest, id) => removeStep(rest, id, get().kinds), definition));
       set({ selected: [] });
     },
@@ -200,10 +210,10 @@ export const useBuilder = create<BuilderState>((set, get) => {
     },
 
     paste: (clip, positions) => {
-      const { definition, commit } = get();
+      const definition = editable();
       if (definition === null) return;
       const pasted = pasteSteps(definition, clip, positions);
-      commit(pasted.definition);
+      get().commit(pasted.definition);
       set({ selected: pasted.ids });
     },
   };

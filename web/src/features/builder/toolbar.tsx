@@ -10,7 +10,6 @@ import { NODE_WIDTH, positionsOf } from "@/lib/graph/layout";
 import { usePicker } from "./picker-store";
 import { placeAfterSelection } from "./place";
 import { SaveBadge } from "./save-badge";
-import { useMay, useMe } from "@/lib/me";
 import { useBuilder } from "./store";
 
 const NOTE_GAP = 24;
@@ -29,50 +28,28 @@ interface ToolbarProps {
 
 export function Toolbar({ workflow, definition, view, onView, onTest, onVersions, onPublish }: ToolbarProps) {
   const { t } = useTranslation();
-  const { past, future, problems, undo, redo, tidy, rename, addNote } = useBuilder();
-  const me = useMe();
-  const mayEdit = useMay("admin");
-  const add = () => {
-    const place = placeAfterSelection();
-    if (place !== null) usePicker.getState().open(place);
-  };
-  /** Beside the selected step, each a little lower than the one before. */
-  const note = () => {
-    const places = positionsOf(definition);
-    const [x, y] = places[useBuilder.getState().selected.at(-1) ?? TRIGGER] ?? [0, 0];
-    addNote(t("Write here"), [x + NODE_WIDTH + NOTE_GAP, y + (definition.notes?.length ?? 0) * NOTE_GAP]);
-  };
+  const { isReadOnly, problems, rename } = useBuilder();
   return (
     <div role="toolbar" aria-label={t("Workflow")} className="flex flex-wrap items-center gap-2 border-b p-2">
       <Link to="/workflows" aria-label={t("Back to the workflows")} className="grid size-8 place-items-center rounded-md hover:bg-panel">
         <ArrowLeft size={16} aria-hidden />
       </Link>
-      <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} onChange={(event) => rename(event.target.value)} className="max-w-56 border-transparent font-semibold hover:border-control" />
+      <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} readOnly={isReadOnly} onChange={(event) => rename(event.target.value)} className="max-w-56 border-transparent font-semibold hover:border-control" />
       {workflow.published_version ? <Badge tone={workflow.enabled ? "ok" : "plain"}>{`v${workflow.published_version} ${workflow.enabled ? t("on") : t("off")}`}</Badge> : <Badge tone="warn">{t("Draft")}</Badge>}
-      <SaveBadge />
-      {me.data && !mayEdit && <Badge tone="warn">{t("To look at: only admins change workflows")}</Badge>}
+      {!isReadOnly && <SaveBadge />}
       {problems.length > 0 && <Badge tone="danger">{t("{{count}} problems", { count: problems.length })}</Badge>}
       <div className="ml-auto flex flex-wrap items-center gap-1">
-        <Button look="quiet" isIcon aria-label={t("Undo")} disabled={past.length === 0} onClick={undo}>
-          <Undo2 size={16} aria-hidden />
-        </Button>
-        <Button look="quiet" isIcon aria-label={t("Redo")} disabled={future.length === 0} onClick={redo}>
-          <Redo2 size={16} aria-hidden />
-        </Button>
-        <Button look="quiet" isIcon aria-label={t("Lay out by itself")} onClick={tidy}>
-          <LayoutGrid size={16} aria-hidden />
-        </Button>
-        <Button look="quiet" isIcon aria-label={t("Add a note")} disabled={view === "outline"} onClick={note}>
-          <StickyNote size={16} aria-hidden />
-        </Button>
+        {!isReadOnly && <Edits definition={definition} view={view} />}
         <Button look="quiet" aria-pressed={view === "outline"} onClick={() => onView(view === "outline" ? "canvas" : "outline")}>
           {view === "outline" ? <Network size={16} aria-hidden /> : <ListTree size={16} aria-hidden />}
           {view === "outline" ? t("Canvas") : t("Outline")}
         </Button>
-        <Button onClick={add}>
-          <Plus size={16} aria-hidden />
-          {t("Add a step")}
-        </Button>
+        {!isReadOnly && (
+          <Button onClick={add}>
+            <Plus size={16} aria-hidden />
+            {t("Add a step")}
+          </Button>
+        )}
         <Button onClick={onVersions}>
           <History size={16} aria-hidden />
           {t("Versions")}
@@ -81,7 +58,7 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
           <Play size={16} aria-hidden />
           {t("Dry run")}
         </Button>
-        {mayEdit && (
+        {!isReadOnly && (
           <Button look="primary" onClick={onPublish}>
             <Send size={16} aria-hidden />
             {t("Publish")}
@@ -90,4 +67,36 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
       </div>
     </div>
   );
+}
+
+function Edits({ definition, view }: Pick<ToolbarProps, "definition" | "view">) {
+  const { t } = useTranslation();
+  const { past, future, undo, redo, tidy, addNote } = useBuilder();
+  /** Beside the selected step, each a little lower than the one before. */
+  const note = () => {
+    const places = positionsOf(definition);
+    const [x, y] = places[useBuilder.getState().selected.at(-1) ?? TRIGGER] ?? [0, 0];
+    addNote(t("Write here"), [x + NODE_WIDTH + NOTE_GAP, y + (definition.notes?.length ?? 0) * NOTE_GAP]);
+  };
+  return (
+    <>
+      <Button look="quiet" isIcon aria-label={t("Undo")} disabled={past.length === 0} onClick={undo}>
+        <Undo2 size={16} aria-hidden />
+      </Button>
+      <Button look="quiet" isIcon aria-label={t("Redo")} disabled={future.length === 0} onClick={redo}>
+        <Redo2 size={16} aria-hidden />
+      </Button>
+      <Button look="quiet" isIcon aria-label={t("Lay out by itself")} onClick={tidy}>
+        <LayoutGrid size={16} aria-hidden />
+      </Button>
+      <Button look="quiet" isIcon aria-label={t("Add a note")} disabled={view === "outline"} onClick={note}>
+        <StickyNote size={16} aria-hidden />
+      </Button>
+    </>
+  );
+}
+
+function add(): void {
+  const place = placeAfterSelection();
+  if (place !== null) usePicker.getState().open(place);
 }

@@ -2,6 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
+import { PlainTable } from "@/components/data-table";
 import { CONTROL, Field, Input, Select } from "@/components/field";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
@@ -122,39 +123,26 @@ interface MappingProps {
 function Mapping({ columns, mapping, onChange }: MappingProps) {
   const { t } = useTranslation();
   return (
-    <div role="region" aria-label={t("Columns")} tabIndex={0} className="max-h-72 overflow-auto rounded-lg border">
-      <table className="w-full text-left text-sm">
-        <thead className="sticky top-0 bg-panel text-muted">
-          <tr>
-            {["Column of the file", "For example", "Fills"].map((name) => (
-              <th key={name} scope="col" className="px-3 py-2 font-medium">
-                {t(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {columns.map(({ header, samples }, at) => (
-            <tr key={`${at}-${header}`} className="border-t">
-              <th scope="row" className="px-3 py-1.5 font-medium">
-                {header || t("(no name)")}
-              </th>
-              <td className="max-w-52 truncate px-3 py-1.5 text-muted">{samples.join(" · ") || "–"}</td>
-              <td className="px-3 py-1.5">
-                <Select aria-label={t("What “{{header}}” fills", { header })} value={mapping[header] ?? ""} onChange={(event) => onChange(header, event.target.value)}>
-                  {LEAD_FIELDS.map(({ field, label }) => (
-                    <option key={field} value={field}>
-                      {t(label)}
-                    </option>
-                  ))}
-                  {ownField(header) !== "" && <option value={ownField(header)}>{t("Own field “{{name}}”", { name: ownField(header).slice("fields.".length) })}</option>}
-                  <option value="">{t("Leave it out")}</option>
-                </Select>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <PlainTable label={t("Columns")} heads={[t("Column of the file"), t("For example"), t("Fills")]} className="max-h-72">
+      {columns.map(({ header, samples }, at) => (
+        <tr key={`${at}-${header}`} className="border-t">
+          <th scope="row" className="px-3 py-1.5 font-medium">
+            {header || t("(no name)")}
+          </th>
+          <td className="max-w-52 truncate px-3 py-1.5 text-muted">{samples.join(" · ") || "–"}</td>
+          <td className="px-3 py-1.5">
+            <Select aria-label={t("What “{{header}}” fills", { header })} value={mapping[header] ?? ""} onChange={(event) => onChange(header, event.target.value)}>
+              {LEAD_FIELDS.map(({ field, label }) => (
+                <option key={field} value={field}>
+                  {t(label)}
+                </option>
+              ))}
+              {ownField(header) !== "" && <option value={ownField(header)}>{t("Own field “{{name}}”", { name: ownField(header).slice("fields.".length) })}</option>}
+              <option value="">{t("Leave it out")}</option>
+            </Select>
+          </td>
+        </tr>
+      ))}
+    </PlainTable>
   );
 }

@@ -7,7 +7,7 @@ import { useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
-import { DataTable } from "@/components/data-table";
+import { DataTable, PlainTable } from "@/components/data-table";
 import { Dialog } from "@/components/dialog";
 import { Answer, Empty, Failed, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -161,29 +161,16 @@ function BadRows({ report }: { report: Import }) {
         </Button>
       </div>
       {report.counts.bad > problems.length && <p className="text-muted">{t("The first {{shown}} problems; {{bad}} rows were bad.", { shown: problems.length, bad: report.counts.bad })}</p>}
-      <div role="region" aria-label={t("Bad rows, row by row")} tabIndex={0} className="max-h-64 overflow-auto rounded-lg border">
-        <table className="w-full text-left text-sm">
-          <thead className="bg-panel text-muted">
-            <tr>
-              {["Row", "Column", "Value", "What to do"].map((name) => (
-                <th key={name} scope="col" className="px-3 py-2 font-medium">
-                  {t(name)}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {problems.map((one) => (
-              <tr key={`${one.row}-${one.column}`} className="border-t align-top">
-                <td className="px-3 py-1.5">{one.row}</td>
-                <td className="px-3 py-1.5">{one.column || "–"}</td>
-                <td className="px-3 py-1.5 break-all">{one.value || "–"}</td>
-                <td className="px-3 py-1.5">{one.message}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label={t("Bad rows, row by row")} heads={[t("Row"), t("Column"), t("Value"), t("What to do")]} className="max-h-64">
+        {problems.map((one) => (
+          <tr key={`${one.row}-${one.column}`} className="border-t align-top">
+            <td className="px-3 py-1.5">{one.row}</td>
+            <td className="px-3 py-1.5">{one.column || "–"}</td>
+            <td className="px-3 py-1.5 break-all">{one.value || "–"}</td>
+            <td className="px-3 py-1.5">{one.message}</td>
+          </tr>
+        ))}
+      </PlainTable>
     </section>
   );
 }

@@ -1,10 +1,9 @@
-import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
 import { Plus } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { DataTable } from "@/components/data-table";
 import { Dialog } from "@/components/dialog";
@@ -19,11 +18,14 @@ import { keys } from "@/lib/query";
 import { dateTime, words } from "@/lib/words";
 import { APPOINTMENTS, PAYMENTS, QUOTES } from "./deals";
 import { Imports } from "./imports";
+import { Reach } from "./reach";
 import { Records } from "./records";
 
 type Lead = Schemas["Lead"];
 
 const route = getRouteApi("/shell/leads");
+/** After the last key, before the server is asked. */
+const TYPED_MS = 250;
 
 export function LeadsPage() {
   const { t } = useTranslation();
@@ -45,37 +47,83 @@ export function LeadsPage() {
 
 function People() {
   const { t } = useTranslation();
+  const { q } = route.useSearch();
   const [isAdding, setIsAdding] = useState(false);
   const leads = useInfiniteQuery({
-    queryKey: keys.leads,
+    queryKey: q ? [...keys.leads, "search", q] : keys.leads,
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) => body(api.GET("/api/leads", { params: { query: { limit: 100, cursor: pageParam } } })),
+    queryFn: ({ pageParam }) => body(api.GET("/api/leads", { params: { query: { limit: 100, cursor: pageParam, q } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    // What was found stays until what is looked for now is.
+    placeholderData: keepPreviousData,
   });
   const hidden = useHidden();
   const rows = leads.data?.pages.flatMap((page) => page.items).filter((lead) => !hidden.has(lead.id));
   const columns = useColumns();
   const mayAdd = useMay("supervisor");
   const add = mayAdd && (
-    <Button look="primary" className="self-end" onClick={() => setIsAdding(true)}>
+    <Button look="primary" onClick={() => setIsAdding(true)}>
       <Plus size={16} aria-hidden />
       {t("New lead")}
     </Button>
   );
   return (
     <section aria-label={t("People")} className="flex flex-col gap-3 py-3">
-      {add}
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <Search />
+        {add}
+      </div>
+      {q && <Found count={rows?.length} isBusy={leads.isFetching} hasMore={leads.hasNextPage} q={q} />}
       {leads.error && <Failed error={leads.error} onRetry={() => void leads.refetch()} />}
       {rows === undefined && !leads.error && <Slow />}
-      {rows?.length === 0 && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too, or import a file.")} />}
+      {rows?.length === 0 && !q && <Empty title={t("Nobody here yet")} text={t("Whoever calls or writes becomes a lead by itself; you can add people too, or import a file.")} />}
       {rows !== undefined && rows.length > 0 && <DataTable label={t("Leads")} rows={rows} columns={columns} idOf={(row) => row.id} />}
       {leads.hasNextPage && (
         <Button className="self-center" disabled={leads.isFetchingNextPage} onClick={() => void leads.fetchNextPage()}>
-          {t("Show more")}
+          {q ? t("Search on") : t("Show more")}
         </Button>
       )}
       <AddLead isOpen={isAdding} onClose={() => setIsAdding(false)} />
     </section>
+  );
+}
+
+/** What is looked for stands in the address: a link to it, and the way back, show the same. */
+function Search() {
+  const { t } = useTranslation();
+  const { q = "" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const [text, setText] = useState(q);
+  const asked = useRef(q);
+  const wanted = text.trim();
+  useEffect(() => {
+    if (wanted === asked.current) return;
+    const timer = setTimeout(() => {
+      asked.current = wanted;
+      void navigate({ search: (before) => ({ ...before, q: wanted || undefined }), replace: true });
+    }, TYPED_MS);
+    return () => clearTimeout(timer);
+  }, [wanted, navigate]);
+  // Somebody went back, or cleared the search.
+  useEffect(() => {
+    if (q === asked.current) return;
+    asked.current = q;
+    setText(q);
+  }, [q]);
+  return <Input type="search" aria-label={t("Search leads")} placeholder={t("Name, phone or e-mail")} maxLength={100} value={text} onChange={(event) => setText(event.target.value)} className="max-w-72" />;
+}
+
+function Found({ count, isBusy, hasMore, q }: { count: number | undefined; isBusy: boolean; hasMore: boolean; q: string }) {
+  const { t } = useTranslation();
+  const navigate = route.useNavigate();
+  const clear = (
+    <Button onClick={() => void navigate({ search: (before) => ({ ...before, q: undefined }), replace: true })}>{t("Show everybody")}</Button>
+  );
+  if (count === 0 && !isBusy && !hasMore) return <Empty title={t("Nobody matches “{{q}}”", { q })} text={t("Every word has to be in the name, the phone number or the e-mail address.")} action={clear} />;
+  return (
+    <p role="status" className="text-muted">
+      {isBusy || count === undefined ? t("Searching …") : hasMore ? t("{{count}} found so far: not every lead was looked through.", { count }) : t("{{count}} found.", { count })}
+    </p>
   );
 }
 
@@ -102,13 +150,6 @@ function useColumns(): ColumnDef<Lead>[] {
     ],
     [t],
   );
-}
-
-function Reach({ lead }: { lead: Lead }) {
-  const { t } = useTranslation();
-  if (lead.opted_out) return <Badge tone="danger">{t("opted out")}</Badge>;
-  const out = lead.opted_out_of ?? [];
-  return out.length > 0 ? <Badge tone="warn">{t("not by {{channels}}", { channels: out.join(", ") })}</Badge> : <Badge tone="ok">{t("yes")}</Badge>;
 }
 
 function AddLead({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {

@@ -1,10 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { CheckCircle2, CircleAlert, CircleX } from "lucide-react";
+import { CheckCircle2, CircleAlert, CircleMinus, CircleX } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
 import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
-import type { Schemas } from "@/lib/api";
+import { api, body, type Schemas } from "@/lib/api";
+import { useMay } from "@/lib/me";
+import { dateTime } from "@/lib/words";
 
 const NAMES: Record<string, { title: string; fix: string }> = {
   store: { title: "The store", fix: "Set store.url; nothing works without it." },
@@ -16,23 +18,113 @@ const NAMES: Record<string, { title: string; fix: string }> = {
 const ICONS = { ok: CheckCircle2, degraded: CircleAlert, down: CircleX };
 const COLOURS = { ok: "text-ok", degraded: "text-warn", down: "text-danger" };
 
+/** The steps of going live, as the server names them. */
+const STEPS: Record<Schemas["SetupStep"], string> = {
+  effects: "Messages and calls reach people",
+  public_address: "A public https address",
+  twilio_account: "Twilio takes the credentials",
+  voice_webhook: "Calls to your numbers come here",
+  status_callback: "Word of their end comes here",
+  message_webhook: "Messages to your numbers come here",
+  sms_sender: "A sender for messages",
+  media_stream: "The audio of calls comes here",
+  speech_model: "Calls are transcribed",
+  workflow: "A published workflow",
+  first_call: "A first call",
+  master_key: "The master key is safe",
+  backups: "Backups",
+};
+
+const STEP_LOOKS = {
+  ok: { Icon: CheckCircle2, colour: "text-ok", word: "done" },
+  failed: { Icon: CircleX, colour: "text-danger", word: "to do" },
+  skipped: { Icon: CircleMinus, colour: "text-muted", word: "not checked" },
+};
+
 /** What has to stand before real calls come in: checked by the server, and what is done on Twilio's side. */
 export function GoingLive() {
+  return (
+    <>
+      {useMay("admin") && <Steps />}
+      <Dependencies />
+      <TwilioSteps />
+    </>
+  );
+}
+
+/** Every step with its check. Twilio and our public address are asked each time: never by itself. */
+function Steps() {
+  const { t } = useTranslation();
+  const query = useQuery({
+    queryKey: ["setup-checks"],
+    queryFn: () => body(api.GET("/api/setup/checks")),
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+    retry: false,
+  });
+  return (
+    <Panel className="flex flex-col gap-3 p-4" label={t("Step by step")}>
+      <div className="flex items-center justify-between gap-4">
+        <h2 className="font-semibold">{t("Step by step")}</h2>
+        <Button disabled={query.isFetching} onClick={() => void query.refetch()}>
+          {query.isFetching ? t("Checking …") : t("Check every step")}
+        </Button>
+      </div>
+      <Answer query={query}>
+        {({ ready, checks, checked_at }) => (
+          <>
+            <p role="status" className="text-muted">
+              {ready ? t("Nothing is missing.") : t("{{done}} of {{all}} steps are done.", { done: checks.filter((check) => check.status === "ok").length, all: checks.length })}{" "}
+              {t("Checked {{at}}.", { at: dateTime(checked_at) })}
+            </p>
+            <ol className="flex flex-col gap-3">
+              {checks.map((check) => (
+                <Step key={check.step} check={check} />
+              ))}
+            </ol>
+          </>
+        )}
+      </Answer>
+    </Panel>
+  );
+}
+
+function Step({ check }: { check: Schemas["SetupCheck"] }) {
+  const { t } = useTranslation();
+  const { Icon, colour, word } = STEP_LOOKS[check.status];
+  return (
+    <li data-step={check.step} data-status={check.status} className="flex gap-2">
+      <Icon size={16} aria-hidden className={`mt-0.5 shrink-0 ${colour}`} />
+      <div className="min-w-0">
+        <p className="flex flex-wrap gap-x-2">
+          <span className="font-medium">{t(STEPS[check.step])}</span>
+          <span className={colour}>{t(word)}</span>
+        </p>
+        <p className="break-words text-muted">{check.said}</p>
+        {check.fix && (
+          <p className="break-words">
+            <span className="font-medium">{t("What to do:")}</span> {check.fix}
+          </p>
+        )}
+      </div>
+    </li>
+  );
+}
+
+/** How each thing the server depends on stands. */
+function Dependencies() {
   const { t } = useTranslation();
   const query = useQuery({ queryKey: ["health"], queryFn: readHealth, staleTime: 0 });
   return (
-    <>
-      <Panel className="flex flex-col gap-3 p-4" label={t("What stands")}>
-        <div className="flex items-center justify-between gap-4">
-          <h2 className="font-semibold">{t("What stands")}</h2>
-          <Button disabled={query.isFetching} onClick={() => void query.refetch()}>
-            {t("Check again")}
-          </Button>
-        </div>
-        <Answer query={query}>{(report) => <Standing report={report} />}</Answer>
-      </Panel>
-      <TwilioSteps />
-    </>
+    <Panel className="flex flex-col gap-3 p-4" label={t("What stands")}>
+      <div className="flex items-center justify-between gap-4">
+        <h2 className="font-semibold">{t("What stands")}</h2>
+        <Button disabled={query.isFetching} onClick={() => void query.refetch()}>
+          {t("Check again")}
+        </Button>
+      </div>
+      <Answer query={query}>{(report) => <Standing report={report} />}</Answer>
+    </Panel>
   );
 }
 

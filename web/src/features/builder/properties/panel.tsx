@@ -34,6 +34,7 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
   const { t } = useTranslation();
   const id = useBuilder((state) => state.selected.at(-1)) ?? TRIGGER;
   const problems = useBuilder((state) => state.problems);
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
   const step = definition.nodes.find((node) => node.id === id);
   const own = problemsByStep(problems, definition).get(step ? step.id : TRIGGER) ?? [];
   const settings = step ? <StepSettings step={step} kind={kinds.get(step.type)} problems={own} /> : (
@@ -46,14 +47,14 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
     <aside aria-label={t("Properties")} className="flex min-h-0 w-full flex-col border-l bg-background lg:w-96">
       <header className="flex items-center gap-2 p-3">
         <h2 className="min-w-0 flex-1 truncate font-semibold">{step ? titleOf(step.type, kinds) : t("What starts it")}</h2>
-        <StepActions id={step ? step.id : TRIGGER} />
+        {!isReadOnly && <StepActions id={step ? step.id : TRIGGER} />}
       </header>
       <Tabs
         label={t("About this step")}
         value={tab}
         onChange={onTab}
         tabs={[
-          { id: "settings", label: t("Settings"), content: <div className="p-3">{settings}</div> },
+          { id: "settings", label: t("Settings"), content: <fieldset disabled={isReadOnly} className="min-w-0 p-3">{settings}</fieldset> },
           { id: "test", label: t("Test"), content: <Test workflowId={workflowId} definition={definition} kinds={kinds} /> },
           { id: "last", label: t("Last run"), content: <Suspense fallback={<Slow />}><LastRun workflowId={workflowId} stepId={step?.id ?? null} /></Suspense> },
         ]}

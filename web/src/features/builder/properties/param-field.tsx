@@ -27,13 +27,14 @@ interface ParamFieldProps {
 export function ParamField({ name, kind, schema, value, isRequired, error, onChange }: ParamFieldProps) {
   const label = schema.title ?? words(name);
   const control = controlOf(name, schema);
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
   const takesData = schema.format === "template" || control === "expression";
   const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
   const isExpression = control === "expression";
   const insert = (path: string) => onChange(isExpression ? `${text}${text ? " " : ""}${path}` : `${text}{{ ${path} }}`);
   return (
     <>
-      <Field label={label} hint={schema.description} error={error} isRequired={isRequired} aside={takesData && <DataPicker label={label} onPick={insert} />}>
+      <Field label={label} hint={schema.description} error={error} isRequired={isRequired} aside={takesData && !isReadOnly && <DataPicker label={label} onPick={insert} />}>
         {(attributes) => <Control {...{ attributes, control, label, schema, value, text, onChange }} />}
       </Field>
       {takesData && <Preview name={name} text={text} isExpression={isExpression} />}
@@ -153,12 +154,15 @@ function JsonInput({ attributes, value, onChange }: { attributes: object; value:
 function Script({ attributes, value, onChange }: { attributes: object; value: string; onChange: (value: unknown) => void }) {
   const { t } = useTranslation();
   const [isOpen, setIsOpen] = useState(false);
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
   return (
     <>
       <TextArea {...attributes} rows={6} spellCheck={false} className="font-mono text-xs" value={value} onChange={(event) => onChange(event.target.value)} />
-      <Button className="self-start" onClick={() => setIsOpen(true)}>
-        {t("Open the editor")}
-      </Button>
+      {!isReadOnly && (
+        <Button className="self-start" onClick={() => setIsOpen(true)}>
+          {t("Open the editor")}
+        </Button>
+      )}
       {isOpen && (
         <Suspense fallback={<p role="status">{t("Loading the editor …")}</p>}>
           <ScriptEditor value={value} onChange={onChange} onClose={() => setIsOpen(false)} />

@@ -12,6 +12,7 @@ export function StepForm({ step, schema, problems }: { step: Step; schema: unkno
   const { t } = useTranslation();
   const [isWhole, setIsWhole] = useState(false);
   const changeStep = useBuilder((state) => state.changeStep);
+  const isReadOnly = useBuilder((state) => state.isReadOnly);
   const required = (schema as FieldSchema).required ?? [];
   const isShown = ([name]: [string, FieldSchema]) => isWhole || required.includes(name) || step.params[name] !== undefined || problems.some((one) => fieldOf(one).startsWith(name));
   const fields = fieldsOf(schema);
@@ -35,7 +36,7 @@ export function StepForm({ step, schema, problems }: { step: Step; schema: unkno
           onChange={(value) => set(name, value)}
         />
       ))}
-      {(isWhole || shown.length < fields.length) && (
+      {!isReadOnly && (isWhole || shown.length < fields.length) && (
         <Button look="quiet" className="self-start" aria-expanded={isWhole} onClick={() => setIsWhole(!isWhole)}>
           {isWhole ? t("Fewer fields") : t("More fields")}
         </Button>
