@@ -67,6 +67,8 @@ use crate::{
     telemetry::traces,
 };
 
+/// How long the watchers of the live stream may take to hear that the server stops.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// How long the last spans may take on their way out.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 
@@ -222,6 +224,7 @@ impl App {
             );
             serving.abort();
         }
+        http::live::everybody_left(FAREWELL_MAX).await;
         // While the actors still stand: what they were sent is finished before others take over.
         member.leave().await;
         root.stop(None);

@@ -97,7 +97,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Serve { config } => serve::run(config.as_deref()),
         Command::Dev { config } => dev::run(config.as_deref()),
         Command::Simulate(arguments) => serve::with_runtime(async move {
-            simulate::run(&arguments).await?;
+            match &arguments.sms {
+                Some(text) => simulate::write(&arguments, text).await?,
+                None => drop(simulate::run(&arguments).await?),
+            }
             Ok(())
         }),
         Command::Transcribe(arguments) => transcribe::run(arguments),

@@ -54,6 +54,14 @@ const WATCHERS_MAX: usize = 2_000;
 
 static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WATCHERS_MAX)));
 
+/// Waits, at most `patience`, until every watcher has heard that the server stops.
+pub async fn everybody_left(patience: Duration) {
+    let all = u32::try_from(WATCHERS_MAX).unwrap_or(u32::MAX);
+    if timeout(patience, PLACES.acquire_many(all)).await.is_err() {
+        tracing::warn!("some watchers did not hear that the server stops");
+    }
+}
+
 /// How the stream may be opened without a first message.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]

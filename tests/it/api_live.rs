@@ -218,3 +218,21 @@ async fn a_watcher_narrows_acknowledges_and_pings() {
         (&json!("error"), &json!("not_found"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_says_so_to_whoever_watches() {
+    let server = Server::start(Options::serve()).await;
+    let mut watchers = Vec::new();
+    for _ in 0..5 {
+        watchers.push(signed_in(&server, None).await);
+    }
+    server.signal("TERM").await;
+    for mut socket in watchers {
+        let ended = loop {
+            if let Err(code) = next(&mut socket).await {
+                break code;
+            }
+        };
+        assert_eq!(ended, 1001);
+    }
+}

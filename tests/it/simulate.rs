@@ -265,3 +265,53 @@ fn friendly_call() -> Option<(PathBuf, PathBuf)> {
     );
     None
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_message_is_taken_in_and_its_answer_shown() {
+    let server = Server::start(Options::dev()).await;
+    let workflow = serde_json::json!({"name": "Answer", "enabled": true, "trigger": {"type": "sms.received"},
+        "nodes": [{"id": "answer", "type": "send_sms", "params": {"body": "We heard: {{ trigger.data.body }}"}}],
+        "edges": [{"from": "trigger", "to": "answer"}]});
+    let made = server.post("/api/workflows", &workflow).await;
+    let id = made["id"].as_str().expect("an id");
+    server
+        .post(&format!("/api/workflows/{id}/publish"), &serde_json::json!({}))
+        .await;
+    let output = Command::new(PROGRAM)
+        .args([
+            "simulate",
+            "--json",
+            "--server",
+            server.url(),
+            "--from",
+            "+14155550144",
+        ])
+        .args([
+            "--token",
+            &server.ready().access_token,
+            "--sms",
+            "Call me tomorrow",
+        ])
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the program starts");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("every line is JSON"))
+        .collect();
+    let bodies: Vec<&str> = lines.iter().filter_map(|line| line["body"].as_str()).collect();
+    assert_eq!(bodies, ["We heard: Call me tomorrow"], "{stdout}");
+    let taken = server.items("/api/messages").await;
+    assert!(
+        taken
+            .iter()
+            .any(|one| one["direction"] == "inbound" && one["from"] == "+14155550144")
+    );
+}

@@ -180,6 +180,11 @@ async fn a_form_starts_what_waits_for_its_name_and_a_trial_starts_nothing() {
         .request(Method::DELETE, &format!("{path}/source"), None)
         .await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        server.get(&format!("{path}/source")).await,
+        json!(null),
+        "it takes JSON as it is"
+    );
     let (status, _) = post(&hook, &[form], "email=ann%40example.com".to_owned()).await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Play this many seconds of silence on both sides instead of audio.
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["caller", "agent"])]
     pub silence: Option<usize>,
+    /// Send this text message from the customer's number instead of a call, and show what is answered.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["caller", "agent", "silence", "rotate", "speed", "status", "direction", "calls"])]
+    pub sms: Option<String>,
     /// Let each of several calls begin at another place of the audio, as calls do.
     #[arg(long)]
     pub rotate: bool,

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         alert::Severity,
         audio::Speaker,
+        call::Call,
         message::Message as Sent,
         sentiment::{Sentiment, SentimentLabel},
     },
@@ -217,11 +218,7 @@ impl Printer {
                 let text = format!("({silent_ms} ms of speech without words)");
                 Some(self.paint(YELLOW, &said(*start_ms, *speaker, &text)))
             }
-            LiveFact::CallEnded { call } => Some(format!(
-                "call    {} ended: {}",
-                call.id,
-                word(&json!(call.status))
-            )),
+            LiveFact::CallEnded { call } => Some(ended(call)),
             LiveFact::TranscriptFinal {
                 speaker,
                 text,
@@ -311,6 +308,16 @@ fn essence(status: StepStatus, detail: &Value) -> String {
     }
 }
 
+/// How a call ended; beside it the agent's leg where that went another way, as with a line that was busy.
+fn ended(call: &Call) -> String {
+    let status = word(&json!(call.status));
+    let leg = call.dial_status.filter(|leg| *leg != call.status);
+    let leg = leg.map_or_else(String::new, |leg| {
+        format!("; the agent's line: {}", word(&json!(leg)))
+    });
+    format!("call    {} ended: {status}{leg}", call.id)
+}
+
 /// One line of the transcript.
 fn said(start_ms: u64, speaker: Speaker, text: &str) -> String {
     format!("{} {:9} {text}", clock(start_ms), speaker.as_str())
@@ -336,6 +343,28 @@ fn clock(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        call::CallStatus,
+        ids::{AccountId, CallId, CallSid},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn a_call_whose_agent_was_busy_says_so() {
+        let sid = CallSid::new("CA1");
+        let mut call = Call::new(
+            CallId::fresh(),
+            AccountId::fresh(),
+            sid,
+            Timestamp::from_unix_millis(1),
+        );
+        call.status = CallStatus::Completed;
+        assert!(ended(&call).ends_with(" ended: completed"));
+        call.dial_status = Some(CallStatus::Completed);
+        assert!(ended(&call).ends_with(" ended: completed"));
+        call.dial_status = Some(CallStatus::Busy);
+        assert!(ended(&call).ends_with(" ended: completed; the agent's line: busy"));
+    }
 
     #[test]
     fn call_time_reads_like_a_clock() {

@@ -58,7 +58,7 @@ pub async fn run(arguments: &Arguments) -> Result<Summary, SimulateError> {
     Ok(summary)
 }
 
-fn sign_in(arguments: &Arguments) -> SignIn {
+pub(super) fn sign_in(arguments: &Arguments) -> SignIn {
     arguments.token.clone().map_or_else(
         || SignIn::Password {
             email: arguments.email.clone(),

@@ -102,23 +102,23 @@ impl From<WebhookRule> for SourceView {
 
 /// Show who posts to a webhook
 ///
-/// Needs the role admin.
+/// Null while it takes JSON as it is. Needs the role admin.
 #[utoipa::path(get, path = "/api/webhooks/{id}/source", tag = "events", operation_id = "getWebhookSource",
     params(("id" = WebhookId, Path, description = "The webhook.")),
-    responses((status = 200, description = "Its source.", body = SourceView)))]
+    responses((status = 200, description = "Its source, or null.", body = Option<SourceView>)))]
 pub async fn get(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<WebhookId>,
-) -> ApiResult<Json<SourceView>> {
+) -> ApiResult<Json<Option<SourceView>>> {
     caller.must(Permission::ManageWebhooks)?;
     open_webhook(&context, &caller, id).await?;
-    let row = context
-        .store
-        .resources
-        .get(rule_address(caller.account_id, id))
-        .await?;
-    Ok(Json(row.read::<WebhookRule>()?.into()))
+    let address = rule_address(caller.account_id, id);
+    match context.store.resources.get(address).await {
+        Ok(row) => Ok(Json(Some(row.read::<WebhookRule>()?.into()))),
+        Err(StoreError::Missing { .. }) => Ok(Json(None)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Say who posts to a webhook

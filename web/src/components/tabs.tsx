@@ -13,8 +13,12 @@ export function Tabs({ tabs, label, value, onChange }: { tabs: Tab[]; label: str
   const selected = useRef<HTMLButtonElement>(null);
   // On a narrow page the row of tabs scrolls: the one that is open is in sight.
   useEffect(() => {
-    void selected.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [shown?.id]);
+    const [tab, row] = [selected.current, selected.current?.parentElement];
+    if (!tab || !row) return;
+    // The row alone: the page stays where it is.
+    const [inner, outer] = [tab.getBoundingClientRect(), row.getBoundingClientRect()];
+    row.scrollLeft += Math.min(0, inner.left - outer.left) + Math.max(0, inner.right - outer.right);
+  }, [shown?.id, tabs.length]);
   const onKey = (event: KeyboardEvent<HTMLElement>) => {
     const at = tabs.findIndex((tab) => tab.id === shown?.id);
     const targets: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 };

@@ -11,7 +11,7 @@ import { Json } from "@/components/json";
 import { SaveForm } from "@/components/save-form";
 import { Answer, Empty } from "@/components/states";
 import { Tabs } from "@/components/tabs";
-import { ApiError, api, body, type Schemas } from "@/lib/api";
+import { api, body, type Schemas } from "@/lib/api";
 import { textOf } from "@/lib/fields";
 import { useHeldFocus } from "@/lib/focus";
 import { keys, queryClient } from "@/lib/query";
@@ -41,14 +41,7 @@ const TRIALS: Record<Source, { body: unknown; headers: Record<string, string> }>
 function useSource(id: string) {
   return useQuery({
     queryKey: [...keys.webhook(id), "source"],
-    queryFn: async () => {
-      try {
-        return await body(api.GET("/api/webhooks/{id}/source", { params: { path: { id } } }));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return null;
-        throw error;
-      }
-    },
+    queryFn: () => body(api.GET("/api/webhooks/{id}/source", { params: { path: { id } } })),
   });
 }
 
