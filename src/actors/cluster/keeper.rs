@@ -229,8 +229,8 @@ impl Keeper {
                 counts.then_some((lease.shard, owner))
             })
             .collect();
-        let mut plan = spread::plan(self.node.id, &living, &holdings);
-        plan.give_back.extend(self.strays(&leases, &holdings, &plan.take));
+        let strays = self.strays(&leases, &holdings);
+        let plan = spread::plan(self.node.id, &living, &holdings, &strays);
         holdings.retain(|shard, _| !plan.give_back.contains(shard));
         if !plan.give_back.is_empty() {
             self.give_back(&plan.give_back, &epochs).await;
@@ -285,14 +285,12 @@ impl Keeper {
         Ok(())
     }
 
-    /// Leases that bear this node's name without being its: the answer to a taking was lost, or the node lapsed while it took. To the others
-    /// they look held, so that nobody else would ever take them.
-    fn strays(&self, leases: &[Lease], holdings: &Holdings, taking: &[Shard]) -> Vec<Shard> {
+    /// Leases that bear this node's name without being its: the answer to a taking was lost, or the node lapsed.
+    fn strays(&self, leases: &[Lease], holdings: &Holdings) -> Vec<Shard> {
         leases
             .iter()
-            .filter(|lease| lease.owner == Some(self.node.id))
+            .filter(|lease| lease.owner == Some(self.node.id) && !holdings.contains_key(&lease.shard))
             .map(|lease| lease.shard)
-            .filter(|shard| !holdings.contains_key(shard) && !taking.contains(shard))
             .collect()
     }
 

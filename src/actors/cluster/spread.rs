@@ -21,33 +21,31 @@ pub struct Plan {
 }
 
 /// What `node` should take and give back. A node that leaves gives everything back and is not in `living`.
+///
+/// `strays` are leases that bear its name without being its. To the others they look held while it lives: it takes them first, and gives back
+/// those that it has no use for. While it does not live they are anybody's, and nothing has to be done about them.
 #[must_use]
-pub fn plan(node: NodeId, living: &BTreeSet<NodeId>, holdings: &Holdings) -> Plan {
-    let mine: Vec<Shard> = holdings
+pub fn plan(node: NodeId, living: &BTreeSet<NodeId>, holdings: &Holdings, strays: &[Shard]) -> Plan {
+    let strays: &[Shard] = if living.contains(&node) { strays } else { &[] };
+    let mine = holdings
         .iter()
         .filter(|(_, owner)| **owner == node)
-        .map(|(shard, _)| *shard)
-        .collect();
-    let quotas = quotas(living, holdings);
-    let quota = quotas.get(&node).copied().unwrap_or(0);
-    if mine.len() > quota {
-        let give_back = mine.get(quota..).unwrap_or_default().to_vec();
-        return Plan {
-            give_back,
-            ..Plan::default()
-        };
-    }
+        .map(|(shard, _)| *shard);
+    let quota = quotas(living, holdings).get(&node).copied().unwrap_or(0);
+    let wanted = quota.saturating_sub(mine.clone().count());
     let free: Vec<Shard> = Shard::all()
-        .filter(|shard| !holdings.contains_key(shard))
+        .filter(|shard| !holdings.contains_key(shard) && !strays.contains(shard))
         .collect();
-    let wanted = quota - mine.len();
     // Each node begins at another place, so that two do not ask for the same ones.
     let rank = living.iter().position(|living| *living == node).unwrap_or(0);
     let begin = rank * free.len() / living.len().max(1);
-    let take = free.iter().cycle().skip(begin).take(free.len()).take(wanted);
+    let free = free.iter().cycle().skip(begin).take(free.len());
     Plan {
-        take: take.copied().collect(),
-        ..Plan::default()
+        take: strays.iter().chain(free).take(wanted).copied().collect(),
+        give_back: mine
+            .skip(quota)
+            .chain(strays.iter().skip(wanted).copied())
+            .collect(),
     }
 }
 
@@ -76,7 +74,7 @@ mod tests {
         for _ in 0..20 {
             let before = holdings.clone();
             for node in living {
-                let plan = plan(*node, living, &before);
+                let plan = plan(*node, living, &before, &[]);
                 for shard in plan.give_back {
                     holdings.remove(&shard);
                 }
@@ -124,9 +122,31 @@ mod tests {
     fn a_node_that_does_not_live_wants_nothing_and_gives_back_everything() {
         let (gone, other) = (NodeId::fresh(), NodeId::fresh());
         let holdings: Holdings = Shard::all().take(3).map(|shard| (shard, gone)).collect();
-        let plan = plan(gone, &BTreeSet::from([other]), &holdings);
-        assert_eq!(plan.give_back.len(), 3);
+        let strays: Vec<Shard> = Shard::all().skip(3).take(4).collect();
+        let plan = plan(gone, &BTreeSet::from([other]), &holdings, &strays);
+        assert_eq!(
+            plan.give_back.len(),
+            3,
+            "strays are anybody's while it does not live"
+        );
         assert_eq!(plan.take, []);
+    }
+
+    #[test]
+    fn strays_are_taken_first_and_what_is_over_is_given_back() {
+        let (one, other) = (NodeId::fresh(), NodeId::fresh());
+        let living = BTreeSet::from([one, other]);
+        let held: Holdings = Shard::all().take(100).map(|shard| (shard, other)).collect();
+        let strays: Vec<Shard> = Shard::all().skip(110).take(140).collect();
+        let planned = plan(one, &living, &held, &strays);
+        assert_eq!(
+            (planned.take.as_slice(), planned.give_back.as_slice()),
+            strays.split_at(128)
+        );
+        let few = strays.get(..100).expect("there are more");
+        let planned = plan(one, &living, &held, few);
+        assert_eq!((planned.take.len(), planned.give_back.len()), (128, 0));
+        assert!(planned.take.starts_with(few));
     }
 
     #[test]
