@@ -250,7 +250,7 @@ export async function agentsView(browser) {
   assert.equal(await page.getByRole("button", { name: "New workflow" }).count(), 0);
   assert.equal(await page.getByRole("button", { name: "Actions for Follow up" }).count(), 0);
   await page.getByRole("link", { name: "Follow up" }).click();
-  await page.getByText("only admins change workflows").waitFor();
+  await page.getByText("Changing it takes the role admin").waitFor();
   assert.equal(await page.getByRole("button", { name: "Publish", exact: true }).count(), 0);
   assert.deepEqual(faults, []);
   await page.context().close();
