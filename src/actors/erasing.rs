@@ -17,11 +17,12 @@ use crate::{
         erasure::{Erasure, Redaction},
         lead_import::LeadImport,
         message::Message,
+        phone::PhoneNumber,
         resource::{Resource, ResourceKind},
         webhook_rule::DeliveryLog,
     },
     store::{
-        Store, StoreError, StoreResult,
+        Store, StoreError, StoreResult, kin,
         resources::{ResourceAddress, ResourceFilter, ResourceRow},
         runs::RunFilter,
         walking::Walk,
@@ -65,7 +66,7 @@ pub(super) struct Erasing {
 
 impl Erasing {
     pub(super) fn new(store: Store, runs: RunsHandle, erasure: Erasure) -> Self {
-        let ids = BTreeSet::from([erasure.lead_id.to_string()]);
+        let ids = erasure.lead_ids().iter().map(ToString::to_string).collect();
         Self {
             store,
             runs,
@@ -91,14 +92,16 @@ impl Erasing {
 
     /// Ends every run about the person that has not ended.
     pub(super) async fn cancel_runs(&self) -> Result<(), RunError> {
-        let (runs, account) = (&self.store.runs, self.erasure.account_id);
+        let (store, account, leads) = (&self.store, self.erasure.account_id, self.erasure.lead_ids());
         let filter = RunFilter {
-            lead_id: Some(self.erasure.lead_id),
             only_active: true,
             ..RunFilter::default()
         };
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| runs.list(account, filter.clone(), page)).await? {
+        while let Some(page) = walk
+            .next(|page| kin::runs(store, account, &leads, &filter, page))
+            .await?
+        {
             for head in page {
                 match self.runs.cancel(account, head.id, REASON.to_owned()).await {
                     Ok(()) | Err(RunError::Ended(_)) => (),
@@ -156,15 +159,15 @@ impl Erasing {
     }
 
     async fn erase_facts(&mut self) -> StoreResult<()> {
-        let (observations, account) = (&self.store.observations, self.erasure.account_id);
+        let (store, account, leads) = (&self.store, self.erasure.account_id, self.erasure.lead_ids());
         let mut walk = Walk::default();
         while let Some(page) = walk
-            .next(|page| observations.timeline(account, self.erasure.lead_id, page))
+            .next(|page| kin::timeline(store, account, &leads, page))
             .await?
         {
             let facts = page.into_iter().filter(|fact| !fact.is_erased());
             let erased = each(facts, |fact| {
-                observations.erase(account, fact.id).map_ok(|()| true)
+                store.observations.erase(account, fact.id).map_ok(|()| true)
             });
             self.erasure.counts.facts += erased.await?;
         }
@@ -172,16 +175,16 @@ impl Erasing {
     }
 
     async fn runs(&mut self, pass: Pass) -> StoreResult<()> {
-        let (runs, account) = (&self.store.runs, self.erasure.account_id);
-        let filter = RunFilter {
-            lead_id: Some(self.erasure.lead_id),
-            ..RunFilter::default()
-        };
+        let (store, account, leads) = (&self.store, self.erasure.account_id, self.erasure.lead_ids());
+        let filter = RunFilter::default();
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| runs.list(account, filter.clone(), page)).await? {
+        while let Some(page) = walk
+            .next(|page| kin::runs(store, account, &leads, &filter, page))
+            .await?
+        {
             self.ids.extend(page.iter().map(|head| head.id.to_string()));
             if pass == Pass::Erase {
-                let erased = each(page, |head| runs.forget_history(account, head.id));
+                let erased = each(page, |head| store.runs.forget_history(account, head.id));
                 self.erasure.counts.runs += erased.await?;
             }
         }
@@ -253,12 +256,11 @@ impl Erasing {
     }
 
     async fn records(&mut self, pass: Pass) -> StoreResult<()> {
-        let (resources, account) = (&self.store.resources, self.erasure.account_id);
+        let (store, account, leads) = (&self.store, self.erasure.account_id, self.erasure.lead_ids());
         for kind in RECORDS {
-            let filter = ResourceFilter::of_group(kind, *self.erasure.lead_id.as_bytes());
             let mut walk = Walk::default();
             while let Some(page) = walk
-                .next(|page| resources.list(account, filter.clone(), page))
+                .next(|page| kin::resources(store, account, &leads, (kind, None), page))
                 .await?
             {
                 let ids = page
@@ -267,7 +269,7 @@ impl Erasing {
                 self.ids.extend(ids.map(str::to_owned));
                 if pass == Pass::Erase {
                     let erased = each(page, |row| async move {
-                        unless_missing(resources.delete(address_of(&row)).await).map(|()| true)
+                        unless_missing(store.resources.delete(address_of(&row)).await).map(|()| true)
                     });
                     self.erasure.counts.records += erased.await?;
                 }
@@ -279,14 +281,14 @@ impl Erasing {
     /// Posts of other services, of which each webhook shows its last.
     async fn erase_deliveries(&mut self) -> StoreResult<()> {
         let needles = self.needles();
-        let lead_id = self.erasure.lead_id;
+        let leads = self.erasure.lead_ids();
         let erased = self.rewrite(|log: &mut DeliveryLog| {
             let before = log.deliveries.len();
             log.deliveries.retain(|delivery| {
                 let is_named = needles
                     .iter()
                     .any(|needle| delivery.body.contains(needle.as_str()));
-                delivery.lead_id != Some(lead_id) && !is_named
+                !delivery.lead_id.is_some_and(|id| leads.contains(&id)) && !is_named
             });
             before - log.deliveries.len()
         });
@@ -353,7 +355,7 @@ impl Erasing {
 
     async fn erase_contacts(&self) -> StoreResult<()> {
         let mut subjects = self.names();
-        subjects.push(self.erasure.lead_id.to_string());
+        subjects.extend(self.erasure.lead_ids().iter().map(ToString::to_string));
         for subject in subjects {
             self.store
                 .contacts
@@ -398,10 +400,12 @@ impl Erasing {
 
     fn is_theirs(&self, call: &Call) -> bool {
         // A fresh lead may have the number by then.
-        let is_nobodys = call.lead_id.is_none();
-        let phone = self.erasure.phone.as_ref().filter(|_| is_nobodys);
-        call.lead_id == Some(self.erasure.lead_id)
-            || phone.is_some_and(|phone| phone.as_str() == call.customer_number())
+        match call.lead_id {
+            Some(id) => self.ids.contains(&id.to_string()),
+            None => self
+                .phones()
+                .any(|phone| phone.as_str() == call.customer_number()),
+        }
     }
 
     fn is_to_or_from_them(&self, message: &Message) -> bool {
@@ -411,7 +415,9 @@ impl Erasing {
             .flat_map(|addresses| addresses.split([',', ';', ' ', '<', '>']));
         let is_addressed =
             addresses.any(|address| names.iter().any(|name| name.eq_ignore_ascii_case(address)));
-        message.lead_id == Some(self.erasure.lead_id)
+        message
+            .lead_id
+            .is_some_and(|id| self.ids.contains(&id.to_string()))
             || self.names_theirs([text(message.run_id)])
             || (message.lead_id.is_none() && is_addressed)
     }
@@ -422,8 +428,13 @@ impl Erasing {
 
     /// The person's addresses.
     fn names(&self) -> Vec<String> {
-        let phone = self.erasure.phone.iter().map(ToString::to_string);
-        phone.chain(self.erasure.email.clone()).collect()
+        let emails = self.erasure.email.iter().chain(&self.erasure.merged.emails);
+        let phones = self.phones().map(ToString::to_string);
+        phones.chain(emails.cloned()).collect()
+    }
+
+    fn phones(&self) -> impl Iterator<Item = &PhoneNumber> {
+        self.erasure.phone.iter().chain(&self.erasure.merged.phones)
     }
 
     /// Texts that are found in nothing but what is about the person.

@@ -5,6 +5,7 @@
 //! Restarts: its parent makes it anew and tells it to recover; it reads what is not marked as routed.
 
 mod elsewhere;
+mod merging;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
@@ -22,7 +23,8 @@ use super::{
 use crate::{
     bus::local::LocalBus,
     domain::{
-        ids::{RunId, WorkflowId},
+        ids::{AccountId, LeadId, RunId, WorkflowId},
+        lead::Lead,
         observation::Observation,
         run::RunStatus,
     },
@@ -49,6 +51,8 @@ pub enum LeadMsg {
     /// A trigger's wait after a fact about the lead is over: start this one workflow. Answered with whether it is settled;
     /// false when the start waits for an earlier run.
     Due(Box<Observation>, WorkflowId, RpcReplyPort<bool>),
+    /// Merge this lead into that one. Answered when it is done, or why it is not.
+    Merge(LeadId, RpcReplyPort<Result<(), RunError>>),
     /// A run of the lead has ended: a start that waits for it may follow.
     RunEnded,
     /// The actor before this one failed: take up what it left.
@@ -258,10 +262,13 @@ impl LeadActor {
             start.tell_cut(&self.kind.store, &self.kind.bus, &chain).await?;
             return Ok(Routed::Wholly);
         }
-        match self.admission(observation, row, &plan).await? {
+        match self.admission(observation, row, &plan, world).await? {
             Admission::Start => (),
             Admission::StartAfter(_) => return Ok(Routed::InPart),
-            Admission::Replace(earlier) => self.cancel(observation, earlier).await?,
+            Admission::Replace(earlier) => {
+                let reason = "replaced by a newer start for the same lead";
+                self.cancel_all(observation.account_id, earlier, reason).await?;
+            }
             Admission::Refuse(reason) => {
                 tracing::info!(workflow_id = %row.id, observation = %observation.id, reason, "no run was started");
                 return Ok(Routed::Wholly);
@@ -315,26 +322,31 @@ impl LeadActor {
         observation: &Observation,
         row: &WorkflowRow,
         plan: &Plan,
+        world: &World,
     ) -> Result<Admission, RunError> {
         let enrolment = plan.definition().settings.enrolment;
         let Some(lead_id) = observation.lead_id else {
             return Ok(Admission::Start);
         };
         let runs = &self.kind.store.runs;
-        let active = runs.active_for_lead(row.id, lead_id).await?;
-        let any = !active.is_empty() || runs.ever_for_lead(row.id, lead_id).await?;
+        // Runs of duplicates that were merged into the lead are its runs.
+        let ids = world.lead.as_ref().map_or_else(|| vec![lead_id], Lead::ids);
+        let (mut any, mut active) = (false, Vec::new());
+        for id in ids {
+            active.extend(runs.active_for_lead(row.id, id).await?);
+            any = any || !active.is_empty() || runs.ever_for_lead(row.id, id).await?;
+        }
         Ok(admit(enrolment, Earlier { any, active: &active }))
     }
 
-    async fn cancel(&self, observation: &Observation, earlier: Vec<RunId>) -> Result<(), RunError> {
-        for run_id in earlier {
-            let reason = "replaced by a newer start for the same lead".to_owned();
-            match self
-                .kind
-                .runs
-                .cancel(observation.account_id, run_id, reason)
-                .await
-            {
+    async fn cancel_all(
+        &self,
+        account_id: AccountId,
+        runs: Vec<RunId>,
+        reason: &str,
+    ) -> Result<(), RunError> {
+        for run_id in runs {
+            match self.kind.runs.cancel(account_id, run_id, reason.to_owned()).await {
                 Ok(()) | Err(RunError::Ended(_)) => (),
                 Err(error) => return Err(error),
             }
@@ -418,6 +430,11 @@ impl Actor for LeadActor {
                 let is_settled = self.start_due(&observation, workflow_id).await?;
                 // Nobody waits any more when the schedules gave up: they ask again.
                 let _ = reply.send(is_settled);
+            }
+            LeadMsg::Merge(kept, reply) => {
+                let merged = self.merge(state.subject, kept).await;
+                // Whoever does not wait any more asks again.
+                let _ = reply.send(merged);
             }
             LeadMsg::RunEnded | LeadMsg::Recover => self.take_up(state.subject).await?,
         }

@@ -19,12 +19,14 @@ use crate::{
         observation::Observation,
         shard::Shard,
     },
-    store::{Recorded, Store, StoreResult},
+    store::{Recorded, Store, StoreError, StoreResult},
     telemetry::traces,
 };
 
 /// How long a start may take in its lead's mailbox.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long a merge is followed, whether or not somebody still waits for it.
+const MERGE_MAX: Duration = Duration::from_secs(120);
 /// How long the node that acts for a lead may take before a fact is kept here for it to find. Whoever brought it waits meanwhile.
 const OWNER_MAX: Duration = Duration::from_secs(2);
 
@@ -90,7 +92,8 @@ impl LeadsHandle {
     ///
     /// # Errors
     /// [`StoreError`](crate::store::StoreError) when it could not be kept; nothing happened then.
-    pub async fn observe(&self, mut observation: Observation) -> StoreResult<Recorded> {
+    pub async fn observe(&self, observation: Observation) -> StoreResult<Recorded> {
+        let mut observation = self.of_kept_lead(observation).await?;
         if observation.trace.is_none() && traces::is_chosen() {
             observation.trace = traces::current();
         } else if observation.trace.is_none() {
@@ -119,6 +122,48 @@ impl LeadsHandle {
             Err(unheard) => tracing::warn!(%unheard, "a fact is kept for its owner to find"),
         }
         self.store.observations.record(observation).await
+    }
+
+    /// The same fact, about the lead that its own was merged into.
+    async fn of_kept_lead(&self, mut observation: Observation) -> StoreResult<Observation> {
+        if let Some(id) = observation.lead_id {
+            match self.store.leads.get(observation.account_id, id).await {
+                Ok(lead) => observation.lead_id = Some(lead.id),
+                // A fact about a lead that is gone is kept as it is.
+                Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(observation)
+    }
+
+    /// Merges `duplicate` into `kept`, in the duplicate's turn. Cut off anywhere, it is brought to its end by the same again.
+    ///
+    /// # Errors
+    /// [`RunError::TimedOut`] when it is not done yet; [`RunError::Refused`] when the two cannot be one.
+    pub async fn merge(
+        &self,
+        account_id: AccountId,
+        duplicate: LeadId,
+        kept: LeadId,
+    ) -> Result<(), RunError> {
+        let (sender, answer) = ractor::concurrency::oneshot();
+        let message = LeadMsg::Merge(kept, RpcReplyPort::from(sender));
+        self.leads.deliver(Subject::Lead(account_id, duplicate), message);
+        let leads = self.clone();
+        // It goes on when nobody waits any more: what follows from it is brought on its way all the same.
+        let merging = tokio::spawn(async move {
+            let merged = tokio::time::timeout(MERGE_MAX, answer).await;
+            leads.take_up(Subject::Lead(account_id, kept));
+            match merged {
+                Ok(Ok(merged)) => merged,
+                Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
+            }
+        });
+        match tokio::time::timeout(ANSWER_MAX, merging).await {
+            Ok(Ok(merged)) => merged,
+            Ok(Err(_)) | Err(_) => Err(RunError::TimedOut),
+        }
     }
 
     /// Keeps an observation on the node that acts for it, and brings it on its way.

@@ -176,9 +176,11 @@ pub struct Call {
     pub gaps: u32,
     /// Whether supervisors can listen.
     #[serde(default)]
+    #[schema(required)]
     pub supervision: Supervision,
     /// The supervisors who take part at this moment, and how; empty once the call is over.
     #[serde(default)]
+    #[schema(required)]
     pub monitors: Vec<Monitor>,
     /// Running sentiment of the customer, −1.0 to 1.0.
     pub trend: Option<f32>,

@@ -14,6 +14,12 @@ pub fn normal(text: &str) -> Option<String> {
     (is_plain && is_formed && email.chars().count() <= ADDRESS_CHARS_MAX).then_some(email)
 }
 
+/// How addresses are compared: without regard to case and to spaces around them. Rows of other writers may hold any spelling.
+#[must_use]
+pub fn folded(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
 /// Reads addresses separated by commas into their normal form.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use super::{
     call::{Call, CallFact},
     hex::hex,
     ids::{AccountId, LeadId, UserId},
+    lead::Merged,
     message::Message,
     observation::{EventType, Observation},
     phone::PhoneNumber,
@@ -78,6 +79,9 @@ pub struct Erasure {
     /// What is looked for; nothing once it is done.
     pub phone: Option<PhoneNumber>,
     pub email: Option<String>,
+    /// Ids, numbers and addresses of duplicates that were merged into the lead.
+    #[serde(default)]
+    pub merged: Merged,
     pub counts: ErasureCounts,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
@@ -90,6 +94,14 @@ resource!(Erasure as Erasure by lead_id {
 });
 
 impl Erasure {
+    /// The lead's id and those of the duplicates that were merged into it.
+    #[must_use]
+    pub fn lead_ids(&self) -> Vec<LeadId> {
+        std::iter::once(self.lead_id)
+            .chain(self.merged.ids.iter().copied())
+            .collect()
+    }
+
     /// The erasure when nothing is left: without what was looked for.
     #[must_use]
     pub fn done(self, at: Timestamp) -> Self {
@@ -97,6 +109,11 @@ impl Erasure {
             status: ErasureStatus::Done,
             phone: None,
             email: None,
+            merged: Merged {
+                phones: Vec::new(),
+                emails: Vec::new(),
+                ..self.merged
+            },
             finished_at: Some(at),
             ..self
         }

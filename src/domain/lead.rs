@@ -3,6 +3,7 @@
 pub mod columns;
 mod edit;
 mod filter;
+pub mod merge;
 pub mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ pub use edit::{
     AssignRule, Assignee, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange, fact_id,
 };
 pub use filter::LeadFilter;
+pub use merge::{MergeRefusal, Merged};
 
 use super::{
     consent::{Consent, ConsentChange, ContactChannel, OptOut},
@@ -53,6 +55,9 @@ pub struct Lead {
     pub assigned_to: Option<UserId>,
     /// The account's own fields.
     pub fields: BTreeMap<String, serde_json::Value>,
+    /// By what the person is known besides, from duplicates that were merged into this lead; left out when there were none.
+    #[serde(default, skip_serializing_if = "Merged::is_nothing")]
+    pub merged: Merged,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -82,6 +87,7 @@ impl Lead {
             consent: Consent::default(),
             assigned_to: None,
             fields: BTreeMap::new(),
+            merged: Merged::default(),
             created_at: at,
             updated_at: at,
         }

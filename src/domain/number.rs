@@ -48,6 +48,7 @@ pub struct Number {
     pub routing: NumberRouting,
     /// Whether agents are brought into a room of each call's own, so that supervisors can listen.
     #[serde(default)]
+    #[schema(required)]
     pub supervision: bool,
     /// Counts changes, from 1; send it as `If-Match` with a change.
     pub revision: u64,

@@ -126,6 +126,8 @@ pub trait AccountStore: Send + Sync {
     async fn create_account(&self, account: Account, owner: User) -> StoreResult<()>;
     /// The account that was created first, if any: the one a single-account configuration means.
     async fn first_account(&self) -> StoreResult<Option<Account>>;
+    /// Every account, the oldest first, at most `limit`.
+    async fn account_ids(&self, limit: u32) -> StoreResult<Vec<AccountId>>;
     async fn account(&self, id: AccountId) -> StoreResult<Account>;
     /// Moves the account on to its next signing secret. Returns the account as it is then.
     async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account>;

@@ -46,7 +46,7 @@ impl List {
 }
 
 /// A row's place in its list: descending by time, then by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) struct Position {
     pub(in crate::store) at: i64,
     pub(in crate::store) id: [u8; 16],
@@ -118,7 +118,8 @@ pub(in crate::store) fn encode(list: List, position: Position) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode(list: List, text: &str) -> Option<Position> {
+/// The position of a cursor of this list.
+pub(in crate::store) fn decode(list: List, text: &str) -> Option<Position> {
     let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let at = i64::from_be_bytes(bytes[1..9].try_into().ok()?);
     let id = bytes[9..].try_into().ok()?;

@@ -14,6 +14,7 @@ pub mod copy;
 mod cursor;
 mod journal_rows;
 pub mod keyring;
+pub mod kin;
 pub mod lead_search;
 pub mod leads;
 pub mod leases;

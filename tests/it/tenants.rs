@@ -120,6 +120,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("listAutomations", Own(AGENT)),
     ("listBlocks", Own(AGENT)),
     ("listCalls", Own(AGENT)),
+    ("listDuplicates", Own(AGENT)),
     ("listDeliveries", One("webhook", ADMIN)),
     ("listErrorCatalogue", Own(AGENT)),
     ("listImports", Own(AGENT)),
@@ -140,6 +141,7 @@ const OPERATIONS: &[(&str, Reach)] = &[
     ("livez", Nothing),
     ("login", Nothing),
     ("logout", Own(AGENT)),
+    ("mergeLead", One("lead", ADMIN)),
     ("metrics", Nothing),
     ("migrateRuns", One("workflow", ADMIN)),
     ("monitorCall", One("call", SUPERVISOR)),
@@ -242,6 +244,7 @@ fn operations() -> Vec<Operation> {
 /// A body that the operation takes, so that nothing but the asker and the id is left to refuse.
 fn body_of(id: &str) -> Option<Value> {
     Some(match id {
+        "mergeLead" => json!({"duplicate": format!("lead_{NOTHING}")}),
         "decideRun" => json!({"effect_key": "k", "choice": "skip"}),
         "signalRun" => json!({"name": "go"}),
         "migrateRuns" => json!({"groups": []}),

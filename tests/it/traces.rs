@@ -112,6 +112,17 @@ async fn a_clients_trace_goes_on_through_a_wait_and_a_kill_to_the_request_that_i
     let bytes = String::from_utf8_lossy(&collector.bytes()).into_owned();
     assert!(!bytes.contains("personal words") && !bytes.contains("/hook"));
 
+    // A provider's callback tells its trace by the address that it was given.
+    let door = format!("/twilio/sms/status?t=00-{TRACE}-{}-01", effect.id);
+    let told = [("MessageSid", "SM77"), ("MessageStatus", "delivered")];
+    assert_eq!(
+        server.webhook(&door, &told).await.status(),
+        StatusCode::NOT_FOUND,
+        "no such message"
+    );
+    let back = in_trace("POST /twilio/sms/status").await;
+    assert_eq!((back.parent, back.kind), (effect.id, SERVING));
+
     unsampled_is_not_recorded(&server, &collector, &sink).await;
 }
 

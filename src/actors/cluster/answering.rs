@@ -149,6 +149,14 @@ impl Answering {
                 Ok(is_settled) => Said::Settled { is_settled },
                 Err(error) => error.into(),
             },
+            Word::MergeLead {
+                account_id,
+                duplicate,
+                kept,
+            } => match self.leads.merge(account_id, duplicate, kept).await {
+                Ok(()) => Said::Done,
+                Err(error) => error.into(),
+            },
             Word::Wake { run_id } => {
                 self.runs.look_after(vec![run_id]);
                 Said::Done
@@ -212,6 +220,7 @@ fn shard_of(word: &Word) -> Option<Shard> {
                 .shard(),
         ),
         Word::StartDue { observation, .. } => Some(Subject::of(observation).shard()),
+        Word::MergeLead { duplicate, .. } => Some(duplicate.shard()),
         Word::Wake { run_id }
         | Word::Move { run_id, .. }
         | Word::Migrate { run_id, .. }

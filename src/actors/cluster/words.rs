@@ -31,6 +31,12 @@ pub enum Word {
         observation: Box<Observation>,
         workflow_id: WorkflowId,
     },
+    /// Merge a lead into another.
+    MergeLead {
+        account_id: AccountId,
+        duplicate: LeadId,
+        kept: LeadId,
+    },
     /// A run is in the store that may not move yet.
     Wake { run_id: RunId },
     /// Move a run by an input.

@@ -90,15 +90,19 @@ impl Gate {
         let Some(lead) = lead.filter(|_| matters && !self.rules.reply_within.is_zero()) else {
             return Ok(None);
         };
-        let facts = self
-            .store
-            .observations
-            .of_lead_since(account.id, lead.id, now.minus(self.rules.reply_within))
-            .await?;
-        let heard = facts
-            .iter()
-            .rev()
-            .find(|fact| is_heard(fact.kind.as_str(), &fact.data));
-        Ok(heard.map(|fact| fact.at))
+        let mut last = None;
+        for id in lead.ids() {
+            let facts = self
+                .store
+                .observations
+                .of_lead_since(account.id, id, now.minus(self.rules.reply_within))
+                .await?;
+            let heard = facts
+                .iter()
+                .rev()
+                .find(|fact| is_heard(fact.kind.as_str(), &fact.data));
+            last = last.max(heard.map(|fact| fact.at));
+        }
+        Ok(last)
     }
 }

@@ -10,6 +10,7 @@ use crate::actors::{
         words::{Said, Word},
     },
     leads::Subject,
+    runs::RunError,
 };
 
 /// Passes a message on to the node that acts for the lead.
@@ -23,6 +24,28 @@ pub(super) fn pass_on(kind: &LeadKind, subject: Subject, message: LeadMsg) {
             let word = Word::TakeUpFacts { account_id, lead_id };
             // Should the shard come here meanwhile, the look at it finds the same facts.
             kind.neighbours.mention(subject.shard(), word, drop);
+        }
+        LeadMsg::Merge(kept, reply) => {
+            let neighbours = kind.neighbours.clone();
+            tokio::spawn(async move {
+                let (Subject::Lead(account_id, duplicate), shard) = (subject, subject.shard()) else {
+                    return;
+                };
+                let word = Word::MergeLead {
+                    account_id,
+                    duplicate,
+                    kept,
+                };
+                let merged = match neighbours.tell(shard, &word, PATIENCE).await {
+                    Ok(Some(Said::Done)) => Ok(()),
+                    Ok(Some(Said::Refused { refusal })) => Err(refusal.into()),
+                    // It is this node's after all: whoever asks again is answered here.
+                    Ok(Some(_) | None) => Err(RunError::TimedOut),
+                    Err(unheard) => Err(unheard.into()),
+                };
+                // Whoever does not wait any more asks again.
+                let _ = reply.send(merged);
+            });
         }
         LeadMsg::Due(observation, workflow_id, reply) => {
             let neighbours = kind.neighbours.clone();

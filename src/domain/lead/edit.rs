@@ -220,7 +220,7 @@ impl KeyedEdit {
             account_id: self.account_id,
             kind,
             at: self.at,
-            lead_id: Some(self.lead_id),
+            lead_id: Some(after.id),
             call_id: None,
             caused_by: Some(self.run_id),
             trace: None,

@@ -13,7 +13,7 @@ const STAGE_CHARS_MAX: usize = 50;
 /// Scores lie between 0 and this.
 pub const SCORE_MAX: i32 = 100;
 /// Most fields an account keeps about one lead.
-const FIELDS_MAX: usize = 100;
+pub const FIELDS_MAX: usize = 100;
 /// Longest name of such a field.
 const FIELD_NAME_CHARS_MAX: usize = 64;
 /// Longest value of such a field, as JSON.

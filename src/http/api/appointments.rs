@@ -101,9 +101,8 @@ pub async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let lead = query.lead_id.map(|id| *id.as_bytes());
     let status = query.status.map(AppointmentStatus::as_str);
-    resources::list(&context, caller.account_id, (lead, status), page).await
+    resources::list(&context, caller.account_id, (query.lead_id, status), page).await
 }
 
 /// Show an appointment

@@ -49,6 +49,7 @@ impl From<Erasure> for ErasureView {
             status,
             phone: _,
             email: _,
+            merged: _,
             counts,
             created_at,
             finished_at,
@@ -90,19 +91,20 @@ pub async fn erase(
         }
         Err(error) => return Err(error.into()),
     };
-    if let Some(call) = call_under_way(&context.store, account_id, id).await? {
+    if let Some(call) = call_under_way(&context.store, account_id, &lead.ids()).await? {
         return Err(ApiError::Conflict {
             code: "call_under_way",
             detail: format!("a call with the lead goes on ({call}): end it first"),
         });
     }
     let erasure = Erasure {
-        lead_id: id,
+        lead_id: lead.id,
         account_id,
         requested_by: caller.user_id,
         status: ErasureStatus::Erasing,
         phone: lead.phone,
         email: lead.email,
+        merged: lead.merged,
         counts: ErasureCounts::default(),
         created_at: clock::now(),
         finished_at: None,
@@ -146,7 +148,7 @@ async fn erasure_of(
 }
 
 /// A call with the lead that goes on.
-async fn call_under_way(store: &Store, account_id: AccountId, id: LeadId) -> StoreResult<Option<CallId>> {
+async fn call_under_way(store: &Store, account_id: AccountId, ids: &[LeadId]) -> StoreResult<Option<CallId>> {
     let (mut walk, mut looked_at) = (Walk::default(), 0);
     while looked_at < CALLS_MAX {
         let page = walk.next(|page| store.calls.list(account_id, page)).await?;
@@ -154,7 +156,7 @@ async fn call_under_way(store: &Store, account_id: AccountId, id: LeadId) -> Sto
         looked_at += page.len();
         let live = page
             .iter()
-            .find(|call| call.lead_id == Some(id) && !call.status.is_terminal());
+            .find(|call| call.lead_id.is_some_and(|id| ids.contains(&id)) && !call.status.is_terminal());
         if let Some(call) = live {
             return Ok(Some(call.id));
         }

@@ -26,6 +26,7 @@ use crate::{
     domain::{
         alert::Alert,
         appointment::Appointment,
+        audit::AuditRow,
         call::Call,
         ids::LeadId,
         lead::Lead,
@@ -44,7 +45,7 @@ use crate::{
         error::{ApiError, ApiResult},
         json::Path,
     },
-    store::{StoreError, audit::AuditFilter, resources::ResourceFilter, runs::RunFilter, walking::Walk},
+    store::{StoreError, audit::AuditFilter, kin, resources::ResourceFilter, runs::RunFilter, walking::Walk},
 };
 
 /// Bytes that are collected before they are sent.
@@ -82,7 +83,7 @@ pub struct LeadExport {
     pub payments: Vec<Payment>,
     /// What other services posted about the lead, as far as it is still kept.
     pub deliveries: Vec<Delivery>,
-    /// Who changed what about the lead, newest first; consent given by hand among it.
+    /// Who changed what about the lead, and then about each duplicate that was merged into it, newest first; consent given by hand among it.
     pub changes: Vec<AuditEntry>,
 }
 
@@ -131,7 +132,7 @@ pub async fn export(
     let export = Export {
         context,
         caller,
-        id,
+        ids: lead.ids(),
         document,
     };
     tokio::spawn(async move {
@@ -161,7 +162,8 @@ pub async fn export(
 struct Export {
     context: Context,
     caller: Caller,
-    id: LeadId,
+    /// The lead's and those of duplicates that were merged into it.
+    ids: Vec<LeadId>,
     document: Document,
 }
 
@@ -185,10 +187,10 @@ impl Export {
     }
 
     async fn write_timeline(&mut self) -> Result<(), Cut> {
-        let (observations, account, id) = (&self.context.store.observations, self.caller.account_id, self.id);
+        let (store, account, ids) = (&self.context.store, self.caller.account_id, &self.ids);
         let mut list = self.document.list("timeline")?;
         let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| observations.timeline(account, id, page)).await? {
+        while let Some(page) = walk.next(|page| kin::timeline(store, account, ids, page)).await? {
             list.add(page.into_iter().map(TimelineEntry::from)).await?;
         }
         list.end();
@@ -196,11 +198,11 @@ impl Export {
     }
 
     async fn write_calls(&mut self) -> Result<(), Cut> {
-        let (calls, account) = (&self.context.store.calls, self.caller.account_id);
+        let (calls, account, ids) = (&self.context.store.calls, self.caller.account_id, &self.ids);
         let mut list = self.document.list("calls")?;
         let mut walk = Walk::default();
         while let Some(page) = walk.next(|page| calls.list(account, page)).await? {
-            for call in page.into_iter().filter(|call| call.lead_id == Some(self.id)) {
+            for call in page.into_iter().filter(|call| is_one_of(ids, call.lead_id)) {
                 let transcript = calls.transcript(account, call.id).await?;
                 let call = call.shown();
                 list.add([ExportedCall { call, transcript }]).await?;
@@ -211,11 +213,11 @@ impl Export {
     }
 
     async fn write_messages(&mut self) -> Result<(), Cut> {
-        let (messages, account, id) = (&self.context.store.messages, self.caller.account_id, self.id);
+        let (messages, account, ids) = (&self.context.store.messages, self.caller.account_id, &self.ids);
         let mut list = self.document.list("messages")?;
         let mut walk = Walk::default();
         while let Some(page) = walk.next(|page| messages.list(account, page)).await? {
-            let own = page.into_iter().filter(|message| message.lead_id == Some(id));
+            let own = page.into_iter().filter(|message| is_one_of(ids, message.lead_id));
             list.add(own).await?;
         }
         list.end();
@@ -223,15 +225,12 @@ impl Export {
     }
 
     async fn write_runs(&mut self) -> Result<(), Cut> {
-        let store = &self.context.store.runs;
-        let filter = || RunFilter {
-            lead_id: Some(self.id),
-            ..RunFilter::default()
-        };
+        let (store, account, ids) = (&self.context.store, self.caller.account_id, &self.ids);
+        let filter = RunFilter::default();
         let mut list = self.document.list("runs")?;
         let mut walk = Walk::default();
         while let Some(page) = walk
-            .next(|page| store.list(self.caller.account_id, filter(), page))
+            .next(|page| kin::runs(store, account, ids, &filter, page))
             .await?
         {
             for head in page {
@@ -244,11 +243,11 @@ impl Export {
     }
 
     async fn write_tasks(&mut self) -> Result<(), Cut> {
-        let (tasks, account, id) = (&self.context.store.tasks, self.caller.account_id, self.id);
+        let (tasks, account, ids) = (&self.context.store.tasks, self.caller.account_id, &self.ids);
         let mut list = self.document.list("tasks")?;
         let mut walk = Walk::default();
         while let Some(page) = walk.next(|page| tasks.list(account, page)).await? {
-            list.add(page.into_iter().filter(|task| task.lead_id == Some(id)))
+            list.add(page.into_iter().filter(|task| is_one_of(ids, task.lead_id)))
                 .await?;
         }
         list.end();
@@ -256,11 +255,11 @@ impl Export {
     }
 
     async fn write_alerts(&mut self) -> Result<(), Cut> {
-        let (alerts, account, id) = (&self.context.store.alerts, self.caller.account_id, self.id);
+        let (alerts, account, ids) = (&self.context.store.alerts, self.caller.account_id, &self.ids);
         let mut list = self.document.list("alerts")?;
         let mut walk = Walk::default();
         while let Some(page) = walk.next(|page| alerts.list(account, page)).await? {
-            list.add(page.into_iter().filter(|alert| alert.lead_id == Some(id)))
+            list.add(page.into_iter().filter(|alert| is_one_of(ids, alert.lead_id)))
                 .await?;
         }
         list.end();
@@ -269,12 +268,11 @@ impl Export {
 
     /// Resources that are grouped by their lead.
     async fn write_resources<T: Resource>(&mut self, name: &str) -> Result<(), Cut> {
-        let (resources, account) = (&self.context.store.resources, self.caller.account_id);
-        let filter = ResourceFilter::of_group(T::KIND, *self.id.as_bytes());
+        let (store, account, ids) = (&self.context.store, self.caller.account_id, &self.ids);
         let mut list = self.document.list(name)?;
         let mut walk = Walk::default();
         while let Some(page) = walk
-            .next(|page| resources.list(account, filter.clone(), page))
+            .next(|page| kin::resources(store, account, ids, (T::KIND, None), page))
             .await?
         {
             for row in page {
@@ -286,7 +284,7 @@ impl Export {
     }
 
     async fn write_deliveries(&mut self) -> Result<(), Cut> {
-        let (resources, account, id) = (&self.context.store.resources, self.caller.account_id, self.id);
+        let (resources, account, ids) = (&self.context.store.resources, self.caller.account_id, &self.ids);
         let filter = ResourceFilter::all(ResourceKind::Delivery);
         let mut list = self.document.list("deliveries")?;
         let mut walk = Walk::default();
@@ -297,7 +295,7 @@ impl Export {
             for row in page {
                 let log: DeliveryLog = row.read()?;
                 let own = log.deliveries.into_iter();
-                list.add(own.filter(|delivery| delivery.lead_id == Some(id)))
+                list.add(own.filter(|delivery| is_one_of(ids, delivery.lead_id)))
                     .await?;
             }
         }
@@ -307,20 +305,37 @@ impl Export {
 
     async fn write_changes(&mut self) -> Result<(), Cut> {
         let (log, account) = (&self.context.store.audit, self.caller.account_id);
-        let filter = AuditFilter {
-            about: Some(self.id.to_string()),
-            ..AuditFilter::default()
-        };
         let mut list = self.document.list("changes")?;
-        let mut walk = Walk::default();
-        while let Some(page) = walk.next(|page| log.page(account, &filter, page)).await? {
-            for row in page {
-                list.add([audit::shown(&row)?]).await?;
+        for (place, id) in self.ids.iter().enumerate() {
+            let told = &self.ids[..place];
+            let filter = AuditFilter {
+                about: Some(id.to_string()),
+                ..AuditFilter::default()
+            };
+            let mut walk = Walk::default();
+            while let Some(page) = walk.next(|page| log.page(account, &filter, page)).await? {
+                for row in page.into_iter().filter(|row| !names_one_of(row, told)) {
+                    list.add([audit::shown(&row)?]).await?;
+                }
             }
         }
         list.end();
         Ok(())
     }
+}
+
+fn is_one_of(leads: &[LeadId], named: Option<LeadId>) -> bool {
+    named.is_some_and(|id| leads.contains(&id))
+}
+
+/// Whether an entry is about one of the leads.
+fn names_one_of(row: &AuditRow, leads: &[LeadId]) -> bool {
+    row.read().is_ok_and(|said| {
+        let named = said.deed.subject.iter().chain(&said.deed.about);
+        named
+            .into_iter()
+            .any(|id| leads.iter().any(|lead| lead.to_string() == *id))
+    })
 }
 
 /// A JSON object on its way out, member by member.

@@ -25,7 +25,7 @@ use crate::{
         page::{PageQuery, Paged},
         patch::{self, Patch},
     },
-    store::lead_search::LeadWords,
+    store::{kin, lead_search::LeadWords},
 };
 
 /// Longest text that is looked for.
@@ -243,6 +243,8 @@ async fn search(
 }
 
 /// Show a lead
+///
+/// The id of a duplicate that was merged is answered by the lead that it was merged into.
 #[utoipa::path(get, path = "/api/leads/{id}", tag = "leads", operation_id = "getLead",
     params(("id" = LeadId, Path, description = "The lead.")),
     responses((status = 200, description = "The lead.", body = Lead)))]
@@ -324,10 +326,11 @@ pub async fn update(
         updated_at: now,
         ..lead
     };
+    let lead_id = lead.id;
     leads.update(lead).await?;
     // Applied to what is stored, not to what was read above: a STOP that came in between stays.
     let (lead, _) = leads
-        .change_consent(caller.account_id, id, consent_change, now)
+        .change_consent(caller.account_id, lead_id, consent_change, now)
         .await?;
     observe(
         &context,
@@ -389,11 +392,8 @@ pub async fn timeline(
 ) -> ApiResult<Json<Paged<TimelineEntry>>> {
     caller.must(Permission::Read)?;
     let lead = context.store.leads.get(caller.account_id, id).await?;
-    let page = context
-        .store
-        .observations
-        .timeline(caller.account_id, lead.id, page.request()?)
-        .await?;
+    let ids = lead.ids();
+    let page = kin::timeline(&context.store, caller.account_id, &ids, page.request()?).await?;
     Ok(Json(Paged::of(page, TimelineEntry::from)))
 }
 

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod lead_erasure;
 pub mod lead_export;
 pub mod lead_imports;
+pub mod lead_merging;
 pub mod lead_rules;
 pub mod leads;
 pub mod me;

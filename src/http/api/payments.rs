@@ -97,9 +97,8 @@ pub async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let lead = query.lead_id.map(|id| *id.as_bytes());
     let status = query.status.map(PaymentStatus::as_str);
-    resources::list(&context, caller.account_id, (lead, status), page).await
+    resources::list(&context, caller.account_id, (query.lead_id, status), page).await
 }
 
 /// Show a payment

@@ -102,9 +102,8 @@ pub async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let lead = query.lead_id.map(|id| *id.as_bytes());
     let status = query.status.map(QuoteStatus::as_str);
-    resources::list(&context, caller.account_id, (lead, status), page).await
+    resources::list(&context, caller.account_id, (query.lead_id, status), page).await
 }
 
 /// Show a quote

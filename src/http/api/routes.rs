@@ -4,10 +4,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     account, agents, alerts, appointments, audit, auth, automations, backtests, blocks, call_orders, calls,
-    copies, dry_runs, error_catalogue, events, keys, lead_erasure, lead_export, lead_imports, leads, me,
-    messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs, second_factor,
-    sessions, setup, simulations, tasks, templates, tickets, users, versions, webhook_deliveries,
-    webhook_events, webhook_signing, webhook_sources, webhooks, workflows,
+    copies, dry_runs, error_catalogue, events, keys, lead_erasure, lead_export, lead_imports, lead_merging,
+    leads, me, messages, migrations, monitors, numbers, password, payments, quotes, reruns, runs,
+    second_factor, sessions, setup, simulations, tasks, templates, tickets, users, versions,
+    webhook_deliveries, webhook_events, webhook_signing, webhook_sources, webhooks, workflows,
 };
 use crate::http::context::Context;
 
@@ -51,6 +51,8 @@ fn work() -> OpenApiRouter<Context> {
         .routes(routes!(lead_export::export))
         .routes(routes!(lead_erasure::erase))
         .routes(routes!(lead_erasure::get))
+        .routes(routes!(lead_merging::duplicates))
+        .routes(routes!(lead_merging::merge))
         .routes(routes!(lead_imports::create))
         .routes(routes!(lead_imports::list))
         .routes(routes!(lead_imports::get))

@@ -18,8 +18,12 @@ use crate::{
         error::{ApiError, ApiResult},
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
+        resources,
     },
-    store::runs::{RunFilter, RunHead},
+    store::{
+        kin,
+        runs::{RunFilter, RunHead},
+    },
     workflows::{
         Choice, Entry, JournalEntry,
         history::{self, Step, VersionMove},
@@ -192,7 +196,6 @@ pub async fn list(
     }
     let filter = RunFilter {
         workflow_id,
-        lead_id,
         status,
         phone,
         text: q,
@@ -200,7 +203,14 @@ pub async fn list(
         until: to,
         ..RunFilter::default()
     };
-    let page = context.store.runs.list(caller.account_id, filter, page).await?;
+    let (account_id, store) = (caller.account_id, &context.store);
+    let page = match lead_id {
+        Some(lead_id) => {
+            let leads = resources::lead_ids(&context, account_id, lead_id).await?;
+            kin::runs(store, account_id, &leads, &filter, page).await?
+        }
+        None => store.runs.list(account_id, filter, page).await?,
+    };
     Ok(Json(Paged::of(page, RunSummary::from)))
 }
 

@@ -4,4 +4,4 @@ mod looking;
 mod secrets;
 mod writing;
 
-pub use writing::{Auditing, audited};
+pub use writing::{Auditing, Before, audited};

@@ -59,6 +59,10 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 /// Operation ids by method and route.
 type Actions = BTreeMap<(String, String), String>;
 
+/// What a handler says that there was before it changed several things at once: an extension of its answer.
+#[derive(Debug, Clone)]
+pub struct Before(pub Value);
+
 /// What the middleware works with.
 #[derive(Clone)]
 pub struct Auditing {
@@ -148,6 +152,8 @@ async fn carry_out(auditing: &Auditing, action: String, request: Request, next: 
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
+    let told = parts.extensions.get::<Before>();
+    let before = before.or_else(|| told.map(|Before(what)| what.clone()));
     let bytes = to_bytes(body, ANSWER_BYTES_MAX)
         .await
         .map_err(|error| ApiError::Internal(Box::new(error)))?;

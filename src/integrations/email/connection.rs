@@ -24,6 +24,7 @@ use super::{
     address::{SmtpAddress, Tls},
     message::Letter,
 };
+use crate::telemetry::traces::{self, Span};
 
 /// Connections kept for the next message.
 const IDLE_MAX: usize = 4;
@@ -52,6 +53,18 @@ pub(super) enum SmtpError {
     Lost(String),
 }
 
+impl SmtpError {
+    /// What went wrong, in a word.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Unreached(_) => "unreached",
+            Self::Setup(_) => "setup",
+            Self::Refused { .. } => "refused",
+            Self::Lost(_) => "lost",
+        }
+    }
+}
+
 /// One mail server.
 pub(super) struct MailServer {
     address: SmtpAddress,
@@ -68,8 +81,23 @@ impl MailServer {
         }
     }
 
-    /// Hands a message over. Returns the server's words.
+    /// Hands a message over, as a span of the trace that it belongs to. Returns the server's words.
     pub(super) async fn send(&self, letter: &Letter) -> Result<String, SmtpError> {
+        let span = Span::below_current("request").map(|span| {
+            span.asking()
+                .with("network.protocol.name", "smtp")
+                .with("server.address", self.address.host.clone())
+                .with("server.port", i64::from(self.address.port))
+        });
+        let sent = self.hand_over(letter).await;
+        traces::end(span.map(|span| match &sent {
+            Ok(_) => span,
+            Err(error) => span.failed(error.word()),
+        }));
+        sent
+    }
+
+    async fn hand_over(&self, letter: &Letter) -> Result<String, SmtpError> {
         let asked = tokio::time::timeout(ASKING_MAX, async {
             let mut connection = self.connection().await?;
             ask(&mut connection, &letter.envelope).await?;

@@ -8,10 +8,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::addresses::RETRIED;
-use crate::domain::{ids::MessageId, secret::Secret};
+use crate::{
+    domain::{ids::MessageId, secret::Secret},
+    telemetry::traces,
+};
 
 /// Name of the query parameter that carries the token.
 pub const PARAMETER: &str = "e";
+/// Name of the query parameter that carries the trace that the callback belongs to.
+pub const TRACE_PARAMETER: &str = "t";
 /// Tells this use of the master key from every other.
 const PURPOSE: &[u8] = b"patchcord message callback 1\n";
 
@@ -19,21 +24,30 @@ const PURPOSE: &[u8] = b"patchcord message callback 1\n";
 #[must_use]
 pub fn address(public_url: &str, key: &Secret, id: MessageId) -> String {
     format!(
-        "{public_url}/twilio/sms/status?{PARAMETER}={}{RETRIED}",
-        seal(key, id)
+        "{public_url}/twilio/sms/status?{PARAMETER}={}{}{RETRIED}",
+        seal(key, id),
+        trace()
     )
 }
 
 /// Returns the `StatusCallback` for a call that we place under `token`.
 #[must_use]
 pub fn call_address(public_url: &str, token: &str) -> String {
-    format!("{public_url}/twilio/status?{PARAMETER}={token}{RETRIED}")
+    format!(
+        "{public_url}/twilio/status?{PARAMETER}={token}{}{RETRIED}",
+        trace()
+    )
 }
 
 /// Returns the address that Twilio asks what to do in a call that we place under `token`, once it is answered.
 #[must_use]
 pub fn answer_address(public_url: &str, token: &str) -> String {
-    format!("{public_url}/twilio/placed?{PARAMETER}={token}")
+    format!("{public_url}/twilio/placed?{PARAMETER}={token}{}", trace())
+}
+
+/// What is being worked on, so that the callback goes on in its trace: days later, after a restart, on another node.
+fn trace() -> String {
+    traces::current().map_or_else(String::new, |place| format!("&{TRACE_PARAMETER}={place}"))
 }
 
 /// Returns the token of the message `id`: letters, digits, `-`, `_` and one dot.
@@ -64,6 +78,7 @@ fn mac(key: &Secret, said: &str) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::trace::TraceContext;
 
     #[test]
     fn a_token_names_its_message_and_no_other() {
@@ -77,6 +92,18 @@ mod tests {
         for nonsense in ["", ".", "msg_1.abc", "%"] {
             assert_eq!(open(&key, nonsense), None, "{nonsense:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_address_of_what_is_traced_carries_the_trace_before_the_retry_rule() {
+        let key = Secret::new("00".repeat(32));
+        let id = MessageId::fresh();
+        let place = TraceContext::new([7; 16], [9; 8]);
+        let traced = traces::within(place, async { address("https://h.example", &key, id) }).await;
+        let place = place.expect("ids that stand for something");
+        let (own, rest) = traced.split_once("&t=").expect("it carries the trace");
+        assert_eq!(rest, format!("{place}{RETRIED}"));
+        assert_eq!(address("https://h.example", &key, id), format!("{own}{RETRIED}"));
     }
 
     #[test]

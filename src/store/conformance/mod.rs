@@ -10,6 +10,7 @@ pub(crate) mod contacts;
 pub(crate) mod erasing;
 pub(crate) mod isolation;
 pub(crate) mod keyring;
+pub(crate) mod lead_merges;
 pub(crate) mod lead_search;
 pub(crate) mod leads;
 pub(crate) mod observations;

@@ -9,13 +9,13 @@ use super::{
     claims::{Claim, Kind, Value},
     errors::missing,
     expiries::Ending,
-    fields::{Row, values},
-    lead_index::fold_email,
+    fields::{Int, Row, values},
     revised::{Change, Made, Revised, Stored, TRIES_MAX},
     rows::{Conditional, Scylla},
 };
 use crate::{
     domain::{
+        email::folded,
         ids::{AccountId, KeyId, SessionId, UserId},
         retention::Retention,
         time::Timestamp,
@@ -36,7 +36,9 @@ pub(super) const USERS: Revised = Revised {
     write: "UPDATE users SET revision = ?, body = ? WHERE id = ? IF revision = ?",
 };
 const AGE: &str = "INSERT INTO accounts_by_age (part, at, id) VALUES (0, ?, ?)";
-const BY_AGE: &str = "SELECT id FROM accounts_by_age WHERE part = 0 LIMIT 100";
+const BY_AGE: &str = "SELECT id FROM accounts_by_age WHERE part = 0 LIMIT ?";
+/// How many of the oldest accounts are looked at for the first: those before it were never finished.
+const UNFINISHED_MAX: Int = Int(100);
 const MEMBER: &str = "INSERT INTO users_by_account (account, user) VALUES (?, ?)";
 const MEMBERS: &str = "SELECT user FROM users_by_account WHERE account = ?";
 
@@ -79,7 +81,7 @@ impl AccountStore for Scylla {
     }
 
     async fn first_account(&self) -> StoreResult<Option<Account>> {
-        for mut row in self.select(BY_AGE, Vec::new()).await? {
+        for mut row in self.select(BY_AGE, values![UNFINISHED_MAX]).await? {
             let id: AccountId = row.take(0)?;
             let Some(account) = self.find(&ACCOUNTS, &values![id]).await? else {
                 continue;
@@ -89,6 +91,17 @@ impl AccountStore for Scylla {
             }
         }
         Ok(None)
+    }
+
+    async fn account_ids(&self, limit: u32) -> StoreResult<Vec<AccountId>> {
+        let mut ids = Vec::new();
+        for mut row in self.select(BY_AGE, values![Int(limit)]).await? {
+            let id: AccountId = row.take(0)?;
+            if self.find::<Account>(&ACCOUNTS, &values![id]).await?.is_some() {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
     }
 
     async fn account(&self, id: AccountId) -> StoreResult<Account> {
@@ -448,7 +461,7 @@ pub(super) fn claimed(email: &str) -> Value {
     Value {
         kind: Kind::Email,
         scope: vec![0],
-        text: fold_email(email),
+        text: folded(email),
     }
 }
 

@@ -3,18 +3,21 @@
 //! The facts that follow live elsewhere. They are noted beside the key and recorded after it; a repeat of the edit records them
 //! again, which changes nothing. An effect is repeated until it is settled, so a crash in between loses none.
 
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
     fields::{Int, Values, values},
-    lead_index::fold_email,
     revised::{Change, Made, Revised, TRIES_MAX},
     rows::Scylla,
     values::body,
 };
 use crate::{
     domain::{
-        ids::{AccountId, UserId},
+        email::folded,
+        ids::{AccountId, LeadId, UserId},
         lead::{AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
         observation::Observation,
     },
@@ -22,9 +25,10 @@ use crate::{
 };
 
 /// Longer than any effect is repeated.
-const NOTED_FOR: Int = Int(180 * 24 * 3_600);
+pub(super) const NOTED_FOR: Int = Int(180 * 24 * 3_600);
 const NOTED: &str = "SELECT result, facts FROM leads WHERE account = ? AND id = ? AND key = ?";
-const NOTE: &str = "INSERT INTO leads (account, id, key, result, facts) VALUES (?, ?, ?, ?, ?) USING TTL ?";
+pub(super) const NOTE: &str =
+    "INSERT INTO leads (account, id, key, result, facts) VALUES (?, ?, ?, ?, ?) USING TTL ?";
 pub(super) const TURNS: Revised = Revised {
     read: "SELECT revision, body FROM assignment_turns WHERE account = ? AND pool = ?",
     write: "UPDATE assignment_turns SET revision = ?, body = ? WHERE account = ? AND pool = ? IF revision = ?",
@@ -41,9 +45,11 @@ impl Scylla {
                 Err(StoreError::Missing { .. }) => return Ok(Err(EditRefusal::LeadGone(edit.lead_id))),
                 Err(error) => return Err(error),
             };
-            if let Some((result, facts)) = self.noted(edit).await? {
-                self.record_all(facts).await?;
-                return Ok(Ok(result));
+            for lead in BTreeSet::from([edit.lead_id, before.id]) {
+                if let Some((result, facts)) = self.noted(edit.account_id, lead, &edit.key).await? {
+                    self.record_all(facts).await?;
+                    return Ok(Ok(result));
+                }
             }
             let after = match self.edited(edit, &before, &mut chosen).await? {
                 Ok(after) => after,
@@ -61,7 +67,8 @@ impl Scylla {
             };
             let note = values![
                 edit.account_id,
-                edit.lead_id,
+                // Of the partition that is written: the lead may have been merged into another.
+                before.id,
                 edit.key,
                 body(&result)?,
                 body(&facts)?,
@@ -84,15 +91,19 @@ impl Scylla {
     }
 
     /// What the edit did when it was made, with the facts that followed.
-    async fn noted(&self, edit: &KeyedEdit) -> StoreResult<Option<(LeadEdited, Vec<Observation>)>> {
-        let key = values![edit.account_id, edit.lead_id, edit.key];
-        match self.select_one(NOTED, key).await? {
+    pub(super) async fn noted<T: DeserializeOwned>(
+        &self,
+        account: AccountId,
+        lead: LeadId,
+        key: &str,
+    ) -> StoreResult<Option<(T, Vec<Observation>)>> {
+        match self.select_one(NOTED, values![account, lead, key]).await? {
             Some(mut row) => Ok(Some((row.take_json(0)?, row.take_json(1)?))),
             None => Ok(None),
         }
     }
 
-    async fn record_all(&self, facts: Vec<Observation>) -> StoreResult<()> {
+    pub(super) async fn record_all(&self, facts: Vec<Observation>) -> StoreResult<()> {
         for fact in facts {
             self.observations.record(fact).await?;
         }
@@ -135,7 +146,7 @@ impl Scylla {
     ) -> StoreResult<Result<UserId, EditRefusal>> {
         let users = self.users(account).await?;
         let named = |name: &String| {
-            let email = fold_email(name);
+            let email = folded(name);
             users
                 .iter()
                 .find(|user| user.email == email || user.id.to_string() == *name)

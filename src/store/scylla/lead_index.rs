@@ -1,4 +1,4 @@
-//! By what leads are found besides their id: e-mail address, assignee, birthday.
+//! By what leads are found besides their id: e-mail address, assignee, birthday, the ids of duplicates that were merged into them.
 //!
 //! Entries are hints, written before the lead and struck off after it; the lead decides. Their write time is the lead's
 //! revision, so that whatever order they arrive in, the newest revision has the last word.
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
+        email::folded,
         ids::{AccountId, LeadId, UserId},
         lead::Lead,
         time::Timestamp,
@@ -31,6 +32,7 @@ pub(super) enum By {
     Email,
     Assignee,
     Birthday,
+    Duplicate,
 }
 
 impl By {
@@ -39,6 +41,7 @@ impl By {
             Self::Email => 1,
             Self::Assignee => 2,
             Self::Birthday => 3,
+            Self::Duplicate => 4,
         }
     }
 }
@@ -55,10 +58,15 @@ pub(super) struct Entry {
 /// The ways to find a lead; none for one that is not there.
 pub(super) fn entries(lead: Option<&Lead>) -> BTreeSet<Entry> {
     let Some(lead) = lead else { return BTreeSet::new() };
-    let email = lead.email.as_deref().map(|email| Entry {
+    let emails = lead.folded_emails().map(|email| Entry {
         by: By::Email,
-        value: fold_email(email),
+        value: email,
         at: lead.created_at,
+    });
+    let duplicates = lead.merged.ids.iter().map(|id| Entry {
+        by: By::Duplicate,
+        value: id.to_string(),
+        at: Timestamp::default(),
     });
     let assignee = lead.assigned_to.map(|user| Entry {
         by: By::Assignee,
@@ -70,7 +78,7 @@ pub(super) fn entries(lead: Option<&Lead>) -> BTreeSet<Entry> {
         value: day,
         at: Timestamp::default(),
     });
-    email.into_iter().chain(assignee).chain(birthday).collect()
+    emails.chain(duplicates).chain(assignee).chain(birthday).collect()
 }
 
 /// The day of a lead's birthday, `MM-DD`.
@@ -78,11 +86,6 @@ pub(super) fn birthday(lead: &Lead) -> Option<String> {
     let text = lead.fields.get("birthday")?.as_str()?;
     let from = text.len().checked_sub("MM-DD".len())?;
     text.get(from..).map(str::to_owned)
-}
-
-/// Addresses are looked up without regard to case; the lead keeps its own spelling.
-pub(super) fn fold_email(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 impl Scylla {
@@ -117,7 +120,22 @@ impl Scylla {
     /// Leads that may have this e-mail address, the oldest first.
     pub(super) async fn leads_by_email(&self, account: AccountId, email: &str) -> StoreResult<Vec<LeadId>> {
         let rows = self
-            .select(FIND, values![account, By::Email.number(), fold_email(email)])
+            .select(FIND, values![account, By::Email.number(), folded(email)])
+            .await?;
+        rows.into_iter().map(|mut row| row.take(0)).collect()
+    }
+
+    /// Leads that this duplicate may have been merged into.
+    pub(super) async fn leads_by_duplicate(
+        &self,
+        account: AccountId,
+        duplicate: LeadId,
+    ) -> StoreResult<Vec<LeadId>> {
+        let rows = self
+            .select(
+                FIND,
+                values![account, By::Duplicate.number(), duplicate.to_string()],
+            )
             .await?;
         rows.into_iter().map(|mut row| row.take(0)).collect()
     }

@@ -56,7 +56,7 @@ impl Scylla {
             return Ok(Holder::Unborn(claim));
         };
         Ok(match stored.value {
-            Some(lead) if lead.phone.as_ref() == Some(phone) => Holder::Lead(Box::new(lead)),
+            Some(lead) if lead.phones().any(|own| own == phone) => Holder::Lead(Box::new(lead)),
             Some(_) => Holder::Other(claim, Some(Box::new(stored))),
             None => Holder::Other(claim, None),
         })

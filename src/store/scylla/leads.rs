@@ -9,7 +9,7 @@ use super::{
     claims::Claim,
     errors::missing,
     fields::{Values, values},
-    lead_index::{entries, fold_email},
+    lead_index::entries,
     lead_phones::{Holder, claimed},
     positions::{Order, READS_AT_ONCE, place},
     revised::{Made, Revised, Stored, TRIES_MAX},
@@ -19,14 +19,16 @@ use super::{
 use crate::{
     domain::{
         consent::{ConsentChange, OptOut},
+        email::folded,
         ids::{AccountId, LeadId},
-        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
+        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited, MergeRefusal},
         phone::PhoneNumber,
         time::Timestamp,
     },
     store::{
         LeadStore, Page, PageRequest, StoreError, StoreResult,
         cursor::{List, Position, Window},
+        leads::SameEmail,
     },
 };
 
@@ -41,7 +43,7 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 #[async_trait]
 impl LeadStore for Scylla {
     async fn create(&self, lead: Lead) -> StoreResult<()> {
-        if let Some(phone) = &lead.phone {
+        for phone in lead.phones() {
             self.claim_phone(lead.account_id, phone, lead.id, lead.created_at)
                 .await?;
         }
@@ -50,8 +52,7 @@ impl LeadStore for Scylla {
             Made::Fresh => Ok(()),
             Made::Exists => {
                 let known: Option<Lead> = self.find(&TABLE, &values![lead.account_id, lead.id]).await?;
-                let kept = known.and_then(|known| known.phone);
-                self.release_phone(&lead, kept.as_ref()).await?;
+                self.release_phones(&lead, known.as_ref()).await?;
                 Err(StoreError::Taken { field: "id" })
             }
         }
@@ -104,11 +105,12 @@ impl LeadStore for Scylla {
 
     async fn update(&self, lead: Lead) -> StoreResult<()> {
         for _ in 0..TRIES_MAX {
-            let (before, stored) = self.lead_at(lead.account_id, lead.id).await?;
+            let (before, stored) = self.own_lead_at(lead.account_id, lead.id).await?;
             let after = Lead {
                 opted_out: stored.opted_out,
                 opted_out_of: stored.opted_out_of.clone(),
                 consent: stored.consent,
+                merged: stored.merged.clone(),
                 created_at: stored.created_at,
                 ..lead.clone()
             };
@@ -143,18 +145,23 @@ impl LeadStore for Scylla {
     async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()> {
         let key = values![account_id, id];
         for _ in 0..TRIES_MAX {
-            let (revision, lead) = self.lead_at(account_id, id).await?;
-            self.leave_opt_out(&lead).await?;
+            let (revision, lead) = self.own_lead_at(account_id, id).await?;
+            for phone in lead.phones() {
+                self.leave_opt_out(&lead, phone).await?;
+            }
             let is_gone = self
                 .write_revision(&TABLE, &key, Some(revision), None, Vec::new())
                 .await?;
             if is_gone {
                 self.strike_lead((account_id, id), entries(Some(&lead)).iter(), revision + 1)
                     .await?;
-                self.release_phone(&lead, None).await?;
+                self.release_phones(&lead, None).await?;
                 self.take_position(account_id, List::Leads, place(lead.created_at, id.as_bytes()))
                     .await?;
-                return self.write(FORGET_EDITS, key).await;
+                for id in lead.ids() {
+                    self.write(FORGET_EDITS, values![account_id, id]).await?;
+                }
+                return Ok(());
             }
         }
         Err(StoreError::Busy)
@@ -179,7 +186,7 @@ impl LeadStore for Scylla {
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {
         for id in self.leads_by_email(account_id, email).await? {
             let lead: Option<Lead> = self.find(&TABLE, &values![account_id, id]).await?;
-            let has_it = |lead: &Lead| lead.email.as_deref().map(fold_email) == Some(fold_email(email));
+            let has_it = |lead: &Lead| lead.folded_emails().any(|known| known == folded(email));
             if let Some(lead) = lead.filter(has_it) {
                 return Ok(Some(lead));
             }
@@ -189,6 +196,20 @@ impl LeadStore for Scylla {
 
     async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
         self.apply_edit(&edit).await
+    }
+
+    async fn merge(
+        &self,
+        account_id: AccountId,
+        kept: LeadId,
+        duplicate: LeadId,
+        at: Timestamp,
+    ) -> StoreResult<Result<Lead, MergeRefusal>> {
+        self.merge_leads(account_id, kept, duplicate, at).await
+    }
+
+    async fn same_email(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<SameEmail>> {
+        self.groups_by_email(account_id, &page).await
     }
 
     async fn walk(
@@ -220,8 +241,24 @@ impl LeadStore for Scylla {
 }
 
 impl Scylla {
-    /// Reads a lead with its revision.
+    /// Reads a lead with its revision; by the id of a duplicate the one that it was merged into.
     pub(super) async fn lead_at(&self, account: AccountId, id: LeadId) -> StoreResult<(u64, Lead)> {
+        match self.own_lead_at(account, id).await {
+            Err(StoreError::Missing { .. }) => (),
+            found => return found,
+        }
+        for kept in self.leads_by_duplicate(account, id).await? {
+            match self.own_lead_at(account, kept).await {
+                Ok(found) if found.1.merged.ids.contains(&id) => return Ok(found),
+                Ok(_) | Err(StoreError::Missing { .. }) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing("lead", id))
+    }
+
+    /// Reads the lead that has this very id.
+    pub(super) async fn own_lead_at(&self, account: AccountId, id: LeadId) -> StoreResult<(u64, Lead)> {
         let stored: Option<Stored<Lead>> = self.stored(&TABLE, &values![account, id]).await?;
         match stored {
             Some(Stored {
@@ -270,7 +307,9 @@ impl Scylla {
                 self.claim_phone(after.account_id, phone, after.id, after.updated_at)
                     .await?;
             }
-            self.leave_opt_out(before).await?;
+            if let Some(phone) = &before.phone {
+                self.leave_opt_out(before, phone).await?;
+            }
             after = self.with_numbers_opt_out(after).await?;
         }
         let ids = (after.account_id, after.id);
@@ -282,19 +321,18 @@ impl Scylla {
             .await?;
         if written {
             self.strike_lead(ids, old.difference(&new), revision + 1).await?;
-            self.release_phone(before, after.phone.as_ref()).await?;
+            self.release_phones(before, Some(&after)).await?;
         }
         Ok(written)
     }
 
-    /// Gives a lead's number free, unless it is `kept`.
-    async fn release_phone(&self, lead: &Lead, kept: Option<&PhoneNumber>) -> StoreResult<()> {
-        match &lead.phone {
-            Some(phone) if Some(phone) != kept => {
-                self.unclaim(&claimed(lead.account_id, phone), *lead.id.as_bytes())
-                    .await
-            }
-            Some(_) | None => Ok(()),
+    /// Gives a lead's numbers free that it does not have as `after`.
+    async fn release_phones(&self, lead: &Lead, after: Option<&Lead>) -> StoreResult<()> {
+        let is_kept = |phone: &PhoneNumber| after.is_some_and(|after| after.phones().any(|own| own == phone));
+        for phone in lead.phones().filter(|phone| !is_kept(phone)) {
+            self.unclaim(&claimed(lead.account_id, phone), *lead.id.as_bytes())
+                .await?;
         }
+        Ok(())
     }
 }

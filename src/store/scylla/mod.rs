@@ -36,6 +36,7 @@ mod contacts;
 mod keyring;
 mod lead_edits;
 mod lead_index;
+mod lead_merges;
 mod lead_phones;
 mod leads;
 mod leases;

@@ -5,7 +5,7 @@
 
 use super::{fields::values, rows::Scylla, values::body};
 use crate::{
-    domain::{consent::OptOut, erasure::opt_out_key, ids::AccountId, lead::Lead},
+    domain::{consent::OptOut, erasure::opt_out_key, ids::AccountId, lead::Lead, phone::PhoneNumber},
     store::{StoreError, StoreResult},
 };
 
@@ -23,9 +23,8 @@ impl Scylla {
         serde_json::from_str(&text).map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
-    /// Keeps what a lead has opted out of with the number that it is about to lose.
-    pub(super) async fn leave_opt_out(&self, lead: &Lead) -> StoreResult<()> {
-        let Some(phone) = &lead.phone else { return Ok(()) };
+    /// Keeps what a lead has opted out of with a number that it is about to lose.
+    pub(super) async fn leave_opt_out(&self, lead: &Lead, phone: &PhoneNumber) -> StoreResult<()> {
         let (opt_out, key) = (lead.opt_out(), opt_out_key(lead.account_id, phone));
         if opt_out.opted_out {
             self.keep_opt_out(lead.account_id, &key, &opt_out).await?;

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     columns::{bodies, body, find, missing, recorded},
     database::Sqlite,
-    leads::fold_email,
     people, sessions,
 };
 use crate::{
     domain::{
+        email::folded,
         ids::{AccountId, KeyId, SessionId, UserId},
         retention::Retention,
         time::Timestamp,
@@ -44,6 +44,16 @@ impl AccountStore for Sqlite {
                 "SELECT body FROM accounts ORDER BY created_at, id LIMIT 1",
                 [],
             )
+        })
+        .await
+    }
+
+    async fn account_ids(&self, limit: u32) -> StoreResult<Vec<AccountId>> {
+        self.read(move |db| {
+            let mut statement =
+                db.prepare_cached("SELECT id FROM accounts ORDER BY created_at, id LIMIT ?1")?;
+            let ids = statement.query_map([limit], |row| row.get(0))?;
+            Ok(ids.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -87,7 +97,7 @@ impl AccountStore for Sqlite {
     }
 
     async fn user_by_email(&self, email: &str) -> StoreResult<Option<User>> {
-        let email = fold_email(email);
+        let email = folded(email);
         self.read(move |db| find(db, "SELECT body FROM users WHERE email = ?1", [email]))
             .await
     }
@@ -372,7 +382,7 @@ fn insert_user(db: &Connection, user: &User) -> StoreResult<()> {
         .execute((
             user.id,
             user.account_id,
-            fold_email(&user.email),
+            folded(&user.email),
             user.created_at,
             body(user)?,
         ))?;

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
+        email::folded,
         ids::{AccountId, LeadId, UserId},
         lead::{AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
     },
@@ -93,7 +94,7 @@ fn assignee(
         [account],
     )?;
     let named = |name: &String| {
-        let email = leads::fold_email(name);
+        let email = folded(name);
         users
             .iter()
             .find(|user| user.email == email || user.id.to_string() == *name)

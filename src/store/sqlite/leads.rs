@@ -7,17 +7,18 @@ use super::{
     columns::{bodies, body, find, missing, page_of_bodies},
     cursor::{List, Window},
     database::Sqlite,
-    lead_edits, numbers,
+    lead_edits, lead_merges, numbers,
 };
 use crate::{
     domain::{
         consent::{ConsentChange, OptOut},
+        email::folded,
         ids::{AccountId, LeadId},
-        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
+        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited, MergeRefusal, Merged},
         phone::PhoneNumber,
         time::Timestamp,
     },
-    store::{LeadStore, Page, PageRequest, StoreError, StoreResult},
+    store::{LeadStore, Page, PageRequest, StoreError, StoreResult, leads::SameEmail},
 };
 
 #[async_trait]
@@ -47,13 +48,14 @@ impl LeadStore for Sqlite {
     async fn update(&self, lead: Lead) -> StoreResult<()> {
         self.write(move |db| {
             refuse_taken_phone(db, &lead)?;
-            let stored = get(db, lead.account_id, lead.id)?;
+            let stored = own(db, lead.account_id, lead.id)?.ok_or_else(|| missing("lead", lead.id))?;
             replace(
                 db,
                 &Lead {
                     opted_out: stored.opted_out,
                     opted_out_of: stored.opted_out_of,
                     consent: stored.consent,
+                    merged: stored.merged,
                     ..lead
                 },
             )
@@ -82,11 +84,17 @@ impl LeadStore for Sqlite {
 
     async fn delete(&self, account_id: AccountId, id: LeadId) -> StoreResult<()> {
         self.write(move |db| {
-            let lead = get(db, account_id, id)?;
+            let lead = own(db, account_id, id)?.ok_or_else(|| missing("lead", id))?;
             db.prepare_cached("DELETE FROM leads WHERE id = ?1 AND account = ?2")?
                 .execute((id, account_id))?;
-            numbers::left_by(db, &lead)?;
-            lead_edits::forget(db, id)
+            for phone in lead.phones() {
+                numbers::left_by(db, &lead, phone)?;
+            }
+            lead_merges::forget(db, id)?;
+            for id in lead.ids() {
+                lead_edits::forget(db, id)?;
+            }
+            Ok(())
         })
         .await
     }
@@ -107,19 +115,40 @@ impl LeadStore for Sqlite {
     }
 
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>> {
-        let email = fold_email(email);
+        let email = folded(email);
         self.read(move |db| {
-            find(
+            let own = find(
                 db,
                 "SELECT body FROM leads WHERE account = ?1 AND email = ?2 ORDER BY created_at, id LIMIT 1",
-                (account_id, email),
-            )
+                (account_id, &email),
+            )?;
+            match own {
+                Some(lead) => Ok(Some(lead)),
+                None => lead_merges::named(db, account_id, &email),
+            }
         })
         .await
     }
 
     async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
         self.write(move |db| lead_edits::apply(db, &edit)).await
+    }
+
+    async fn merge(
+        &self,
+        account_id: AccountId,
+        kept: LeadId,
+        duplicate: LeadId,
+        at: Timestamp,
+    ) -> StoreResult<Result<Lead, MergeRefusal>> {
+        self.write(move |db| lead_merges::apply(db, account_id, kept, duplicate, at))
+            .await
+    }
+
+    async fn same_email(&self, account_id: AccountId, page: PageRequest) -> StoreResult<Page<SameEmail>> {
+        let window = Window::of(List::Leads, &page)?;
+        self.read(move |db| lead_merges::same_email(db, account_id, &window))
+            .await
     }
 
     async fn walk(
@@ -164,15 +193,27 @@ fn get(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Lead> {
 }
 
 fn by_phone(db: &Connection, account: AccountId, phone: &PhoneNumber) -> StoreResult<Option<Lead>> {
-    find(
+    let own = find(
         db,
         "SELECT body FROM leads WHERE account = ?1 AND phone = ?2",
         (account, phone.as_str()),
-    )
+    )?;
+    match own {
+        Some(lead) => Ok(Some(lead)),
+        None => lead_merges::named(db, account, phone.as_str()),
+    }
 }
 
-/// Reads one lead of an account.
+/// Reads one lead of an account; by the id of a duplicate the one that it was merged into.
 pub(super) fn by_id(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Option<Lead>> {
+    match own(db, account, id)? {
+        Some(lead) => Ok(Some(lead)),
+        None => lead_merges::named(db, account, &id.to_string()),
+    }
+}
+
+/// Reads the lead that has this very id.
+pub(super) fn own(db: &Connection, account: AccountId, id: LeadId) -> StoreResult<Option<Lead>> {
     find(
         db,
         "SELECT body FROM leads WHERE id = ?1 AND account = ?2",
@@ -185,7 +226,9 @@ pub(super) fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
     let before = get(db, lead.account_id, lead.id)?;
     let mut lead = lead.clone();
     if lead.phone != before.phone {
-        numbers::left_by(db, &before)?;
+        if let Some(phone) = &before.phone {
+            numbers::left_by(db, &before, phone)?;
+        }
         numbers::take_on(db, &mut lead)?;
     }
     let updated = db
@@ -196,14 +239,14 @@ pub(super) fn replace(db: &Connection, lead: &Lead) -> StoreResult<()> {
             lead.id,
             lead.account_id,
             lead.phone.as_ref().map(PhoneNumber::as_str),
-            lead.email.as_deref().map(fold_email),
+            lead.email.as_deref().map(folded),
             lead.assigned_to,
             body(&lead)?,
         ])?;
     if updated == 0 {
         Err(missing("lead", lead.id))
     } else {
-        Ok(())
+        lead_merges::rename(db, &before.merged, &lead)
     }
 }
 
@@ -228,18 +271,13 @@ fn insert(db: &Connection, mut lead: Lead) -> StoreResult<Lead> {
             lead.account_id,
             lead.created_at,
             lead.phone.as_ref().map(PhoneNumber::as_str),
-            lead.email.as_deref().map(fold_email),
+            lead.email.as_deref().map(folded),
             lead.assigned_to,
             body(&lead)?,
         ])?;
     if inserted == 0 {
-        Err(StoreError::Taken { field: "id" })
-    } else {
-        Ok(lead)
+        return Err(StoreError::Taken { field: "id" });
     }
-}
-
-/// Addresses are looked up without regard to case; the lead keeps its own spelling.
-pub(super) fn fold_email(email: &str) -> String {
-    email.trim().to_lowercase()
+    lead_merges::rename(db, &Merged::default(), &lead)?;
+    Ok(lead)
 }

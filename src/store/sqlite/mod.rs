@@ -27,6 +27,7 @@ mod contact_tally;
 mod contacts;
 mod keyring;
 mod lead_edits;
+mod lead_merges;
 mod leads;
 mod leases;
 mod messages;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::columns::{body, find};
 use crate::{
-    domain::{consent::OptOut, erasure::opt_out_key, ids::AccountId, lead::Lead},
+    domain::{consent::OptOut, erasure::opt_out_key, ids::AccountId, lead::Lead, phone::PhoneNumber},
     store::StoreResult,
 };
 
@@ -21,12 +21,12 @@ pub(super) fn opt_out_under(db: &Connection, account: AccountId, key: &str) -> S
     Ok(kept.unwrap_or_default())
 }
 
-/// Keeps the opt-out of a lead with the number that it has no more.
-pub(super) fn left_by(db: &Connection, lead: &Lead) -> StoreResult<()> {
+/// Keeps the opt-out of a lead with a number that it has no more.
+pub(super) fn left_by(db: &Connection, lead: &Lead, phone: &PhoneNumber) -> StoreResult<()> {
     let opt_out = lead.opt_out();
-    let Some(phone) = lead.phone.as_ref().filter(|_| opt_out.opted_out) else {
+    if !opt_out.opted_out {
         return Ok(());
-    };
+    }
     db.prepare_cached("INSERT INTO opted_out_numbers (account, phone, body) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET body = ?3")?
         .execute((
             lead.account_id,

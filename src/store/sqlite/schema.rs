@@ -10,6 +10,7 @@ use crate::store::{StoreError, StoreResult};
 
 const STEPS: &[&str] = &[
     STEP_1, STEP_2, LEAD_EDITS, CLOCKWORK, RETRIES, RUN_PARTS, WEBHOOKS, NUMBERS, RESOURCES, AUDIT,
+    LEAD_NAMES,
 ];
 
 /// The file was written by a later version of the program.
@@ -224,6 +225,13 @@ CREATE TRIGGER audit_is_not_changed BEFORE UPDATE OF account, seq, at, said, has
 CREATE TRIGGER audit_details_are_erased_only BEFORE UPDATE OF details ON audit WHEN NEW.details IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TABLE keyring (part INTEGER PRIMARY KEY, body TEXT NOT NULL);
+";
+
+/// Ids, numbers and addresses of duplicates, and the lead that they were merged into.
+const LEAD_NAMES: &str = "
+CREATE TABLE lead_names (
+    account BLOB NOT NULL, name TEXT NOT NULL, lead BLOB NOT NULL, PRIMARY KEY (account, name, lead)) WITHOUT ROWID;
+CREATE INDEX lead_names_by_lead ON lead_names (lead);
 ";
 
 #[cfg(test)]
