@@ -14,7 +14,7 @@ async fn find(store: &Store, text: &str, limit: u32, cursor: Option<String>) -> 
 }
 
 fn ids(page: &Page<Lead>) -> Vec<u64> {
-    let number = |lead: &Lead| (1..).find(|number| lead_id(*number) == lead.id);
+    let number = |lead: &Lead| (1..100).find(|number| lead_id(*number) == lead.id);
     page.items.iter().filter_map(number).collect()
 }
 
