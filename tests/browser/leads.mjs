@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { accessible, signedIn, until } from "./harness.mjs";
+import { accessible, openTab, signedIn, signIn, startDemo, stop, until } from "./harness.mjs";
 
 const FILE = ["Kunde;Mobile;E-Mail;Plan;Junk", "Ann Lee;415-555-0101;ann@example.com;gold;x", "Bo Berg;415-555-0102;;silver;x", "Nobody;12;;;x", ";;not an address;;x", ""].join("\r\n");
 
@@ -202,4 +202,44 @@ export async function leadSearch(browser) {
   await table.getByRole("link", { name: "Bo Berg" }).waitFor();
   assert.equal(await field.inputValue(), "");
   await close();
+}
+
+/** Two leads that are one person are shown side by side; one is kept, what happens is said before, and the other is gone. */
+export async function duplicatesMerged(browser) {
+  const server = await startDemo("duplicates.db");
+  const older = await server.ask("POST", "/api/leads", { name: "Ann Lee", email: "ann@example.com" });
+  const newer = await server.ask("POST", "/api/leads", { name: "A. Lee", email: "Ann@Example.com", phone: "+14155550123", opted_out: true });
+  for (const scheme of ["light", "dark"]) {
+    const { page, faults } = await openTab(browser, server.url, scheme);
+    await signIn(page.context(), server);
+    await page.goto(`${server.url}/leads`);
+    await page.getByRole("link", { name: "Duplicates" }).click();
+    await page.getByRole("heading", { name: "Leads with ann@example.com" }).waitFor();
+    const card = (lead) => page.locator(`[data-lead="${lead.id}"]`);
+    assert.ok(await card(older).getByRole("radio").isChecked(), "the oldest is kept unless somebody says otherwise");
+    await accessible(page, `duplicates-${scheme}`);
+    await card(newer).getByRole("radio").check();
+    await card(older).getByRole("button", { name: /^Merge the lead/ }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("This cannot be undone.").waitFor();
+    await accessible(page, `duplicates-merge-${scheme}`);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await dialog.waitFor({ state: "detached" });
+    if (scheme === "dark") {
+      await card(older).getByRole("radio").check();
+      await card(newer).getByRole("button", { name: /^Merge the lead/ }).click();
+      await dialog.getByText("Merge into “Ann Lee”?").waitFor();
+      await dialog.getByRole("button", { name: "Merge for good" }).click();
+      await page.getByText("Merged: “Ann Lee” is one lead now").waitFor();
+      await page.getByText("No duplicates", { exact: true }).waitFor();
+      await accessible(page, "duplicates-none-dark");
+    }
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
+  const kept = await server.ask("GET", `/api/leads/${older.id}`);
+  assert.deepEqual([kept.name, kept.phone, kept.opted_out], ["Ann Lee", "+14155550123", true]);
+  const { items } = await server.ask("GET", "/api/leads?q=lee");
+  assert.deepEqual(items.map((lead) => lead.id), [older.id]);
+  await stop(server.child);
 }

@@ -56,6 +56,7 @@ const runs = createRoute({
 });
 const run = createRoute({ getParentRoute: () => shell, path: "/runs/$runId", component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage") });
 const leads = createRoute({ getParentRoute: () => shell, path: "/leads", validateSearch: (search): { tab?: string; q?: string } => ({ tab: textIn(search.tab), q: textIn(search.q) }), component: lazyRouteComponent(() => import("@/features/leads/leads-page"), "LeadsPage") });
+const duplicates = createRoute({ getParentRoute: () => shell, path: "/leads/duplicates", component: lazyRouteComponent(() => import("@/features/leads/duplicates-page"), "DuplicatesPage") });
 const lead = createRoute({ getParentRoute: () => shell, path: "/leads/$leadId", component: lazyRouteComponent(() => import("@/features/leads/lead-page"), "LeadPage") });
 const tasks = createRoute({ getParentRoute: () => shell, path: "/tasks", component: lazyRouteComponent(() => import("@/features/tasks/tasks-page"), "TasksPage") });
 const messages = createRoute({ getParentRoute: () => shell, path: "/messages", component: lazyRouteComponent(() => import("@/features/messages/messages-page"), "MessagesPage") });
@@ -72,7 +73,7 @@ function textIn(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-const routeTree = root.addChildren([login, setup, shell.addChildren([home, live, workflows, builder, templates, runs, run, leads, lead, tasks, messages, settings])]);
+const routeTree = root.addChildren([login, setup, shell.addChildren([home, live, workflows, builder, templates, runs, run, leads, duplicates, lead, tasks, messages, settings])]);
 
 export const router = createRouter({ routeTree, defaultPendingComponent: Slow, defaultErrorComponent: Broken, defaultPreload: "intent" });
 

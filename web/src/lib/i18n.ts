@@ -22,6 +22,8 @@ const en = {
   "{{count}} other supervisors take part_other": "{{count}} other supervisors take part",
   "{{what}}: what is older than {{count}} days_one": "{{what}}: what is older than {{count}} day",
   "{{what}}: what is older than {{count}} days_other": "{{what}}: what is older than {{count}} days",
+  "The oldest {{shown}} are shown; {{count}} more have it too._one": "The oldest {{shown}} are shown; {{count}} more has it too.",
+  "The oldest {{shown}} are shown; {{count}} more have it too._other": "The oldest {{shown}} are shown; {{count}} more have it too.",
   "{{count}} open_one": "{{count}} open",
   "{{count}} open_other": "{{count}} open",
 };

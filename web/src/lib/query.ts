@@ -32,6 +32,7 @@ export const keys = {
   lookBack: ["look-back"] as const,
   alerts: ["alerts"] as const,
   leads: ["leads"] as const,
+  duplicates: ["leads", "duplicates"] as const,
   lead: (id: string) => ["leads", id] as const,
   timeline: (id: string) => ["leads", id, "timeline"] as const,
   imports: ["imports"] as const,

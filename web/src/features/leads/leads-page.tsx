@@ -71,7 +71,12 @@ function People() {
     <section aria-label={t("People")} className="flex flex-col gap-3 py-3">
       <div className="flex flex-wrap items-center justify-between gap-3">
         <Search />
-        {add}
+        <div className="flex flex-wrap items-center gap-3">
+          <Link to="/leads/duplicates" className="text-sm text-primary underline">
+            {t("Duplicates")}
+          </Link>
+          {add}
+        </div>
       </div>
       {q && <Found count={rows?.length} isBusy={leads.isFetching} hasMore={leads.hasNextPage} q={q} />}
       {leads.error && <Failed error={leads.error} onRetry={() => void leads.refetch()} />}
