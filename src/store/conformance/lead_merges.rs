@@ -5,7 +5,7 @@ use crate::{
     domain::{
         consent::{ConsentChange, ContactChannel},
         ids::LeadId,
-        lead::{KeyedEdit, Lead, LeadEdit, MergeRefusal, ScoreChange},
+        lead::{KeyedEdit, Lead, LeadEdit, MergeRefusal, Merged, ScoreChange},
         observation::{EventType, Observation},
         phone::PhoneNumber,
     },
@@ -81,11 +81,16 @@ pub(crate) async fn a_merged_duplicate_is_found_as_the_lead_that_was_kept(store:
     let gone = leads.update(numberless).await;
     assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
     let mut read_before = leads.get(account, lead_id(3)).await.expect("read");
-    read_before.merged = Default::default();
+    read_before.merged = Merged::default();
     leads.update(read_before).await.expect("written");
     assert_eq!(leads.get(account, lead_id(3)).await.expect("read").ids().len(), 3);
 
-    // With the lead goes all that it was known by; the opt-out stays with each number.
+    goes_with_all_it_was_known_by(store).await;
+}
+
+/// With the lead goes all that it was known by; the opt-out stays with each number.
+async fn goes_with_all_it_was_known_by(store: &Store) {
+    let (account, leads) = (account_id(1), &store.leads);
     leads.delete(account, lead_id(3)).await.expect("deleted");
     for number in 1..=3 {
         let gone = leads.get(account, lead_id(number)).await;
