@@ -301,11 +301,11 @@ async fn two_nodes_that_start_at_once_make_the_tables_once() {
         .into_rows_result()
         .expect("rows");
     assert_eq!(taken.rows_num(), super::migrate::steps());
-    one.db
-        .session()
-        .query_unpaged(format!("DROP KEYSPACE {}", fresh.keyspace), ())
-        .await
-        .expect("it is dropped");
+    let mut drop = Unprepared::new(format!("DROP KEYSPACE {}", fresh.keyspace));
+    // Every table's files go with it: on a busy disk that takes longer than a request may.
+    drop.set_request_timeout(Some(EMPTYING_MAX));
+    let dropped = one.db.session().query_unpaged(drop, ()).await;
+    dropped.expect("it is dropped");
 }
 
 #[tokio::test]
