@@ -147,13 +147,24 @@ impl Keeper {
             loop {
                 tokio::select! {
                     _ = beats.tick() => {}
-                    _ = returns.changed() => beats.reset(),
+                    _ = returns.changed() => {
+                        beats.reset();
+                        // Sent to a database that was away: the next one is answered sooner.
+                        under_way.abort_all();
+                        while under_way.join_next().await.is_some() {}
+                    }
                     Some(beat) = under_way.join_next() => {
                         keeper.note_beat(beat);
                         continue;
                     }
                 }
-                if under_way.len() < BEATS_AT_ONCE {
+                // Two that found the node lapsed would each drop what was taken since.
+                let at_once = if keeper.ownership.is_over() {
+                    1
+                } else {
+                    BEATS_AT_ONCE
+                };
+                if under_way.len() < at_once {
                     let beating = keeper.clone();
                     under_way.spawn(async move { beating.beat().await });
                 }
