@@ -78,15 +78,15 @@ impl Side<'_> {
         .await?;
         let mut leads = digest("leads", export.leads.iter(), async |(account, id)| {
             let lead = store.leads.get(*account, *id).await?;
-            let by_phone = match &lead.phone {
-                Some(phone) => store
-                    .leads
-                    .by_phone(*account, phone)
-                    .await?
-                    .map(|holder| holder.id),
-                None => None,
-            };
-            Ok(format!("{lead:?} {by_phone:?}"))
+            let mut holders = Vec::new();
+            for phone in lead.phones() {
+                let holder = store.leads.by_phone(*account, phone).await?;
+                holders.push(holder.map(|holder| holder.id));
+            }
+            for duplicate in &lead.merged.ids {
+                holders.push(Some(store.leads.get(*account, *duplicate).await?.id));
+            }
+            Ok(format!("{lead:?} {holders:?}"))
         })
         .await?;
         leads.listed = Some(

@@ -167,6 +167,10 @@ async fn fill_people(store: &Store) {
     for number in 1..=3 {
         store.leads.create(lead(owner, number)).await.expect("written");
     }
+    // A duplicate that was merged.
+    store.leads.create(lead(owner, 4)).await.expect("written");
+    let merged = store.leads.merge(owner, lead_id(3), lead_id(4), at(3)).await;
+    merged.expect("written").expect("there is room");
     // Somebody who opted out and is gone.
     store.leads.create(lead(owner, 9)).await.expect("written");
     let stop = ConsentChange::stop();
