@@ -164,6 +164,11 @@ async fn fill_people(store: &Store) {
         at: at(1),
     };
     store.accounts.remember_answer(answer).await.expect("written");
+    fill_leads(store).await;
+}
+
+async fn fill_leads(store: &Store) {
+    let owner = account_id(1);
     for number in 1..=3 {
         store.leads.create(lead(owner, number)).await.expect("written");
     }
