@@ -29,12 +29,14 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates curl libstdc++6 python3-pip \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --create-home --home-dir /var/lib/patchcord patchcord
+ && useradd --system --create-home --home-dir /var/lib/patchcord patchcord \
+ && install -d -o patchcord -g patchcord /var/lib/patchcord/data
 COPY --from=build /out/patchcord /usr/local/bin/patchcord
 USER patchcord
 WORKDIR /var/lib/patchcord
 # 8080: people, programs and Twilio. 9080: the other nodes only; never publish it.
 EXPOSE 8080 9080
+# A fresh volume takes over whose the folder is.
 VOLUME /var/lib/patchcord/data
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD curl -fsS http://127.0.0.1:8080/livez || exit 1
 ENV PATCHCORD_SERVER__BIND=0.0.0.0:8080

@@ -18,6 +18,10 @@ use crate::{
 /// Asks for a line that programs can read, with everything needed to sign in. For tests and scripts.
 const READY_LINE: &str = "PATCHCORD_READY_LINE";
 
+/// How often, and how far apart, a node that could not make the first account looks whether another has.
+const LOOKS_FOR_ACCOUNT: u32 = 10;
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
+
 /// Runs the server with the configuration in `config`.
 ///
 /// # Errors
@@ -78,10 +82,24 @@ async fn first_admin(app: &App, settings: &Settings) -> anyhow::Result<Option<Ad
         email: settings.admin.email.clone(),
         password: settings.admin.password.clone(),
     };
-    if app.store.accounts.first_account().await?.is_none() {
-        create_owner(app, &admin, "My team").await?;
+    if app.store.accounts.first_account().await?.is_none()
+        && let Err(refused) = create_owner(app, &admin, "My team").await
+        && !another_made_it(app).await?
+    {
+        return Err(refused);
     }
     Ok(Some(admin))
+}
+
+/// Whether a node that started on the same empty store at the same moment has made the first account, or is about to.
+async fn another_made_it(app: &App) -> anyhow::Result<bool> {
+    for _ in 0..LOOKS_FOR_ACCOUNT {
+        if app.store.accounts.first_account().await?.is_some() {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    Ok(false)
 }
 
 /// Creates the first account with its owner.
