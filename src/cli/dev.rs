@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::{self, ConfigError, Settings},
     domain::secret::Secret,
-    http::{SimulatedEnding, Simulator},
+    http::{SimulatedEnding, Simulation, Simulator},
     integrations::twilio::Routing,
 };
 
@@ -77,18 +77,22 @@ async fn announce_live_view(app: &App, admin: &Admin) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets people play the demonstration call from the browser.
+/// Lets people play the demonstration call, and text messages, from the browser.
 fn offer_simulations(app: &App) -> anyhow::Result<()> {
     let account = simulate::Account {
         sid: ACCOUNT_SID.to_owned(),
         token: Secret::new(AUTH_TOKEN.to_owned()),
     };
     let doors = simulate::Doors::new(&app.url(), Some(&app.context.settings.public_url), account)?;
-    let simulator: Simulator = Box::new(move |ending| {
+    let simulator: Simulator = Box::new(move |simulation| {
         let doors = doors.clone();
         Box::pin(async move {
-            if let Err(error) = simulate::demonstrate(&doors, ending_of(ending)).await {
-                tracing::warn!(%error, "simulated call failed");
+            let played = match simulation {
+                Simulation::Call(ending) => simulate::demonstrate(&doors, ending_of(ending)).await,
+                Simulation::Sms(text) => simulate::demonstrate_sms(&doors, &text).await,
+            };
+            if let Err(error) = played {
+                tracing::warn!(%error, "simulation failed");
             }
         })
     });

@@ -30,7 +30,7 @@ pub mod ui;
 pub mod webhook_desk;
 pub mod workflow_changes;
 
-pub use api::{SimulatedEnding, Simulator};
+pub use api::{SimulatedEnding, Simulation, Simulator};
 pub use context::Context;
 pub use routes::router;
 pub use settings::HttpSettings;

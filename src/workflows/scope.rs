@@ -110,21 +110,8 @@ impl Scope {
                 )
             })
             .collect();
-        let mut roots = Map::new();
-        roots.insert("trigger".to_owned(), trigger.clone());
+        let mut roots = facts_of(world, trigger);
         roots.insert("steps".to_owned(), Json::Object(steps));
-        roots.insert("account".to_owned(), known(&world.account, ACCOUNT_FIELDS));
-        roots.insert("now".to_owned(), Json::String(world.now.to_string()));
-        if let Some(lead) = &world.lead {
-            roots.insert("lead".to_owned(), lead_facts(lead));
-        }
-        if let Some(call) = &world.call {
-            let mut facts = known(call, CALL_FIELDS);
-            if let (Some(facts), Some(summary)) = (facts.as_object_mut(), &world.call_summary) {
-                facts.insert("summary".to_owned(), Json::String(summary.clone()));
-            }
-            roots.insert("call".to_owned(), facts);
-        }
         Self(minijinja::Value::from(minijinja::value::Serde(&roots)))
     }
 
@@ -172,6 +159,26 @@ impl Scope {
     pub(super) const fn value(&self) -> &minijinja::Value {
         &self.0
     }
+}
+
+/// What expressions see before the first step: every name but `steps`.
+#[must_use]
+pub fn facts_of(world: &World, trigger: &Json) -> Map<String, Json> {
+    let mut roots = Map::new();
+    roots.insert("trigger".to_owned(), trigger.clone());
+    roots.insert("account".to_owned(), known(&world.account, ACCOUNT_FIELDS));
+    roots.insert("now".to_owned(), Json::String(world.now.to_string()));
+    if let Some(lead) = &world.lead {
+        roots.insert("lead".to_owned(), lead_facts(lead));
+    }
+    if let Some(call) = &world.call {
+        let mut facts = known(call, CALL_FIELDS);
+        if let (Some(facts), Some(summary)) = (facts.as_object_mut(), &world.call_summary) {
+            facts.insert("summary".to_owned(), Json::String(summary.clone()));
+        }
+        roots.insert("call".to_owned(), facts);
+    }
+    roots
 }
 
 /// What a loop's item that is a lead tells of it, as a lead.

@@ -42,6 +42,8 @@ async fn a_dry_run_tells_every_message_and_does_nothing() {
     assert_eq!(run["effects"][1]["at"], "2026-11-25T15:00:00.000Z");
     assert_eq!(run["waits"][0]["until"], "2026-11-25T15:00:00.000Z");
     assert_eq!(run["tokens"], "1.5");
+    assert_eq!(run["seen"]["lead"]["first_name"], "Ann", "{run}");
+    assert_eq!(run["seen"]["trigger"]["data"]["amount"], 5000);
 
     let failing = json!({"data": {"amount": 5},
         "script": {"answers": {"hello": {"fail": {"code": "30006", "message": "It is a landline"}}}}});

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Method;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::server::{Options, PROGRAM, Server, models_dir};
+use crate::support::{
+    eventually::eventually,
+    server::{Options, PROGRAM, Server, models_dir},
+};
 
 /// What a simulation printed.
 pub(crate) struct Played {
@@ -314,4 +318,31 @@ async fn a_text_message_is_taken_in_and_its_answer_shown() {
             .iter()
             .any(|one| one["direction"] == "inbound" && one["from"] == "+14155550144")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_message_is_simulated_over_the_api() {
+    let server = Server::start(Options::dev()).await;
+    let order = serde_json::json!({"sms": "Is Tuesday still free?"});
+    let started = server.post("/api/simulations", &order).await;
+    assert_eq!(
+        started,
+        serde_json::json!({"ending": null, "sms": "Is Tuesday still free?"})
+    );
+    let message = eventually("the message is taken in", || async {
+        let taken = server.items("/api/messages").await;
+        taken
+            .into_iter()
+            .find(|one| one["direction"] == "inbound" && one["channel"] == "sms")
+    })
+    .await;
+    assert_eq!(message["body"], "Is Tuesday still free?");
+    assert_eq!(message["status"], "received");
+
+    let both = serde_json::json!({"sms": "Hello", "ending": "busy"});
+    let refused = server
+        .request(Method::POST, "/api/simulations", Some(&both))
+        .await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.body["errors"][0]["field"], "sms");
 }

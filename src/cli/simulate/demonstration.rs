@@ -1,4 +1,4 @@
-//! The demonstration call, played into the server that runs in this process.
+//! The demonstration call and text messages of its caller, played into the server that runs in this process.
 
 use super::{
     args::{CallDirection, Ending},
@@ -6,7 +6,7 @@ use super::{
     call::{Cast, fresh_sid, play},
     doors::Doors,
     outcome::SimulateError,
-    session,
+    session, sms,
 };
 use crate::cli::demo::{CALLER_NUMBER, OUR_NUMBER};
 
@@ -31,4 +31,12 @@ pub async fn demonstrate(doors: &Doors, ending: Ending) -> Result<(), SimulateEr
         speed: 1.0,
     };
     play(doors, &cast, &|_| ()).await.map(drop)
+}
+
+/// Sends `text` from the demonstration call's caller.
+///
+/// # Errors
+/// [`SimulateError`] of the door.
+pub async fn demonstrate_sms(doors: &Doors, text: &str) -> Result<(), SimulateError> {
+    sms::bring(doors, (CALLER_NUMBER, OUR_NUMBER), text).await
 }

@@ -20,7 +20,7 @@ mod watch;
 
 pub use args::{Arguments, Ending};
 pub use call::{Cast, play};
-pub use demonstration::demonstrate;
+pub use demonstration::{demonstrate, demonstrate_sms};
 pub use doors::{Account, Doors};
 pub use outcome::SimulateError;
 pub use session::run;

@@ -42,8 +42,7 @@ pub async fn send(arguments: &Arguments, text: &str) -> Result<(), SimulateError
     };
     let (from, to) = (arguments.from.as_str(), arguments.to.as_str());
     printer.headline(&format!("Writing from {from} to {to}: {text}"))?;
-    let form = form(&doors.account().sid, (from, to), text);
-    doors.post(INBOUND, &form).await?;
+    bring(&doors, (from, to), text).await?;
     let Some(live) = &mut live else { return Ok(()) };
     until_quiet(live, Duration::from_secs(arguments.settle)).await?;
     for message in outbox::newest(&doors, live.token()).await? {
@@ -52,6 +51,15 @@ pub async fn send(arguments: &Arguments, text: &str) -> Result<(), SimulateError
         }
     }
     Ok(())
+}
+
+/// Brings `text` as Twilio does.
+///
+/// # Errors
+/// [`SimulateError`] of the door.
+pub(super) async fn bring(doors: &Doors, (from, to): (&str, &str), text: &str) -> Result<(), SimulateError> {
+    let form = form(&doors.account().sid, (from, to), text);
+    doors.post(INBOUND, &form).await.map(drop)
 }
 
 async fn ids(doors: &Doors, live: &Live) -> Result<BTreeSet<MessageId>, SimulateError> {

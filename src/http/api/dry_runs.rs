@@ -37,7 +37,7 @@ use crate::{
         clockwork::{Clock, clock_of},
         dry_run::{Contacts, DryRun, EVENTS_MAX, INPUTS_MAX, Script, Trial, dry_run},
         gate_rules::{GateRules, is_heard},
-        samples, trigger,
+        samples, scope, trigger,
     },
 };
 
@@ -100,6 +100,9 @@ pub struct DryRunView {
     would_start: bool,
     /// Why the filter could not be decided.
     filter_error: Option<String>,
+    /// What expressions see when it begins: `trigger`, `lead`, `call`, `account`, `now`, each with what has a value.
+    #[schema(value_type = Object)]
+    seen: Map<String, Value>,
     #[serde(flatten)]
     run: DryRun,
 }
@@ -153,12 +156,14 @@ pub async fn dry_run_workflow(
     let past = past(&context, &scene.world, &plan).await?;
     let mut contacts = Contacts::default();
     add_contacts(&context, &mut contacts, scene.world.lead.iter(), scene.world.now).await?;
+    let trigger = trigger::value_of(&scene.observation);
+    let seen = scope::facts_of(&scene.world, &trigger);
     let trial = Trial {
         workflow_id: id,
         version,
         run_id: RunId::fresh(),
         call_id: scene.world.call.as_ref().map(|call| call.id),
-        trigger: trigger::value_of(&scene.observation),
+        trigger,
         world: scene.world,
         script: order.script,
         past,
@@ -173,6 +178,7 @@ pub async fn dry_run_workflow(
     Ok(Json(DryRunView {
         would_start,
         filter_error,
+        seen,
         run,
     }))
 }

@@ -16,7 +16,7 @@ pub struct Me {
     account: AccountView,
     /// What this token may do: the person's role, or less for an API key.
     role: Role,
-    /// Whether `POST /api/simulations` plays a demonstration call.
+    /// Whether `POST /api/simulations` plays a demonstration call or text message.
     can_simulate: bool,
 }
 

@@ -56,4 +56,4 @@ mod workflow_views;
 pub mod workflows;
 
 pub use routes::router;
-pub use simulations::{SimulatedEnding, Simulator};
+pub use simulations::{SimulatedEnding, Simulation, Simulator};
