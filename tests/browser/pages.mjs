@@ -9,7 +9,7 @@ import { accessible, openTab, picture, signIn, startDemo, stop } from "./harness
 const BYTES_MAX = { builder: 250_000, other: 200_000 };
 
 /** What a telephone shows. */
-const PHONE = { width: 390, height: 844 };
+const PHONE = { width: 375, height: 812 };
 
 /** Every page by its name: where it is, and a text that stands there once it is whole. */
 async function filled(server) {
@@ -76,6 +76,7 @@ export async function onThePhone(browser) {
     for (const [name, place] of Object.entries(pages)) {
       await opened(page, server, place);
       await picture(page, `phone-${name}-${scheme}`);
+      assert.equal(await page.evaluate(() => document.querySelector("main").scrollTop), 0, `${name} begins with what stands first on it`);
       assert.deepEqual(await page.evaluate(tooWide), [], `${name} is wider than a telephone`);
     }
     assert.deepEqual(faults, []);

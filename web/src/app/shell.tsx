@@ -6,14 +6,14 @@ import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
+import { Simulate } from "@/components/simulate";
 import { api } from "@/lib/api";
 import { sendDeletions } from "@/lib/deletion";
 import { startLive, useLive } from "@/lib/live/store";
-import { useMay, useMe } from "@/lib/me";
+import { useMe } from "@/lib/me";
 import { queryClient } from "@/lib/query";
 import { forgetTokens } from "@/lib/session";
 import { useTheme } from "@/lib/theme";
-import { Simulate } from "./simulate";
 
 const PAGES = [
   { to: "/live", label: "Live", icon: Activity },
@@ -79,7 +79,6 @@ function Navigation() {
 function Top() {
   const { t } = useTranslation();
   const me = useMe();
-  const mayStart = useMay("supervisor");
   const { theme, toggle } = useTheme();
   const signOut = async () => {
     // What was deleted a moment ago goes while somebody may still delete it.
@@ -97,7 +96,7 @@ function Top() {
       <span className="hidden truncate text-muted sm:block">{me.data?.account.name}</span>
       <div className="ml-auto flex items-center gap-2">
         <Line />
-        {me.data?.can_simulate && mayStart && <Simulate />}
+        <Simulate />
         <Button look="quiet" isIcon aria-label={theme === "dark" ? t("Use light colours") : t("Use dark colours")} onClick={toggle}>
           {theme === "dark" ? <Sun size={16} aria-hidden /> : <Moon size={16} aria-hidden />}
         </Button>

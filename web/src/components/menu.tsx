@@ -71,12 +71,13 @@ export function Menu({ label, items, face, ...button }: MenuProps) {
         className="inset-auto m-0 max-h-72 min-w-40 overflow-y-auto rounded-md border bg-background p-1 text-foreground shadow-lg"
       >
         {isOpen &&
-          items.map((item) => (
+          items.map((item, at) => (
             <button
               key={item.label}
               type="button"
               role="menuitem"
-              tabIndex={-1}
+              // One of them, or a list that scrolls could not be come to by Tab.
+              tabIndex={at === 0 ? 0 : -1}
               disabled={item.isDisabled}
               onClick={() => choose(item)}
               className={cn(

@@ -34,6 +34,8 @@ export const keys = {
   leads: ["leads"] as const,
   duplicates: ["leads", "duplicates"] as const,
   lead: (id: string) => ["leads", id] as const,
+  // For links to it: not asked again with the lists of leads.
+  leadName: (id: string) => ["lead-names", id] as const,
   timeline: (id: string) => ["leads", id, "timeline"] as const,
   imports: ["imports"] as const,
   import: (id: string) => ["imports", id] as const,

@@ -1,6 +1,8 @@
 import { AlertTriangle } from "lucide-react";
+import { useTranslation } from "react-i18next";
 import { BlockIcon } from "@/components/block-icon";
 import { cn } from "@/lib/cn";
+import { words } from "@/lib/words";
 
 export interface StepCardProps {
   type: string;
@@ -19,10 +21,15 @@ const RINGS: Record<string, string> = {
   unknown: "border-warn",
   waiting: "border-warn flow-active",
   started: "border-primary flow-active",
+  // Between two versions.
+  added: "border-ok",
+  changed: "border-primary",
+  removed: "border-danger border-dashed opacity-80",
 };
 
 /** One step, as every canvas draws it. */
 export function StepCard({ type, title, summary, status, problems = 0, isSelected }: StepCardProps) {
+  const { t } = useTranslation();
   return (
     <div
       className={cn(
@@ -37,7 +44,7 @@ export function StepCard({ type, title, summary, status, problems = 0, isSelecte
       <span className="min-w-0 flex-1">
         <span className="block truncate text-sm font-semibold">{title}</span>
         <span className="block truncate text-xs text-muted">{summary}</span>
-        {status && <span className="block text-[11px] font-medium">{status.replaceAll("_", " ")}</span>}
+        {status && <span className="block text-[11px] font-medium">{t(words(status))}</span>}
       </span>
       {problems > 0 && (
         <span className="flex items-center gap-0.5 rounded-full bg-danger-soft px-1.5 py-0.5 text-xs font-semibold text-danger">

@@ -71,19 +71,21 @@ function Editor({ workflow, blocks }: { workflow: Schemas["Workflow"]; blocks: S
   };
   return (
     <ReactFlowProvider>
-      <div className="flex h-full min-h-0 flex-col">
+      {/* On a telephone the page scrolls as a whole; beside one another each part does. */}
+      <div className="relative flex min-h-full flex-col lg:h-full lg:min-h-0">
         <h1 className="sr-only">{t("Builder: {{name}}", { name: definition.name })}</h1>
         <Toolbar workflow={workflow} definition={definition} view={view} onView={setView} onTest={() => setTab("test")} onVersions={() => setDialog("versions")} onPublish={() => setDialog("publish")} />
         {isReadOnly && <OnlyToLookAt />}
         <Conflict workflowId={workflow.id} />
         <Orphans drafts={orphans} />
-        <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
+        <div className="flex flex-1 flex-col lg:min-h-0 lg:flex-row">
+          {/* Touch cannot drag from it, and it would fill a telephone: "Add a step" does the same. */}
           {!isReadOnly && (
-            <div className="w-full shrink-0 border-r bg-panel lg:w-48">
+            <div className="hidden w-48 shrink-0 border-r bg-panel lg:block">
               <Palette kinds={blocks.nodes} />
             </div>
           )}
-          <div className="min-h-72 min-w-0 flex-1">
+          <div className="h-[60vh] min-w-0 lg:h-auto lg:flex-1">
             <Suspense fallback={<Slow />}>{view === "canvas" ? <Canvas definition={definition} kinds={kinds} /> : <Outline definition={definition} kinds={kinds} />}</Suspense>
           </div>
           <PropertiesPanel workflowId={workflow.id} definition={definition} blocks={blocks} kinds={kinds} tab={tab} onTab={setTab} />

@@ -4,7 +4,8 @@ import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
-import { Field, Select } from "@/components/field";
+import { Field, Select, TextArea } from "@/components/field";
+import { LeadSelect } from "@/components/lead-select";
 import { api, body, type Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
 import { type Definition, TRIGGER, waysOf } from "@/lib/graph/definition";
@@ -26,31 +27,22 @@ export function DryRun({ workflowId, definition, kinds }: DryRunProps) {
   const { t } = useTranslation();
   const [leadId, setLeadId] = useState("");
   const [callId, setCallId] = useState("");
-  const leads = useQuery({ queryKey: [...keys.leads, "choice"], queryFn: () => body(api.GET("/api/leads", { params: { query: { limit: 100 } } })) });
+  const [written, setWritten] = useState("");
   const calls = useQuery({ queryKey: [...keys.calls, "choice"], queryFn: () => body(api.GET("/api/calls", { params: { query: { limit: 50 } } })) });
   const isAboutCall = definition.trigger.type.startsWith("call.");
+  const data = dataOf(written);
+  const chosen = { ...(leadId ? { lead_id: leadId } : {}), ...(isAboutCall && callId ? { call_id: callId } : {}), ...(!isAboutCall && data ? { data } : {}) };
   const run = useMutation({
-    mutationFn: () =>
-      body(
-        api.POST("/api/workflows/{id}/dry-run", {
-          params: { path: { id: workflowId } },
-          body: { definition: { ...definition }, lead_id: leadId || null, call_id: isAboutCall && callId ? callId : null },
-        }),
-      ),
+    mutationFn: () => body(api.POST("/api/workflows/{id}/dry-run", { params: { path: { id: workflowId } }, body: { definition: { ...definition }, ...chosen } })),
+    // Fields show from then on how they read for the same lead.
+    onSuccess: () => useBuilder.setState({ tryWith: chosen }),
   });
   usePlayed(run.data);
   return (
     <div className="flex flex-col gap-3 p-3">
       <Field label={t("With")}>
         {(control) => (
-          <Select {...control} value={leadId} onChange={(event) => setLeadId(event.target.value)}>
-            <option value="">{t("a sample lead")}</option>
-            {leads.data?.items.map((lead) => (
-              <option key={lead.id} value={lead.id}>
-                {lead.name || lead.phone || lead.email || lead.id}
-              </option>
-            ))}
-          </Select>
+          <LeadSelect {...control} nobody={t("a sample lead")} value={leadId} onChange={(event) => setLeadId(event.target.value)} />
         )}
       </Field>
       {isAboutCall && (
@@ -67,7 +59,12 @@ export function DryRun({ workflowId, definition, kinds }: DryRunProps) {
           )}
         </Field>
       )}
-      <Button look="primary" disabled={run.isPending} onClick={() => run.mutate()}>
+      {!isAboutCall && (
+        <Field label={t("What it brings")} hint={t("JSON, laid over a sample: the run sees it as trigger.data.")} error={data === null ? t("This is not a JSON object yet.") : undefined}>
+          {(control) => <TextArea {...control} rows={2} spellCheck={false} className="font-mono text-xs" placeholder={'{"amount": 5000}'} value={written} onChange={(event) => setWritten(event.target.value)} />}
+        </Field>
+      )}
+      <Button look="primary" disabled={run.isPending || data === null} onClick={() => run.mutate()}>
         <Play size={14} aria-hidden />
         {t("Run it dry")}
       </Button>
@@ -80,6 +77,17 @@ export function DryRun({ workflowId, definition, kinds }: DryRunProps) {
       {run.data && <Told result={run.data} kinds={kinds} />}
     </div>
   );
+}
+
+/** What was written as JSON: undefined when nothing was, null when it is none. */
+function dataOf(written: string): Record<string, unknown> | null | undefined {
+  if (written.trim() === "") return undefined;
+  try {
+    const value: unknown = JSON.parse(written);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Lights the path up, step after step; all at once for people who want no motion. */
@@ -121,7 +129,7 @@ function Told({ result, kinds }: { result: Schemas["DryRunView"]; kinds: Readonl
       <ol className="flex flex-col gap-2">
         {result.path.map((step) => {
           const effects = result.effects.filter((effect) => effect.node === step.node && effect.visit === step.visit);
-          const wait = result.waits.find((one) => one.node === step.node);
+          const waits = result.waits.filter((one) => one.node === step.node);
           return (
             <li key={`${step.node}-${step.visit}-${step.item ?? ""}`} className="rounded-md border p-2">
               <p className="flex items-center gap-2">
@@ -129,7 +137,12 @@ function Told({ result, kinds }: { result: Schemas["DryRunView"]; kinds: Readonl
                 {step.port && step.port !== "ok" && <span className="text-xs text-muted">{step.port}</span>}
                 <StatusBadge status={step.status} />
               </p>
-              {wait && <p className="text-xs text-muted">{t("waits {{span}}", { span: span(wait.from, wait.until) })}</p>}
+              {waits.map((wait) => (
+                <p key={wait.from} className="text-xs text-muted">
+                  {t("waits {{span}}", { span: span(wait.from, wait.until) })}
+                  {wait.reason !== "wait" && ` · ${wait.reason}`}
+                </p>
+              ))}
               {effects.map((effect) => (
                 <Effect key={effect.at + effect.kind} effect={effect} />
               ))}

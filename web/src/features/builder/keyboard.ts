@@ -1,9 +1,7 @@
 // Keys of the builder. Those that a text field uses itself are left to it.
 
 import { useEffect } from "react";
-import { type Point } from "@/lib/graph/definition";
-import { readClip } from "@/lib/graph/edit";
-import { positionsOf } from "@/lib/graph/layout";
+import { copied, doubleSelected, pasted, removeSelected, selectAll } from "./clipboard";
 import { usePicker } from "./picker-store";
 import { placeAfterSelection } from "./place";
 import { useBuilder } from "./store";
@@ -12,10 +10,12 @@ export function useBuilderKeys(): void {
   useEffect(() => {
     window.addEventListener("keydown", onKey);
     window.addEventListener("copy", onCopy);
+    window.addEventListener("cut", onCopy);
     window.addEventListener("paste", onPaste);
     return () => {
       window.removeEventListener("keydown", onKey);
       window.removeEventListener("copy", onCopy);
+      window.removeEventListener("cut", onCopy);
       window.removeEventListener("paste", onPaste);
     };
   }, []);
@@ -24,7 +24,7 @@ export function useBuilderKeys(): void {
 function onKey(event: KeyboardEvent): void {
   const isCommand = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
-  if (useBuilder.getState().isReadOnly) return;
+  if (useBuilder.getState().isReadOnly || isInDialog(event)) return;
   if (isCommand && key === "k") {
     event.preventDefault();
     const place = placeAfterSelection();
@@ -37,28 +37,36 @@ function onKey(event: KeyboardEvent): void {
   } else if (isCommand && (key === "y" || (key === "z" && event.shiftKey))) {
     event.preventDefault();
     useBuilder.getState().redo();
+  } else if (isCommand && key === "a") {
+    event.preventDefault();
+    selectAll();
+  } else if (isCommand && key === "d") {
+    event.preventDefault();
+    doubleSelected();
   }
 }
 
+/** Copies, and takes out what is cut. Words that somebody has selected on the page are copied as ever. */
 function onCopy(event: ClipboardEvent): void {
-  if (isWriting(event)) return;
-  const clip = useBuilder.getState().copy();
-  if (clip === null) return;
-  event.clipboardData?.setData("text/plain", JSON.stringify(clip));
+  if (isWriting(event) || getSelection()?.toString()) return;
+  const text = copied();
+  if (text === null) return;
+  event.clipboardData?.setData("text/plain", text);
   event.preventDefault();
+  if (event.type === "cut") removeSelected();
 }
 
 function onPaste(event: ClipboardEvent): void {
-  if (isWriting(event)) return;
-  const clip = readClip(event.clipboardData?.getData("text/plain") ?? "");
-  const { definition, isReadOnly, paste } = useBuilder.getState();
-  if (clip === null || definition === null || isReadOnly) return;
-  event.preventDefault();
-  const positions: Record<string, Point> = positionsOf(definition);
-  paste(clip, positions);
+  if (isWriting(event) || useBuilder.getState().isReadOnly) return;
+  if (pasted(event.clipboardData?.getData("text/plain") ?? "")) event.preventDefault();
 }
 
 function isWriting(event: Event): boolean {
   const target = event.target;
   return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+}
+
+/** A dialog over the builder: its keys are its own. */
+function isInDialog(event: Event): boolean {
+  return event.target instanceof Element && event.target.closest("dialog") !== null;
 }

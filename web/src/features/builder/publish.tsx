@@ -8,12 +8,13 @@ import { Dialog } from "@/components/dialog";
 import { Failed } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { api, body, type Schemas } from "@/lib/api";
-import { kindsOf, titleOf, useBlocks } from "@/lib/blocks";
-import { type Definition, readDefinition, type Step } from "@/lib/graph/definition";
-import { type Difference, differenceOf, isEmpty } from "@/lib/graph/difference";
-import { stepIdOf } from "@/lib/graph/problems";
+import { type Kind, kindsOf, titleOf, useBlocks } from "@/lib/blocks";
+import { type Definition, readDefinition, TRIGGER } from "@/lib/graph/definition";
+import { type Problem, stepIdOf } from "@/lib/graph/problems";
+import { i18next } from "@/lib/i18n";
 import { keys, queryClient } from "@/lib/query";
 import { toastInfo } from "@/lib/toast";
+import { Changes } from "./changes";
 import { type Chosen, groupKey, isDecided, migrate, type Outcome, readWaiting } from "./migration";
 import { useBuilder } from "./store";
 import { WaitingRuns } from "./waiting-runs";
@@ -30,6 +31,8 @@ export function Publish({ workflow, definition, isOpen, onClose }: PublishProps)
   const { t } = useTranslation();
   const [isOn, setIsOn] = useState(true);
   const { problems, save } = useBuilder();
+  const blocks = useBlocks();
+  const kinds = useMemo(() => kindsOf(blocks.data), [blocks.data]);
   const before = usePublished(workflow, isOpen);
   const waiting = useWaiting(workflow, isOpen && problems.length === 0);
   const [chosen, setChosen] = useState<Record<string, Chosen>>({});
@@ -63,6 +66,7 @@ export function Publish({ workflow, definition, isOpen, onClose }: PublishProps)
       title={t("Publish")}
       text={t("The next runs take this version. Runs that wait finish on theirs unless you say otherwise.")}
       isOpen={isOpen}
+      isWide
       onClose={onClose}
       footer={
         <Button look="primary" disabled={!canPublish || publish.isPending} onClick={() => publish.mutate()}>
@@ -90,13 +94,14 @@ export function Publish({ workflow, definition, isOpen, onClose }: PublishProps)
                     onClose();
                   }}
                 >
-                  {stepIdOf(problem, definition) ?? problem.path}: {problem.message}
+                  {placeOf(problem, definition, kinds) ?? t("The whole workflow")}: {problem.message}
+                  {problem.fix && ` (${problem.fix})`}
                 </button>
               </li>
             ))}
           </ul>
         </section>
-        <Changes before={before} after={definition} />
+        {before === null ? <p className="text-muted">{t("This is the first version.")}</p> : <Changes title={t("What is different")} same={t("Nothing: the published version is the same.")} before={before} after={definition} />}
         {waiting.error && <Failed error={waiting.error} onRetry={() => void waiting.refetch()} />}
         {waiting.data && <WaitingRuns waiting={waiting.data} definition={definition} chosen={chosen} onChange={setChosen} />}
         <label className="flex items-center justify-between gap-3">
@@ -141,43 +146,12 @@ function usePublished(workflow: Schemas["Workflow"], isWanted: boolean): Definit
   return query.data ? readDefinition(query.data.definition) : null;
 }
 
-function Changes({ before, after }: { before: Definition | null; after: Definition }) {
-  const { t } = useTranslation();
-  if (before === null) return <p className="text-muted">{t("This is the first version.")}</p>;
-  const difference = differenceOf(before, after);
-  return (
-    <section aria-label={t("What is different")}>
-      <h3 className="mb-1 font-semibold">{t("What is different")}</h3>
-      {isEmpty(difference) ? <p className="text-muted">{t("Nothing: the published version is the same.")}</p> : <Differences difference={difference} steps={[...before.nodes, ...after.nodes]} />}
-    </section>
-  );
-}
-
-function Differences({ difference, steps }: { difference: Difference; steps: Step[] }) {
-  const { t } = useTranslation();
-  const blocks = useBlocks();
-  const kinds = useMemo(() => kindsOf(blocks.data), [blocks.data]);
-  /** By what people call them; the id tells two of a kind apart. */
-  const named = (ids: string[]) => ids.map((id) => `${titleOf(steps.find((step) => step.id === id)?.type ?? "", kinds)} (${id})`).join(", ");
-  const lines = [
-    { text: t("Added: {{steps}}", { steps: named(difference.added) }), isShown: difference.added.length > 0, className: "text-ok" },
-    { text: t("Removed: {{steps}}", { steps: named(difference.removed) }), isShown: difference.removed.length > 0, className: "text-danger" },
-    { text: t("Changed: {{steps}}", { steps: named(difference.changed) }), isShown: difference.changed.length > 0, className: "text-info" },
-    { text: t("The trigger changed"), isShown: difference.isTriggerChanged, className: "text-info" },
-    { text: t("The settings changed"), isShown: difference.areSettingsChanged, className: "text-info" },
-    { text: t("Ways between steps changed"), isShown: difference.ways > 0, className: "text-info" },
-  ];
-  return (
-    <ul>
-      {lines
-        .filter((line) => line.isShown)
-        .map((line) => (
-          <li key={line.text} className={line.className}>
-            {line.text}
-          </li>
-        ))}
-    </ul>
-  );
+/** The step that a problem is about, as people call it; the id tells two of a kind apart. */
+function placeOf(problem: Problem, definition: Definition, kinds: ReadonlyMap<string, Kind>): string | undefined {
+  const id = stepIdOf(problem, definition);
+  const step = definition.nodes.find((node) => node.id === id);
+  if (id === TRIGGER) return i18next.t("What starts it");
+  return step && `${titleOf(step.type, kinds)} (${step.id})`;
 }
 
 function Check({ isDone, text }: { isDone: boolean; text: string }) {

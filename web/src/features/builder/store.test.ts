@@ -66,7 +66,7 @@ it("copied steps are pasted under new names and selected", () => {
   builder().insert("delay", { kind: "port", from: "trigger", port: "ok" });
   const clip = builder().copy();
   expect(clip).not.toBeNull();
-  if (clip) builder().paste(clip, {});
+  if (clip) builder().paste(clip);
   expect(ids()).toEqual(["delay", "delay_2"]);
   expect(builder().selected).toEqual(["delay_2"]);
 });
@@ -82,7 +82,7 @@ it("somebody who may only look changes nothing, whatever they do", () => {
   builder().rename("Mine");
   builder().move({ delay: [5, 5] });
   builder().adopt({ definition: EMPTY });
-  if (clip) builder().paste(clip, {});
+  if (clip) builder().paste(clip);
   builder().remove(["delay"]);
   builder().undo();
   expect(builder().definition).toBe(definition);

@@ -55,8 +55,10 @@ export interface BuilderState {
   played: ReadonlyMap<string, string> | null;
   /** The ways it took so far. */
   walked: ReadonlySet<string>;
-  /** How the graph would go with a sample lead: where previews come from. */
+  /** How the graph would go: where previews come from. */
   trial: Schemas["DryRunView"] | null;
+  /** With whom and after which call it is tried; a sample where nobody was chosen. */
+  tryWith: { lead_id?: string; call_id?: string; data?: Record<string, unknown> };
   lastEdit: { field: string; at: number } | null;
 
   load: (loaded: Loaded) => void;
@@ -82,7 +84,7 @@ export interface BuilderState {
   changeSettings: (settings: Record<string, unknown>, field: string) => void;
   rename: (name: string) => void;
   copy: () => Clip | null;
-  paste: (clip: Clip, positions: Record<string, Point>) => void;
+  paste: (clip: Clip) => void;
 }
 
 export const useBuilder = create<BuilderState>((set, get) => {
@@ -109,6 +111,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
     played: null,
     walked: new Set(),
     trial: null,
+    tryWith: {},
     lastEdit: null,
 
     load: ({ id, revision, definition, isDirty, base = isDirty ? null : definition, isReadOnly = false }) =>
@@ -127,6 +130,7 @@ export const useBuilder = create<BuilderState>((set, get) => {
         problems: [],
         played: null,
         trial: null,
+        tryWith: {},
         lastEdit: null,
       }),
 
@@ -209,10 +213,10 @@ export const useBuilder = create<BuilderState>((set, get) => {
       return clip === null || clip.nodes.length === 0 ? null : clip;
     },
 
-    paste: (clip, positions) => {
+    paste: (clip) => {
       const definition = editable();
       if (definition === null) return;
-      const pasted = pasteSteps(definition, clip, positions);
+      const pasted = pasteSteps(definition, clip);
       get().commit(pasted.definition);
       set({ selected: pasted.ids });
     },

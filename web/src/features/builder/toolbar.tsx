@@ -34,7 +34,7 @@ export function Toolbar({ workflow, definition, view, onView, onTest, onVersions
       <Link to="/workflows" aria-label={t("Back to the workflows")} className="grid size-8 place-items-center rounded-md hover:bg-panel">
         <ArrowLeft size={16} aria-hidden />
       </Link>
-      <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} readOnly={isReadOnly} onChange={(event) => rename(event.target.value)} className="max-w-56 border-transparent font-semibold hover:border-control" />
+      <Input aria-label={t("Name of the workflow")} value={definition.name} maxLength={200} readOnly={isReadOnly} onChange={(event) => rename(event.target.value)} className="max-w-56 min-w-32 flex-1 border-transparent font-semibold hover:border-control" />
       {workflow.published_version ? <Badge tone={workflow.enabled ? "ok" : "plain"}>{`v${workflow.published_version} ${workflow.enabled ? t("on") : t("off")}`}</Badge> : <Badge tone="warn">{t("Draft")}</Badge>}
       {!isReadOnly && <SaveBadge />}
       {problems.length > 0 && <Badge tone="danger">{t("{{count}} problems", { count: problems.length })}</Badge>}

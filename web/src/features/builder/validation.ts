@@ -1,10 +1,10 @@
 // The server's opinion of the edited graph, a moment after each edit: the same check that publishing makes. A graph with nothing
-// wrong is then tried out with a sample lead: previews in the properties panel come from there.
+// wrong is then tried out, with a sample lead or whom the last dry run was about: previews in the properties panel come from there.
 
 import { useEffect } from "react";
 import { api, body } from "@/lib/api";
 import type { Definition } from "@/lib/graph/definition";
-import { useBuilder } from "./store";
+import { type BuilderState, useBuilder } from "./store";
 
 const AFTER_MS = 400;
 /** Larger graphs are not tried out after every edit. */
@@ -12,6 +12,7 @@ const TRIED_STEPS_MAX = 150;
 
 export function useValidation(workflowId: string): void {
   const definition = useBuilder((state) => state.definition);
+  const tryWith = useBuilder((state) => state.tryWith);
   useEffect(() => {
     if (definition === null) return;
     let isStale = false;
@@ -22,7 +23,7 @@ export function useValidation(workflowId: string): void {
       useBuilder.setState({ problems });
       const size = definition.nodes.length;
       if (problems.length > 0 || size === 0 || size > TRIED_STEPS_MAX) return;
-      const trial = await tryOut(workflowId, definition);
+      const trial = await tryOut(workflowId, definition, tryWith);
       if (!isStale) useBuilder.setState({ trial });
     };
     // The save badge tells about a lost line; the last opinion stays.
@@ -31,7 +32,7 @@ export function useValidation(workflowId: string): void {
       isStale = true;
       clearTimeout(timer);
     };
-  }, [workflowId, definition]);
+  }, [workflowId, definition, tryWith]);
 }
 
 function validate(workflowId: string, definition: Definition) {
@@ -39,6 +40,6 @@ function validate(workflowId: string, definition: Definition) {
 }
 
 /** Without the gate: a sample in quiet hours would be held back at every message. */
-function tryOut(workflowId: string, definition: Definition) {
-  return body(api.POST("/api/workflows/{id}/dry-run", { params: { path: { id: workflowId } }, body: { definition: { ...definition }, gate: false } }));
+function tryOut(workflowId: string, definition: Definition, tryWith: BuilderState["tryWith"]) {
+  return body(api.POST("/api/workflows/{id}/dry-run", { params: { path: { id: workflowId } }, body: { definition: { ...definition }, gate: false, ...tryWith } }));
 }

@@ -11,11 +11,11 @@ import { Page, Panel } from "@/components/page";
 import { Empty, Failed, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { useHeldFocus } from "@/lib/focus";
+import { leadName } from "@/lib/lead-name";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastInfo } from "@/lib/toast";
 import { dateTime, words } from "@/lib/words";
-import { leadName } from "./lead-name";
 import { Reach } from "./reach";
 
 type Lead = Schemas["Lead"];

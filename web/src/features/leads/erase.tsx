@@ -8,8 +8,8 @@ import { Dialog } from "@/components/dialog";
 import { Field, Input } from "@/components/field";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
+import { leadName } from "@/lib/lead-name";
 import { keys, queryClient } from "@/lib/query";
-import { leadName } from "./lead-name";
 
 type Lead = Schemas["Lead"];
 
@@ -26,6 +26,7 @@ export function Erase({ lead, isOpen, onClose }: { lead: Lead; isOpen: boolean; 
     if (!order.data) return;
     // There is nothing left to look at here.
     queryClient.removeQueries({ queryKey: keys.lead(lead.id) });
+    queryClient.removeQueries({ queryKey: keys.leadName(lead.id) });
     void queryClient.invalidateQueries({ queryKey: keys.leads });
     void navigate({ to: "/leads" });
   };

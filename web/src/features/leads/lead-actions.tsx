@@ -11,11 +11,11 @@ import { api, body, type Schemas } from "@/lib/api";
 import { remove } from "@/lib/deletion";
 import { download } from "@/lib/download";
 import { textOf } from "@/lib/fields";
+import { leadName } from "@/lib/lead-name";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { Erase } from "./erase";
-import { leadName } from "./lead-name";
 
 type Lead = Schemas["Lead"];
 

@@ -1,7 +1,6 @@
 // What is agreed with leads: one list for appointments, quotes and payments, each with its columns and its form.
 
-import { type QueryKey, useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { type QueryKey, useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import type { ColumnDef } from "@tanstack/react-table";
 import { Pencil, Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
@@ -11,19 +10,16 @@ import { Button } from "@/components/button";
 import { DataTable } from "@/components/data-table";
 import { Dialog } from "@/components/dialog";
 import { Field, Select } from "@/components/field";
+import { LeadLink } from "@/components/lead-link";
 import { Menu } from "@/components/menu";
 import { EditForm, SaveForm } from "@/components/save-form";
 import { Empty, Failed, Slow } from "@/components/states";
-import { api, body, type Schemas } from "@/lib/api";
+import type { Schemas } from "@/lib/api";
 import { remove, useHidden } from "@/lib/deletion";
 import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError } from "@/lib/toast";
 import { words } from "@/lib/words";
-import { leadName } from "./lead-name";
-
-/** Names of leads change seldom. */
-const NAMES_MS = 60_000;
 
 interface Kept<S extends string> {
   id: string;
@@ -159,18 +155,6 @@ function useColumns<R extends Kept<S>, S extends string>(kind: RecordKind<R, S>,
     };
     return [...kind.columns((text) => t(text)), status, ...(isLeadShown ? [lead] : []), ...(mayEdit ? [actions] : [])];
   }, [t, kind, mayEdit, mayRemove, isLeadShown, edit]);
-}
-
-/** Whom it is about, by name: rows read the same otherwise. */
-function LeadLink({ id }: { id: string | null | undefined }) {
-  const { t } = useTranslation();
-  const lead = useQuery({ queryKey: keys.lead(id ?? ""), enabled: Boolean(id), staleTime: NAMES_MS, queryFn: () => body(api.GET("/api/leads/{id}", { params: { path: { id: id ?? "" } } })) });
-  if (!id) return "–";
-  return (
-    <Link to="/leads/$leadId" params={{ leadId: id }} className="text-primary underline">
-      {lead.data ? leadName(lead.data) : t("Open the lead")}
-    </Link>
-  );
 }
 
 /** Asked again after a change; it is in the lead's timeline too. */

@@ -1,7 +1,7 @@
-import { Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge, StatusBadge } from "@/components/badge";
+import { LeadLink } from "@/components/lead-link";
 import { Failed } from "@/components/states";
 import type { Schemas } from "@/lib/api";
 import { cn } from "@/lib/cn";
@@ -26,11 +26,7 @@ export function CallDetail({ call, alerts, asked }: { call: LiveCall; alerts: Sc
         <h2 className="text-base font-semibold">{otherNumber(call) || t("A call")}</h2>
         {record && <StatusBadge status={shownStatus(call)} />}
         {record && <span className="text-muted">{clockTime(record.started_at)}</span>}
-        {record?.lead_id && (
-          <Link to="/leads/$leadId" params={{ leadId: record.lead_id }} className="text-primary underline">
-            {t("Open the lead")}
-          </Link>
-        )}
+        {record?.lead_id && <LeadLink id={record.lead_id} />}
         {record !== null && record.gaps > 0 && <Badge tone="warn">{t("{{gaps}} gaps in the audio", { gaps: record.gaps })}</Badge>}
         {call.shed_ms > 0 && <Badge tone="warn">{t("{{seconds}} s not heard: the machine is busy", { seconds: Math.round(call.shed_ms / 1000) })}</Badge>}
         <span className="ml-auto flex min-w-12 flex-1 justify-end">

@@ -1,6 +1,8 @@
+import { Link } from "@tanstack/react-router";
 import { useCallback, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Page } from "@/components/page";
+import { PlayFirstCall, useCanSimulate } from "@/components/simulate";
 import { Empty, Failed } from "@/components/states";
 import { byRisk, openAlerts } from "@/lib/live/floor";
 import { useLive } from "@/lib/live/store";
@@ -39,12 +41,23 @@ export function LivePage() {
             ))}
           </ul>
         </section>
-        {shown ? <CallDetail key={shown.id} call={shown} alerts={alerts} asked={asked} /> : <Empty title={t("Nobody is calling")} text={t("A call appears here the moment it comes in, with its words as they are spoken.")} />}
+        {shown ? <CallDetail key={shown.id} call={shown} alerts={alerts} asked={asked} /> : <Empty title={t("Nobody is calling")} text={t("A call appears here the moment it comes in, with its words as they are spoken.")} action={<FirstCall />} />}
         <div className="flex flex-col gap-4">
           <Alerts alerts={alerts} onShow={showWords} />
           <LiveRuns runs={Object.values(floor.runs)} />
         </div>
       </div>
     </Page>
+  );
+}
+
+/** How the first call comes about: simulated where the server can, else by going live. */
+function FirstCall() {
+  const { t } = useTranslation();
+  if (useCanSimulate()) return <PlayFirstCall />;
+  return (
+    <Link to="/settings" search={{ tab: "live" }} className="text-primary underline">
+      {t("See what is left to do to go live")}
+    </Link>
   );
 }

@@ -9,6 +9,8 @@ import { api, body, type Schemas } from "@/lib/api";
 import { keys } from "@/lib/query";
 import { dateTime, words } from "@/lib/words";
 
+const ASK_MS = 5000;
+
 export function MessagesPage() {
   const { t } = useTranslation();
   const messages = useInfiniteQuery({
@@ -16,6 +18,8 @@ export function MessagesPage() {
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam }) => body(api.GET("/api/messages", { params: { query: { limit: 50, cursor: pageParam } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    // A message that starts no run is told by nothing on the live stream.
+    refetchInterval: ASK_MS,
   });
   const items = messages.data?.pages.flatMap((page) => page.items);
   const isOutbox = items?.some((message) => message.status === "outbox");
@@ -23,7 +27,7 @@ export function MessagesPage() {
     <Page title={t("Messages")} text={isOutbox ? t("The outbox: nothing left this machine. This is what would have been sent.") : t("What was sent and received.")}>
       {messages.error && <Failed error={messages.error} onRetry={() => void messages.refetch()} />}
       {items === undefined && !messages.error && <Slow />}
-      {items?.length === 0 && <Empty title={t("No messages yet")} text={t("What workflows send, and what people answer, stands here.")} />}
+      {items?.length === 0 && <Empty title={t("No messages yet")} text={t("What workflows send, and what people answer, stands here.")} action={<Link to="/templates" className="text-primary underline">{t("Start from a template")}</Link>} />}
       <ul aria-label={t("Messages")} className="flex flex-col gap-2">
         {items?.map((message) => (
           <One key={message.id} message={message} />

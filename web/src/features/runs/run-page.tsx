@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { GraphView } from "@/components/flow/graph-view";
+import { LeadLink } from "@/components/lead-link";
 import { Page, Panel } from "@/components/page";
 import { Answer, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -62,9 +63,7 @@ function Shown({ run }: { run: Run }) {
         )}
         {run.lead_id && (
           <Fact name={t("Lead")}>
-            <Link to="/leads/$leadId" params={{ leadId: run.lead_id }} className="text-primary underline">
-              {t("Open the lead")}
-            </Link>
+            <LeadLink id={run.lead_id} />
           </Fact>
         )}
         <Fact name={t("Workflow")}>

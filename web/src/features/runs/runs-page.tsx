@@ -7,6 +7,7 @@ import { StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { DataTable } from "@/components/data-table";
 import { Field, Input, Select } from "@/components/field";
+import { LeadLink } from "@/components/lead-link";
 import { Page } from "@/components/page";
 import { Empty, Failed, Slow } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
@@ -74,7 +75,7 @@ export function RunsPage() {
       </div>
       {runs.error && <Failed error={runs.error} onRetry={() => void runs.refetch()} />}
       {rows === undefined && !runs.error && <Slow />}
-      {rows?.length === 0 && <Empty title={t("No runs here")} text={t("A run begins when a workflow that is on sees its trigger. A dry run in the builder shows what it would do.")} />}
+      {rows?.length === 0 && <Empty title={t("No runs here")} text={t("A run begins when a workflow that is on sees its trigger. A dry run in the builder shows what it would do.")} action={<Link to="/workflows" className="text-primary underline">{t("Go to the workflows")}</Link>} />}
       {rows !== undefined && rows.length > 0 && <DataTable label={t("Runs")} rows={rows} columns={columns} idOf={(row) => row.id} />}
       {runs.hasNextPage && (
         <Button className="self-center" disabled={runs.isFetchingNextPage} onClick={() => void runs.fetchNextPage()}>
@@ -100,6 +101,7 @@ function useColumns(names: ReadonlyMap<string, string>): ColumnDef<Run>[] {
         ),
       },
       { accessorKey: "status", header: t("Status"), cell: ({ row }) => <StatusBadge status={row.original.status} /> },
+      { id: "lead", header: t("Lead"), enableSorting: false, cell: ({ row }) => <LeadLink id={row.original.lead_id} /> },
       { accessorKey: "trigger", header: t("Started by"), cell: ({ row }) => sentence(row.original.trigger) },
       { accessorKey: "started_at", header: t("Started"), cell: ({ row }) => dateTime(row.original.started_at) },
       {

@@ -2,10 +2,11 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
 import { BlockIcon } from "@/components/block-icon";
-import { Json } from "@/components/json";
+import { Data } from "@/components/data";
 import type { Schemas } from "@/lib/api";
 import { type Kind, titleOf } from "@/lib/blocks";
 import { clockTime, dateTime, words } from "@/lib/words";
+import { gateWords } from "./gate-words";
 import { RetryFrom } from "./run-actions";
 
 type Step = Schemas["RunStep"];
@@ -31,7 +32,7 @@ export function StepDetails({ step, runId, kinds, hasEnded, isOpen, onOpen }: St
           <span className="block truncate font-medium">{titleOf(step.kind, kinds)}</span>
           <span className="block truncate text-xs text-muted">
             {step.node}
-            {step.visit > 1 && ` · ${t("visit {{visit}}", { visit: step.visit })}`} · {clockTime(step.started_at)}
+            {step.visit > 0 && ` · ${t("visit {{visit}}", { visit: step.visit + 1 })}`} · {clockTime(step.started_at)}
           </span>
         </span>
         <StatusBadge status={step.status} />
@@ -43,6 +44,11 @@ export function StepDetails({ step, runId, kinds, hasEnded, isOpen, onOpen }: St
           <Part title={t("Input")} value={step.input} />
           <Part title={t("Output")} value={step.output} />
           {step.effect && <Attempts effect={step.effect} />}
+          {step.passed_over?.map((event) => (
+            <p key={event.at + event.event} className="text-xs text-warn">
+              {t("“{{event}}” came at {{at}} and was passed over: {{reason}}", { event: words(event.event), at: clockTime(event.at), reason: event.reason })}
+            </p>
+          ))}
           {step.child && (
             <Link to="/runs/$runId" params={{ runId: step.child }} className="text-primary underline">
               {t("The run it started")}
@@ -63,7 +69,7 @@ function Part({ title, value }: { title: string; value: unknown }) {
   return (
     <div>
       <h3 className="mb-1 text-xs font-semibold text-muted">{title}</h3>
-      <Json value={value} label={title} />
+      <Data value={value} label={title} />
     </div>
   );
 }
@@ -82,7 +88,7 @@ function Attempts({ effect }: { effect: Schemas["StepEffect"] }) {
             <span>{clockTime(attempt.started_at)}</span>
             <span>{t(words(attempt.outcome))}</span>
             {attempt.error && <span className="text-danger">{attempt.error.message}</span>}
-            {attempt.gate !== undefined && attempt.gate !== null && <code className="w-full break-all text-muted">{JSON.stringify(attempt.gate)}</code>}
+            {gateWords(attempt.gate, t).length > 0 && <span className="w-full text-muted">{gateWords(attempt.gate, t).join(" · ")}</span>}
           </li>
         ))}
       </ol>

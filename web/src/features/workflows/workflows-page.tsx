@@ -1,8 +1,8 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
-import { Copy, Pencil, Plus, Trash2 } from "lucide-react";
-import { useMemo } from "react";
+import { Copy, Download, Pencil, Play, Plus, Trash2 } from "lucide-react";
+import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Badge, StatusBadge } from "@/components/badge";
 import { Button } from "@/components/button";
@@ -17,6 +17,8 @@ import { useMay } from "@/lib/me";
 import { keys, queryClient } from "@/lib/query";
 import { toastError, toastInfo } from "@/lib/toast";
 import { dateTime, sentence } from "@/lib/words";
+import { ImportFile, saveAsFile } from "./files";
+import { RunNow } from "./run-now";
 
 type Workflow = Schemas["WorkflowSummary"];
 
@@ -28,7 +30,7 @@ export function WorkflowsPage() {
   const query = useQuery({ queryKey: keys.workflows, queryFn: () => body(api.GET("/api/workflows", { params: { query: { limit: 200 } } })) });
   const hidden = useHidden();
   const mayEdit = useMay("admin");
-  const open = (workflow: Workflow) => void navigate({ to: "/workflows/$workflowId", params: { workflowId: workflow.id } });
+  const open = ({ id }: { id: string }) => void navigate({ to: "/workflows/$workflowId", params: { workflowId: id } });
   const create = useMutation({ mutationFn: () => body(api.POST("/api/workflows", { body: BLANK })), onSuccess: open, onError: toastError });
   const columns = useColumns(open, mayEdit);
   return (
@@ -40,6 +42,7 @@ export function WorkflowsPage() {
           <Link to="/templates" className="text-sm text-primary underline">
             {t("Start from a template")}
           </Link>
+          <ImportFile onImported={open} />
           <Button look="primary" disabled={create.isPending} onClick={() => create.mutate()}>
             <Plus size={16} aria-hidden />
             {t("New workflow")}
@@ -83,13 +86,13 @@ function useColumns(open: (workflow: Workflow) => void, mayEdit: boolean): Colum
         header: t("Version"),
         cell: ({ row }) => (row.original.published_version ? `v${row.original.published_version}` : <Badge tone="warn">{t("Draft")}</Badge>),
       },
-      { id: "success", header: t("Success"), enableSorting: false, cell: ({ row }) => <Success id={row.original.id} /> },
+      { id: "success", header: t("Success, last run"), enableSorting: false, cell: ({ row }) => <Success id={row.original.id} /> },
       { accessorKey: "updated_at", header: t("Changed"), cell: ({ row }) => dateTime(row.original.updated_at) },
       {
         id: "actions",
         header: () => <span className="sr-only">{t("Actions")}</span>,
         enableSorting: false,
-        cell: ({ row }) => mayEdit && <Actions workflow={row.original} open={open} />,
+        cell: ({ row }) => <Actions workflow={row.original} mayEdit={mayEdit} open={open} />,
       },
     ],
     [t, open, mayEdit],
@@ -131,15 +134,19 @@ function Success({ id }: { id: string }) {
   return (
     <span className="flex items-center gap-2 whitespace-nowrap">
       {ended > 0 ? t("{{percent}} % of {{ended}}", { percent: Math.round((completed / ended) * 100), ended }) : t("{{active}} active", { active })}
-      <Link to="/runs" search={{ workflow: id }} title={dateTime(last.started_at)} aria-label={t("Runs, the last one: {{status}}", { status: last.status })}>
+      <Link to="/runs" search={{ workflow: id }} aria-label={t("Runs, the last one: {{status}}", { status: last.status })}>
         <StatusBadge status={last.status} />
       </Link>
+      <time className="text-xs text-muted">{dateTime(last.started_at)}</time>
     </span>
   );
 }
 
-function Actions({ workflow, open }: { workflow: Workflow; open: (workflow: Workflow) => void }) {
+/** What one can do with a workflow, by role: everybody may look at it and save it as a file. */
+function Actions({ workflow, mayEdit, open }: { workflow: Workflow; mayEdit: boolean; open: (workflow: Workflow) => void }) {
   const { t } = useTranslation();
+  const mayRun = useMay("supervisor");
+  const [isRunning, setIsRunning] = useState(false);
   const clone = useMutation({
     mutationFn: () => body(api.POST("/api/workflows/{id}/clone", { params: { path: { id: workflow.id } } })),
     onSuccess: (made) => {
@@ -148,14 +155,17 @@ function Actions({ workflow, open }: { workflow: Workflow; open: (workflow: Work
     },
     onError: toastError,
   });
+  const items = [
+    { label: mayEdit ? t("Edit") : t("Look at it"), icon: <Pencil size={14} aria-hidden />, isShown: true, run: () => open(workflow) },
+    { label: t("Run now …"), icon: <Play size={14} aria-hidden />, isShown: mayRun, isDisabled: !workflow.published_version, run: () => setIsRunning(true) },
+    { label: t("Clone"), icon: <Copy size={14} aria-hidden />, isShown: mayEdit, run: () => clone.mutate() },
+    { label: t("Export"), icon: <Download size={14} aria-hidden />, isShown: true, run: () => void saveAsFile(workflow).catch(toastError) },
+    { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isShown: mayEdit, isDanger: true, run: () => remove({ ...workflow, list: keys.workflows, send: (init) => api.DELETE("/api/workflows/{id}", { params: { path: { id: workflow.id } }, ...init }) }, t) },
+  ];
   return (
-    <Menu
-      label={t("Actions for {{name}}", { name: workflow.name })}
-      items={[
-        { label: t("Edit"), icon: <Pencil size={14} aria-hidden />, run: () => open(workflow) },
-        { label: t("Clone"), icon: <Copy size={14} aria-hidden />, run: () => clone.mutate() },
-        { label: t("Delete"), icon: <Trash2 size={14} aria-hidden />, isDanger: true, run: () => remove({ ...workflow, list: keys.workflows, send: (init) => api.DELETE("/api/workflows/{id}", { params: { path: { id: workflow.id } }, ...init }) }, t) },
-      ]}
-    />
+    <>
+      <Menu label={t("Actions for {{name}}", { name: workflow.name })} items={items.filter(({ isShown }) => isShown)} />
+      {isRunning && <RunNow workflow={workflow} onClose={() => setIsRunning(false)} />}
+    </>
   );
 }

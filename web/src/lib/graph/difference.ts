@@ -1,6 +1,6 @@
 // What differs between two versions of a graph, in words a publisher reads.
 
-import { type Definition, edgeId } from "./definition";
+import { type Definition, edgeId, type Step, TRIGGER } from "./definition";
 
 export interface Difference {
   added: string[];
@@ -34,6 +34,41 @@ function missing(all: ReadonlySet<string>, from: ReadonlySet<string>): number {
 export function isEmpty(difference: Difference): boolean {
   const lists = difference.added.length + difference.removed.length + difference.changed.length + difference.ways;
   return lists === 0 && !difference.isTriggerChanged && !difference.areSettingsChanged;
+}
+
+/** A field that is not the same; undefined where it is not there. */
+export interface FieldChange {
+  field: string;
+  before: unknown;
+  after: unknown;
+}
+
+export function fieldChanges(before: object, after: object): FieldChange[] {
+  const [old, fresh] = [before as Record<string, unknown>, after as Record<string, unknown>];
+  const names = [...new Set([...Object.keys(old), ...Object.keys(fresh)])];
+  return names.filter((name) => !isSame(old[name], fresh[name])).map((field) => ({ field, before: old[field], after: fresh[field] }));
+}
+
+/** What changed about a step: its params by their own names, and how it behaves. */
+export function stepChanges(before: Step, after: Step): FieldChange[] {
+  const flat = ({ id: _id, params, ...others }: Step) => ({ ...others, ...params });
+  return fieldChanges(flat(before), flat(after));
+}
+
+/** Both versions as one graph to look at: what was removed still stands in it. `marks` says of each step that differs how. */
+export function united(before: Definition, after: Definition): { definition: Definition; marks: Map<string, string> } {
+  const { added, removed, changed, isTriggerChanged } = differenceOf(before, after);
+  const isGone = (id: string) => removed.includes(id);
+  const gone = before.edges.filter((edge) => isGone(edge.from) || isGone(edge.to));
+  const nodes = [...after.nodes, ...before.nodes.filter((node) => isGone(node.id))];
+  const isThere = (id: string) => id === TRIGGER || nodes.some((node) => node.id === id);
+  const edges = [...after.edges, ...gone.filter((edge) => isThere(edge.from) && isThere(edge.to))];
+  const isByHand = Object.keys(after.layout).length > 0;
+  const mark = (ids: string[], word: string) => ids.map((id): [string, string] => [id, word]);
+  return {
+    definition: { ...after, nodes, edges, layout: isByHand ? { ...before.layout, ...after.layout } : {} },
+    marks: new Map([...mark(added, "added"), ...mark(removed, "removed"), ...mark(changed, "changed"), ...mark(isTriggerChanged ? [TRIGGER] : [], "changed")]),
+  };
 }
 
 /** Equal as JSON, whatever the order of fields. */

@@ -92,8 +92,10 @@ it("copied steps come back under new names with the ways between them", () => {
   const clip = readClip(JSON.stringify(copySteps(chain(), ["a", "b"])));
   expect(clip).not.toBeNull();
   if (clip === null) return;
-  const { definition, ids } = pasteSteps(chain(), clip, {});
+  const { definition, ids } = pasteSteps(chain(), clip);
   expect(ids).toEqual(["send_sms", "send_sms_2"]);
+  const [stood, stands] = [positionsOf(chain()).b ?? [0, 0], definition.layout.send_sms_2 ?? [0, 0]];
+  expect([stands[0] - stood[0], stands[1] - stood[1]]).toEqual([40, 40]);
   expect(waysOf(definition)).toContain("send_sms:ok>send_sms_2");
   expect(readClip("not ours")).toBeNull();
 });

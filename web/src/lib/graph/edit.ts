@@ -2,6 +2,7 @@
 // Whatever adds a step (palette, `+` on an edge, a wire dropped on empty space, Ctrl-K, the keyboard) calls `insertStep`.
 
 import { type Definition, type Edge, isEdge, PORT_OK, type Point, portOf, type Step, TRIGGER } from "./definition";
+import { positionsOf } from "./layout";
 import { mainPort, type PortKind } from "./ports";
 
 /** Where a step goes: between two steps, behind a port, or nowhere yet. */
@@ -96,6 +97,8 @@ export interface Clip {
   patchcord: "steps";
   nodes: Step[];
   edges: Edge[];
+  /** Where they stood. */
+  at?: Record<string, Point>;
 }
 
 export function copySteps(definition: Definition, ids: readonly string[]): Clip {
@@ -104,6 +107,7 @@ export function copySteps(definition: Definition, ids: readonly string[]): Clip 
     patchcord: "steps",
     nodes: definition.nodes.filter((node) => isIn(node.id)),
     edges: definition.edges.filter((edge) => isIn(edge.from) && isIn(edge.to)),
+    at: Object.fromEntries(Object.entries(positionsOf(definition)).filter(([id]) => isIn(id))),
   };
 }
 
@@ -119,18 +123,20 @@ export function readClip(text: string): Clip | null {
   }
 }
 
-/** Adds copied steps under new ids, with the ways between them. */
-export function pasteSteps(definition: Definition, clip: Clip, positions: Record<string, Point>): { definition: Definition; ids: string[] } {
+/** Adds copied steps under new ids, with the ways between them, beside where they stood. */
+export function pasteSteps(definition: Definition, clip: Clip): { definition: Definition; ids: string[] } {
   const names = new Map<string, string>();
   let grown = definition;
   for (const step of clip.nodes) {
     const id = freeId(grown, step.type);
     names.set(step.id, id);
-    const [x, y] = positions[step.id] ?? [0, 0];
+    const at = clip.at?.[step.id];
+    // What the clipboard holds may have been written by anybody.
+    const [x, y] = Array.isArray(at) ? at.map(Number) : [0, 0];
     grown = {
       ...grown,
       nodes: [...grown.nodes, { ...structuredClone(step), id }],
-      layout: { ...grown.layout, [id]: [x + PASTE_SHIFT, y + PASTE_SHIFT] },
+      layout: { ...grown.layout, [id]: [Math.round(x || 0) + PASTE_SHIFT, Math.round(y || 0) + PASTE_SHIFT] },
     };
   }
   for (const edge of clip.edges) {

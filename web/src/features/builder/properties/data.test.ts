@@ -20,6 +20,11 @@ const DEFINITION: Definition = {
 };
 
 const TRIAL = {
+  seen: {
+    trigger: { type: "lead.created", data: { source: "api", lead_id: "lead_1", "two words": 1 } },
+    lead: { id: "lead_1", first_name: "Ann", score: 40, fields: { roof: "tin" } },
+    now: "2026-11-23T09:00:00Z",
+  },
   path: [
     { node: "ask", input: { if: "lead.score > 50" }, output: { result: false } },
     { node: "text", input: { body: "Hi Dana" } },
@@ -33,6 +38,18 @@ it("offers the outputs of the steps before with what the trial gave, and of no o
     { path: "steps.ask.output.result", sample: "false" },
   ]);
   expect(outputs("ask")).toEqual([]);
+});
+
+it("offers what the trial saw, by its path and without ids", () => {
+  expect(dataAt(DEFINITION, "ask", TRIAL)).toEqual([
+    { path: "lead.first_name", sample: "Ann" },
+    { path: "lead.score", sample: "40" },
+    { path: "lead.fields.roof", sample: "tin" },
+    { path: "trigger.type", sample: "lead.created" },
+    { path: "trigger.data.source", sample: "api" },
+    { path: "now", sample: "2026-11-23T09:00:00Z" },
+  ]);
+  expect(dataAt(DEFINITION, "ask", null)).toContainEqual({ path: "lead.first_name", sample: "Dana" });
 });
 
 it("reads a text with its data filled in and an expression as what it comes to", () => {

@@ -1,4 +1,4 @@
-// What expressions can see at a step, with sample values: those of the trial run where it came to a step, else made-up ones.
+// What expressions can see at a step, with values: those that the trial run saw, made-up ones until there is one.
 
 import type { Schemas } from "@/lib/api";
 import type { Definition, Step } from "@/lib/graph/definition";
@@ -43,7 +43,25 @@ const DATA: Record<string, Datum[]> = {
 export function dataAt(definition: Definition, stepId: string, trial: Trial): Datum[] {
   const event = definition.trigger.type;
   const before = stepsBefore(definition, stepId).flatMap((id) => outputsOf(id, trial));
+  if (trial !== null) return [...seenIn(trial.seen), ...before];
   return [...LEAD, ...(event.startsWith("call.") ? CALL : []), ...(DATA[event] ?? []), ...before];
+}
+
+/** What people write first. */
+const ROOTS = ["lead", "trigger", "call", "account", "now"];
+
+/** Every value that a run sees when it begins, by its path; no ids, which say nothing to people. */
+function seenIn(seen: Record<string, unknown>): Datum[] {
+  return ROOTS.flatMap((root) => leaves(root, seen[root]));
+}
+
+function leaves(path: string, value: unknown): Datum[] {
+  if (value === undefined || value === null) return [];
+  if (typeof value !== "object" || Array.isArray(value)) return [{ path, sample: shown(value) }];
+  const isId = (name: string) => name === "id" || name === "sid" || name.endsWith("_id");
+  // A name that is no word cannot be written behind a dot.
+  const named = Object.entries(value).filter(([name]) => !isId(name) && /^[A-Za-z_]\w*$/.test(name));
+  return named.flatMap(([name, one]) => leaves(`${path}.${name}`, one));
 }
 
 type Trial = Schemas["DryRunView"] | null;

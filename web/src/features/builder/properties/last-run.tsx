@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { StatusBadge } from "@/components/badge";
-import { Json } from "@/components/json";
+import { Data } from "@/components/data";
 import { Answer } from "@/components/states";
 import { api, body } from "@/lib/api";
 import { keys } from "@/lib/query";
@@ -40,8 +40,8 @@ export function LastRun({ workflowId, stepId }: { workflowId: string; stepId: st
                     {step.node} <StatusBadge status={step.status} />
                   </p>
                   {step.error && <p className="text-danger">{step.error.message}</p>}
-                  {step.input !== undefined && step.input !== null && <Json value={step.input} label={t("Input")} />}
-                  {step.output !== undefined && step.output !== null && <Json value={step.output} label={t("Output")} />}
+                  {step.input !== undefined && step.input !== null && <Data value={step.input} label={t("Input")} />}
+                  {step.output !== undefined && step.output !== null && <Data value={step.output} label={t("Output")} />}
                 </div>
               ))}
             </>

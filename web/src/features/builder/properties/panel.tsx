@@ -2,7 +2,6 @@ import { Plus, Trash2 } from "lucide-react";
 import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/button";
-import { Field, Select } from "@/components/field";
 import { Slow } from "@/components/states";
 import { Tabs } from "@/components/tabs";
 import { type Blocks, type Kind, titleOf } from "@/lib/blocks";
@@ -11,6 +10,7 @@ import { fieldOf, problemsByStep, type Problem } from "@/lib/graph/problems";
 import { usePicker } from "../picker-store";
 import { placeAfter } from "../place";
 import { useBuilder } from "../store";
+import { StepBehaviour } from "./step-behaviour";
 import { said, StepForm } from "./step-form";
 import { TriggerForm } from "./trigger-form";
 import { WorkflowSettings } from "./workflow-settings";
@@ -18,6 +18,7 @@ import { WorkflowSettings } from "./workflow-settings";
 // What comes after a click only.
 const Backtest = lazy(() => import("../backtest").then((module) => ({ default: module.Backtest })));
 const DryRun = lazy(() => import("../dry-run").then((module) => ({ default: module.DryRun })));
+const SeveralSteps = lazy(() => import("./several-steps").then((module) => ({ default: module.SeveralSteps })));
 const LastRun = lazy(() => import("./last-run").then((module) => ({ default: module.LastRun })));
 
 interface PanelProps {
@@ -32,7 +33,9 @@ interface PanelProps {
 /** Everything about the selected step, beside the canvas. */
 export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, onTab }: PanelProps) {
   const { t } = useTranslation();
-  const id = useBuilder((state) => state.selected.at(-1)) ?? TRIGGER;
+  const selected = useBuilder((state) => state.selected);
+  const id = selected.at(-1) ?? TRIGGER;
+  const several = definition.nodes.filter((node) => selected.includes(node.id));
   const problems = useBuilder((state) => state.problems);
   const isReadOnly = useBuilder((state) => state.isReadOnly);
   const step = definition.nodes.find((node) => node.id === id);
@@ -43,18 +46,20 @@ export function PropertiesPanel({ workflowId, definition, blocks, kinds, tab, on
       <WorkflowSettings settings={definition.settings} problems={problems} />
     </>
   );
+  const heading = step ? titleOf(step.type, kinds) : t("What starts it");
+  const isSeveral = several.length > 1;
   return (
-    <aside aria-label={t("Properties")} className="flex min-h-0 w-full flex-col border-l bg-background lg:w-96">
+    <aside aria-label={t("Properties")} className="flex w-full flex-col border-t bg-background lg:min-h-0 lg:w-96 lg:border-t-0 lg:border-l">
       <header className="flex items-center gap-2 p-3">
-        <h2 className="min-w-0 flex-1 truncate font-semibold">{step ? titleOf(step.type, kinds) : t("What starts it")}</h2>
-        {!isReadOnly && <StepActions id={step ? step.id : TRIGGER} />}
+        <h2 className="min-w-0 flex-1 truncate font-semibold">{isSeveral ? t("{{count}} steps", { count: several.length }) : heading}</h2>
+        {!isReadOnly && !isSeveral && <StepActions id={step ? step.id : TRIGGER} />}
       </header>
       <Tabs
         label={t("About this step")}
         value={tab}
         onChange={onTab}
         tabs={[
-          { id: "settings", label: t("Settings"), content: <fieldset disabled={isReadOnly} className="min-w-0 p-3">{settings}</fieldset> },
+          { id: "settings", label: t("Settings"), content: isSeveral ? <Suspense fallback={<Slow />}><SeveralSteps steps={several} kinds={kinds} /></Suspense> : <fieldset disabled={isReadOnly} className="min-w-0 p-3">{settings}</fieldset> },
           { id: "test", label: t("Test"), content: <Test workflowId={workflowId} definition={definition} kinds={kinds} /> },
           { id: "last", label: t("Last run"), content: <Suspense fallback={<Slow />}><LastRun workflowId={workflowId} stepId={step?.id ?? null} /></Suspense> },
         ]}
@@ -91,10 +96,8 @@ function StepActions({ id }: { id: string }) {
 
 function StepSettings({ step, kind, problems }: { step: Step; kind: Kind | undefined; problems: Problem[] }) {
   const { t } = useTranslation();
-  const changeStep = useBuilder((state) => state.changeStep);
   const ofParams = Object.keys((kind?.schema as { properties?: object } | undefined)?.properties ?? {});
-  const others = problems.filter((one) => !ofParams.some((name) => fieldOf(one).startsWith(name)));
-  const canFail = kind?.ports.includes("error");
+  const others = problems.filter((one) => ![...ofParams, "retry."].some((name) => fieldOf(one).startsWith(name)));
   return (
     <div className="flex flex-col gap-4">
       {others.map((problem) => (
@@ -103,16 +106,7 @@ function StepSettings({ step, kind, problems }: { step: Step; kind: Kind | undef
         </p>
       ))}
       {kind ? <StepForm step={step} schema={kind.schema} problems={problems} /> : <p className="text-danger">{t("This server does not know such a step.")}</p>}
-      {canFail && (
-        <Field label={t("When it fails")} hint={t("A way from its error port comes before this.")}>
-          {(control) => (
-            <Select {...control} value={step.on_error ?? "fail"} onChange={(event) => changeStep(step.id, { on_error: event.target.value as "fail" | "continue" }, "on_error")}>
-              <option value="fail">{t("the run fails")}</option>
-              <option value="continue">{t("the run goes on")}</option>
-            </Select>
-          )}
-        </Field>
-      )}
+      {kind && <StepBehaviour step={step} kind={kind} problems={problems} />}
     </div>
   );
 }

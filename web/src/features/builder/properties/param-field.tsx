@@ -48,11 +48,13 @@ function Preview({ name, text, isExpression }: { name: string; text: string; isE
   const { t } = useTranslation();
   const id = useBuilder((state) => state.selected.at(-1));
   const trial = useBuilder((state) => state.trial);
+  const isReal = useBuilder((state) => state.tryWith.lead_id !== undefined);
   const read = id === undefined ? null : previewOf({ id }, name, text, isExpression, trial);
   if (read === null) return null;
+  const lead = (trial?.seen.lead as { name?: string } | undefined)?.name;
   return (
     <p data-preview={name} className="-mt-3 line-clamp-4 text-xs whitespace-pre-line text-muted">
-      <span className="font-medium">{t("With sample data:")}</span> {read}
+      <span className="font-medium">{isReal && lead ? t("For {{lead}}:", { lead }) : t("With sample data:")}</span> {read}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-import type { Schemas } from "@/lib/api";
+import type { Schemas } from "./api";
 
 /** What a lead is called wherever it is named. */
 export function leadName({ name, phone, email, id }: Schemas["Lead"]): string {
