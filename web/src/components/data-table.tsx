@@ -40,6 +40,11 @@ export function PlainTable({ label, heads, className, children }: PlainTableProp
   );
 }
 
+/** A time reads in one line, however narrow the table is. */
+function isTime(columnId: string): boolean {
+  return columnId.endsWith("_at");
+}
+
 /** A table that sorts by its columns. */
 export function DataTable<T>({ label, rows, columns, idOf }: DataTableProps<T>) {
   const [sorting, setSorting] = useState<SortingState>([]);
@@ -83,7 +88,7 @@ export function DataTable<T>({ label, rows, columns, idOf }: DataTableProps<T>) 
           {table.getRowModel().rows.map((row) => (
             <tr key={row.id} className="border-t hover:bg-panel">
               {row.getVisibleCells().map((cell) => (
-                <td key={cell.id} className="px-3 py-2 align-middle">
+                <td key={cell.id} className={cn("px-3 py-2 align-middle", isTime(cell.column.id) && "whitespace-nowrap")}>
                   {flexRender(cell.column.columnDef.cell, cell.getContext())}
                 </td>
               ))}

@@ -20,6 +20,11 @@ export function dateTime(at: string | null | undefined): string {
   return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** A text of the server with its moments as people read them. */
+export function withTimes(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (at) => dateTime(at));
+}
+
 /** Milliseconds from the start of a call as `1:05`. */
 export function offset(ms: number): string {
   const seconds = Math.floor(ms / 1000);

@@ -6,7 +6,7 @@ import { Panel } from "@/components/page";
 import { Answer } from "@/components/states";
 import { api, body, type Schemas } from "@/lib/api";
 import { useMay } from "@/lib/me";
-import { dateTime } from "@/lib/words";
+import { dateTime, withTimes } from "@/lib/words";
 
 const NAMES: Record<string, { title: string; fix: string }> = {
   store: { title: "The store", fix: "Set store.url; nothing works without it." },
@@ -24,7 +24,7 @@ const STEPS: Record<Schemas["SetupStep"], string> = {
   public_address: "A public https address",
   twilio_account: "Twilio takes the credentials",
   voice_webhook: "Calls to your numbers come here",
-  status_callback: "Word of their end comes here",
+  status_callback: "How calls end is told here",
   message_webhook: "Messages to your numbers come here",
   sms_sender: "A sender for messages",
   media_stream: "The audio of calls comes here",
@@ -100,7 +100,7 @@ function Step({ check }: { check: Schemas["SetupCheck"] }) {
           <span className="font-medium">{t(STEPS[check.step])}</span>
           <span className={colour}>{t(word)}</span>
         </p>
-        <p className="break-words text-muted">{check.said}</p>
+        <p className="break-words text-muted">{withTimes(check.said)}</p>
         {check.fix && (
           <p className="break-words">
             <span className="font-medium">{t("What to do:")}</span> {check.fix}

@@ -69,7 +69,7 @@ function One({ task, onEdit }: { task: Task; onEdit: () => void }) {
   return (
     <li className="flex flex-wrap items-center gap-3 rounded-lg border p-3">
       <input type="checkbox" className="size-4 accent-primary" aria-label={t("Done: {{title}}", { title: task.title })} checked={isDone} disabled={change.isPending} onChange={() => change.mutate(isDone ? "open" : "done")} />
-      <div className="min-w-0 flex-1">
+      <div className="min-w-48 flex-1">
         <p className={isDone ? "text-muted line-through" : "font-medium"}>{task.title}</p>
         {task.notes && <p className="whitespace-pre-line text-muted">{task.notes}</p>}
       </div>

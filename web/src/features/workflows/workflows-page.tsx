@@ -132,17 +132,17 @@ function Success({ id }: { id: string }) {
   const last = history.data.items[0];
   if (last === undefined) return <span className="text-muted">{t("No runs yet")}</span>;
   return (
-    <span className="flex items-center gap-2 whitespace-nowrap">
+    <span className="flex flex-wrap items-center gap-x-2">
       {ended > 0 ? t("{{percent}} % of {{ended}}", { percent: Math.round((completed / ended) * 100), ended }) : t("{{active}} active", { active })}
       <Link to="/runs" search={{ workflow: id }} aria-label={t("Runs, the last one: {{status}}", { status: last.status })}>
         <StatusBadge status={last.status} />
       </Link>
-      <time className="text-xs text-muted">{dateTime(last.started_at)}</time>
+      <time className="w-full text-xs whitespace-nowrap text-muted">{dateTime(last.started_at)}</time>
     </span>
   );
 }
 
-/** What one can do with a workflow, by role: everybody may look at it and save it as a file. */
+/** What one can do with a workflow, by role; nothing for whoever may only look. */
 function Actions({ workflow, mayEdit, open }: { workflow: Workflow; mayEdit: boolean; open: (workflow: Workflow) => void }) {
   const { t } = useTranslation();
   const mayRun = useMay("supervisor");
@@ -155,6 +155,7 @@ function Actions({ workflow, mayEdit, open }: { workflow: Workflow; mayEdit: boo
     },
     onError: toastError,
   });
+  if (!mayRun && !mayEdit) return null;
   const items = [
     { label: mayEdit ? t("Edit") : t("Look at it"), icon: <Pencil size={14} aria-hidden />, isShown: true, run: () => open(workflow) },
     { label: t("Run now …"), icon: <Play size={14} aria-hidden />, isShown: mayRun, isDisabled: !workflow.published_version, run: () => setIsRunning(true) },

@@ -9,9 +9,9 @@ import { said } from "./step-form";
 const ENROLMENTS: { label: string; value: unknown }[] = [
   { label: "Every time", value: "every_time" },
   { label: "Once for each lead", value: "once_per_lead" },
-  { label: "One at a time for each lead: the next is left out", value: { one_active_per_lead: "ignore" } },
-  { label: "One at a time for each lead: the next waits", value: { one_active_per_lead: "queue" } },
-  { label: "One at a time for each lead: the next takes its place", value: { one_active_per_lead: "replace" } },
+  { label: "One at a time: the next is left out", value: { one_active_per_lead: "ignore" } },
+  { label: "One at a time: the next waits", value: { one_active_per_lead: "queue" } },
+  { label: "One at a time: the next takes its place", value: { one_active_per_lead: "replace" } },
 ];
 
 /** How the workflow behaves as a whole. */
@@ -33,7 +33,7 @@ export function WorkflowSettings({ settings, problems }: { settings: Record<stri
   return (
     <section aria-label={t("The whole workflow")} className="mt-6 flex flex-col gap-4 border-t pt-4">
       <h3 className="font-semibold">{t("The whole workflow")}</h3>
-      <Field label={t("How often it runs")} error={errorOf("enrolment")}>
+      <Field label={t("How often it runs")} hint={t("Counted for each lead.")} error={errorOf("enrolment")}>
         {(control) => (
           <Select {...control} value={ENROLMENTS.findIndex((one) => isSame(one.value, enrolment))} onChange={(event) => set("enrolment", ENROLMENTS[Number(event.target.value)]?.value)}>
             {ENROLMENTS.map((one, at) => (
