@@ -20,7 +20,7 @@ use crate::{
         run::RunStatus,
         time::Timestamp,
     },
-    store::{Store, StoreError, away},
+    store::{Store, StoreError, StoreResult, away, kin},
     workflows::{Effect, Failure, FailureKind, Input, Run},
 };
 
@@ -84,11 +84,7 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
         let is_awaited = |fact: &Observation| past.events.contains(&fact.kind);
         let mut pause = READ_AGAIN;
         loop {
-            let facts = &store.observations;
-            match facts
-                .past_of_lead(past.account_id, past.lead_id, past.since, &is_awaited)
-                .await
-            {
+            match past_of(&store, &past, &is_awaited).await {
                 Ok(observations) => return reply(Input::LookedBack { wait, observations }),
                 Err(error) => {
                     tracing::warn!(%error, lead_id = %past.lead_id, "a wait could not look back: trying again");
@@ -98,6 +94,20 @@ pub fn look_back(store: Store, past: Past, wait: u32, reply: Reply) {
             pause = (pause * 2).min(READ_AGAIN_MAX);
         }
     });
+}
+
+/// What happened to a duplicate before it was merged into the lead happened to the lead.
+async fn past_of(
+    store: &Store,
+    past: &Past,
+    is_awaited: &(dyn for<'f> Fn(&'f Observation) -> bool + Sync),
+) -> StoreResult<Vec<Observation>> {
+    let ids = kin::ids_of(store, past.account_id, past.lead_id).await?;
+    let mut facts = kin::past(store, past.account_id, &ids, past.since, is_awaited).await?;
+    for fact in &mut facts {
+        fact.lead_id = Some(past.lead_id);
+    }
+    Ok(facts)
 }
 
 /// Ends a run that `parent` has started and does not wait for any more. It tells its end by itself; one that has ended already is

@@ -80,6 +80,15 @@ impl Deed {
             address: None,
         }
     }
+
+    /// Whether it names one of `ids` anywhere.
+    #[must_use]
+    pub fn names(&self, ids: &[String]) -> bool {
+        self.subject
+            .iter()
+            .chain(&self.about)
+            .any(|named| ids.contains(named))
+    }
 }
 
 /// The thing before and after, secrets left out.
@@ -173,9 +182,7 @@ impl AuditRow {
     /// Whether the entry names `id` anywhere.
     #[must_use]
     pub fn is_about(&self, id: &str) -> bool {
-        self.read().is_ok_and(|said| {
-            said.deed.subject.as_deref() == Some(id) || said.deed.about.iter().any(|one| one == id)
-        })
+        self.read().is_ok_and(|said| said.deed.names(&[id.to_owned()]))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         resource::{Eventful, Resource, ResourceKey},
     },
     store::{
-        PageRequest, Recorded, StoreError, StoreResult, kin,
+        PageRequest, Recorded, StoreResult, kin,
         resources::{ResourceAddress, ResourceFilter, ResourceRow},
     },
 };
@@ -88,7 +88,7 @@ pub async fn list<T: Resource>(
     let ((lead, state), request) = (filter, page.request()?);
     let page = match lead {
         Some(lead) => {
-            let leads = lead_ids(context, account_id, lead).await?;
+            let leads = kin::ids_of(&context.store, account_id, lead).await?;
             kin::resources(&context.store, account_id, &leads, (T::KIND, state), request).await?
         }
         None => {
@@ -194,18 +194,6 @@ pub async fn known_lead(context: &Context, account_id: AccountId, lead_id: Optio
     let Some(lead_id) = lead_id else { return Ok(()) };
     let lead = context.store.leads.get(account_id, lead_id).await;
     lead.map(drop).map_err(|error| patch::reference("lead_id", error))
-}
-
-/// Under which ids there is something of a lead: its own and its duplicates', or the one that was given when it is gone.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn lead_ids(context: &Context, account_id: AccountId, id: LeadId) -> StoreResult<Vec<LeadId>> {
-    match context.store.leads.get(account_id, id).await {
-        Ok(lead) => Ok(lead.ids()),
-        Err(StoreError::Missing { .. }) => Ok(vec![id]),
-        Err(error) => Err(error),
-    }
 }
 
 /// What a repeated request makes its id of: the same key is the same thing.

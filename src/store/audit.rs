@@ -24,8 +24,8 @@ const CURSOR_MARK: u8 = b'a';
 pub struct AuditFilter {
     pub action: Option<String>,
     pub user_id: Option<UserId>,
-    /// An id that the entry names anywhere.
-    pub about: Option<String>,
+    /// Ids, one of which the entry names anywhere; none: any entry.
+    pub about: Vec<String>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
 }
@@ -35,7 +35,7 @@ impl AuditFilter {
         let deed = &said.deed;
         self.action.as_ref().is_none_or(|action| *action == deed.action)
             && self.user_id.is_none_or(|user| deed.actor.user() == Some(user))
-            && self.about.as_ref().is_none_or(|id| row.is_about(id))
+            && (self.about.is_empty() || deed.names(&self.about))
             && self.since.is_none_or(|since| row.at >= since)
             && self.until.is_none_or(|until| row.at < until)
     }

@@ -4,7 +4,7 @@
 //! them begin at the same place, so one cursor is enough.
 
 use super::{
-    Page, PageRequest, Store, StoreResult,
+    Page, PageRequest, Store, StoreError, StoreResult,
     cursor::{List, Position, Window, decode},
     resources::{ResourceFilter, ResourceRow},
     runs::{RunFilter, RunHead},
@@ -30,6 +30,39 @@ pub async fn timeline(
     let read = |lead, page| facts.timeline(account, lead, page);
     let place = |fact: &Observation| position(fact.at, *fact.id.as_bytes());
     page_of(List::Timeline, leads, request, read, place).await
+}
+
+/// Facts about leads since `from` that are wanted, oldest first.
+///
+/// # Errors
+/// As for the past of one.
+pub async fn past(
+    store: &Store,
+    account: AccountId,
+    leads: &[LeadId],
+    from: Timestamp,
+    is_wanted: &(dyn for<'f> Fn(&'f Observation) -> bool + Sync),
+) -> StoreResult<Vec<Observation>> {
+    let facts = &store.observations;
+    let mut found: Vec<Observation> = Vec::new();
+    for lead in leads {
+        found.extend(facts.past_of_lead(account, *lead, from, is_wanted).await?);
+    }
+    found.sort_by_key(|fact| (fact.at, fact.id));
+    found.dedup_by_key(|fact| fact.id);
+    Ok(found)
+}
+
+/// The lead's own id and those of the duplicates that were merged into it; of one that is gone, the id that was given.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn ids_of(store: &Store, account: AccountId, id: LeadId) -> StoreResult<Vec<LeadId>> {
+    match store.leads.get(account, id).await {
+        Ok(lead) => Ok(lead.ids()),
+        Err(StoreError::Missing { .. }) => Ok(vec![id]),
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs about leads, newest first.

@@ -46,16 +46,18 @@ impl LeadWords {
         (!words.is_empty()).then_some(Self { whole, words })
     }
 
-    /// Whether every word is part of the lead's name, address or number.
+    /// Whether every word is part of the lead's name, or of an address or number of it or of its merged duplicates.
     #[must_use]
     pub fn take(&self, lead: &Lead) -> bool {
-        let name = fold(&lead.name);
-        let email = lead.email.as_deref().map(fold).unwrap_or_default();
-        let phone = lead.phone.as_ref().map_or("", |phone| phone.as_str());
-        let phone: String = digits_of(phone).collect();
+        let mut texts = vec![fold(&lead.name)];
+        texts.extend(lead.folded_emails());
+        let phones: Vec<String> = lead
+            .phones()
+            .map(|phone| digits_of(phone.as_str()).collect())
+            .collect();
         self.words.iter().all(|word| {
-            let is_of_phone = word.digits.as_ref().is_some_and(|digits| phone.contains(digits));
-            is_of_phone || name.contains(&word.folded) || email.contains(&word.folded)
+            let is_of = |digits: &String| phones.iter().any(|phone| phone.contains(digits));
+            word.digits.as_ref().is_some_and(is_of) || texts.iter().any(|text| text.contains(&word.folded))
         })
     }
 
@@ -215,6 +217,17 @@ mod tests {
             assert!(!LeadWords::of(other).expect("words").take(&ann()), "{other}");
         }
         assert_eq!(LeadWords::of(" \t "), None);
+    }
+
+    #[test]
+    fn what_a_merged_duplicate_had_is_the_leads() {
+        let mut ann = ann();
+        ann.merged.phones.push("+447700900123".parse().expect("a number"));
+        ann.merged.emails.push("A.Duplicate@Example.org".to_owned());
+        for found in ["7700 900", "duplicate", "ann example.ORG", "415 7700"] {
+            assert!(LeadWords::of(found).expect("words").take(&ann), "{found}");
+        }
+        assert!(!LeadWords::of("7700900 bob").expect("words").take(&ann));
     }
 
     #[test]

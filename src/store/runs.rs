@@ -9,7 +9,7 @@ use super::{Page, PageRequest, Recorded, StoreResult};
 pub use crate::domain::run::{EffectState, RunStatus};
 use crate::domain::{
     ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
-    phone::PhoneNumber,
+    lead::Lead,
     shard::Shard,
     time::Timestamp,
 };
@@ -98,9 +98,7 @@ pub struct RunFilter {
     pub workflow_id: Option<WorkflowId>,
     pub lead_id: Option<LeadId>,
     pub status: Option<RunStatus>,
-    /// Runs about the lead with this phone number.
-    pub phone: Option<PhoneNumber>,
-    /// Runs about leads whose name or phone number holds this text, in whatever case.
+    /// Runs about leads whose name or one of whose phone numbers holds this text, in whatever case.
     pub text: Option<String>,
     /// Started then or later.
     pub from: Option<Timestamp>,
@@ -110,6 +108,13 @@ pub struct RunFilter {
     pub retry_of: Option<RunId>,
     /// Only those that have not ended: `running`, `waiting`, `stuck`.
     pub only_active: bool,
+}
+
+/// Whether the lead's name or one of its numbers holds `text`, in whatever case.
+#[must_use]
+pub fn is_named(lead: &Lead, text: &str) -> bool {
+    let text = text.to_lowercase();
+    lead.name.to_lowercase().contains(&text) || lead.phones().any(|phone| phone.as_str().contains(&text))
 }
 
 /// The epoch under which this process acts for a shard at this moment, without I/O; `None` when it does not.

@@ -133,6 +133,7 @@ async fn two_leads_become_one_that_keeps_what_either_had() {
         assert!(facts.iter().any(|known| known == kind), "{kind}: {facts:?}");
     }
 
+    found_by_every_name(&server, &kept, &duplicate, &run).await;
     heard_by_the_old_names(&server, &kept, &duplicate).await;
     written_down_and_exported(&server, &kept, &duplicate).await;
 }
@@ -163,6 +164,54 @@ async fn things_of_the_duplicate(server: &Server, duplicate: &str) -> String {
     })
     .await;
     run
+}
+
+/// Every filter by a lead's id, number or address finds what is the lead's by any that was ever one of its own.
+async fn found_by_every_name(server: &Server, kept: &str, duplicate: &str, run: &str) {
+    let phones = [FIRST, SECOND].map(|phone| phone.replace('+', "%2B"));
+    let mut filters: Vec<String> = [kept, duplicate].map(|id| format!("lead_id={id}")).into();
+    filters.extend(phones.iter().map(|phone| format!("phone={phone}")));
+    filters.extend(
+        phones
+            .iter()
+            .map(|phone| format!("phone={phone}&lead_id={duplicate}")),
+    );
+    for text in ["ann%20lee", "5550171", "5550172"] {
+        filters.push(format!("q={text}"));
+    }
+    for filter in &filters {
+        let runs = server.items(&format!("/api/runs?{filter}")).await;
+        let ids: Vec<&Value> = runs.iter().map(|one| &one["id"]).collect();
+        assert_eq!(ids, [&json!(run)], "{filter}");
+    }
+    let nobody = format!(
+        "/api/runs?phone={}&lead_id=lead_01h455vb4pex5vsknk084sn02q",
+        phones[1]
+    );
+    assert!(server.items(&nobody).await.is_empty());
+    let unknown = server.items("/api/runs?phone=%2B14155550179").await;
+    assert!(unknown.is_empty(), "{unknown:?}");
+
+    let mut filters: Vec<String> = phones.iter().map(|phone| format!("phone={phone}")).collect();
+    filters.push(format!("phone={}&email=ANN@example.com", phones[1]));
+    filters.extend(["q=0172", "q=%2B14155550172", "q=ann%200172"].map(str::to_owned));
+    for filter in &filters {
+        let leads = server.items(&format!("/api/leads?{filter}")).await;
+        let ids: Vec<&Value> = leads.iter().map(|one| &one["id"]).collect();
+        assert_eq!(ids, [&json!(kept)], "{filter}");
+    }
+
+    let about = async |id: &str| server.items(&format!("/api/audit?about={id}&limit=200")).await;
+    let entries = about(kept).await;
+    assert_eq!(about(duplicate).await, entries);
+    for id in [kept, duplicate] {
+        let made = entries.iter().filter(|entry| entry["subject"] == json!(id));
+        assert!(made.count() > 0, "{id}: {entries:?}");
+    }
+    let meetings = server
+        .items(&format!("/api/appointments?lead_id={duplicate}"))
+        .await;
+    assert_eq!(meetings.len(), 1, "by the old id too");
 }
 
 /// What is heard of the old id and the old number is heard of the lead.

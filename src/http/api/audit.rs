@@ -8,7 +8,7 @@ use crate::{
     domain::{
         audit::{Actor, AuditRow, Details},
         hex::hex,
-        ids::UserId,
+        ids::{AccountId, LeadId, UserId},
         time::Timestamp,
     },
     http::{
@@ -18,7 +18,7 @@ use crate::{
         json::{Json, Query},
         page::{PageQuery, Paged},
     },
-    store::audit::AuditFilter,
+    store::{Store, StoreResult, audit::AuditFilter, kin},
 };
 
 /// Longest operation or id that is looked for.
@@ -40,7 +40,7 @@ pub struct AuditQuery {
     action: Option<String>,
     /// Only what this person did, by themselves or by a key of theirs.
     user_id: Option<UserId>,
-    /// Only entries that name this id, as their subject or anywhere in before and after.
+    /// Only entries that name this id, as their subject or anywhere in before and after; a lead's are those of its merged duplicates too.
     #[param(max_length = 100, example = "lead_01h455vb4pex5vsknk084sn02q")]
     about: Option<String>,
     /// Only what was done then or later.
@@ -125,10 +125,14 @@ pub async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
+    let about = match query.about {
+        Some(id) => every_id(&context.store, caller.account_id, id).await?,
+        None => Vec::new(),
+    };
     let filter = AuditFilter {
         action: query.action,
         user_id: query.user_id,
-        about: query.about,
+        about,
         since: query.from,
         until: query.to,
     };
@@ -156,6 +160,15 @@ pub async fn verify(State(context): State<Context>, caller: Caller) -> ApiResult
         head: hex(&chain.head),
         fault: fault.map(|fault| fault.to_string()),
     }))
+}
+
+/// The id, and when it is a lead's those of its duplicates.
+async fn every_id(store: &Store, account_id: AccountId, id: String) -> StoreResult<Vec<String>> {
+    let Ok(lead) = id.parse::<LeadId>() else {
+        return Ok(vec![id]);
+    };
+    let ids = kin::ids_of(store, account_id, lead).await?;
+    Ok(ids.iter().map(LeadId::to_string).collect())
 }
 
 /// The entry as people see it.

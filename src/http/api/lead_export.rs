@@ -26,7 +26,6 @@ use crate::{
     domain::{
         alert::Alert,
         appointment::Appointment,
-        audit::AuditRow,
         call::Call,
         ids::LeadId,
         lead::Lead,
@@ -306,17 +305,14 @@ impl Export {
     async fn write_changes(&mut self) -> Result<(), Cut> {
         let (log, account) = (&self.context.store.audit, self.caller.account_id);
         let mut list = self.document.list("changes")?;
-        for (place, id) in self.ids.iter().enumerate() {
-            let told = &self.ids[..place];
-            let filter = AuditFilter {
-                about: Some(id.to_string()),
-                ..AuditFilter::default()
-            };
-            let mut walk = Walk::default();
-            while let Some(page) = walk.next(|page| log.page(account, &filter, page)).await? {
-                for row in page.into_iter().filter(|row| !names_one_of(row, told)) {
-                    list.add([audit::shown(&row)?]).await?;
-                }
+        let filter = AuditFilter {
+            about: self.ids.iter().map(LeadId::to_string).collect(),
+            ..AuditFilter::default()
+        };
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(|page| log.page(account, &filter, page)).await? {
+            for row in page {
+                list.add([audit::shown(&row)?]).await?;
             }
         }
         list.end();
@@ -326,16 +322,6 @@ impl Export {
 
 fn is_one_of(leads: &[LeadId], named: Option<LeadId>) -> bool {
     named.is_some_and(|id| leads.contains(&id))
-}
-
-/// Whether an entry is about one of the leads.
-fn names_one_of(row: &AuditRow, leads: &[LeadId]) -> bool {
-    row.read().is_ok_and(|said| {
-        let named = said.deed.subject.iter().chain(&said.deed.about);
-        named
-            .into_iter()
-            .any(|id| leads.iter().any(|lead| lead.to_string() == *id))
-    })
 }
 
 /// A JSON object on its way out, member by member.

@@ -48,7 +48,7 @@ pub struct LeadQuery {
     /// Only the lead with this e-mail address.
     #[param(format = "email", min_length = 3, max_length = 254)]
     email: Option<String>,
-    /// Only leads whose name, e-mail address or phone number has every one of these words in it. Not together with `phone` or `email`.
+    /// Only leads in whose names, e-mail addresses and phone numbers every one of these words is found. Not together with `phone` or `email`.
     #[param(min_length = 1, max_length = 100, example = "ann 0123")]
     q: Option<String>,
 }
@@ -168,7 +168,7 @@ impl From<Observation> for TimelineEntry {
 
 /// List leads, newest first
 ///
-/// With `phone` or `email` the list holds the one lead that has it, or nobody.
+/// With `phone` or `email` the list holds the one lead that has it, or nobody. What a merged duplicate had is the lead's (`merged`).
 ///
 /// With `q` the list holds whoever has each of its words somewhere in name, e-mail address or phone number, in whatever case; a word of digits is looked for
 /// among the digits of the number. A whole number with its country, or a whole address, is found at once and comes first. Everything else is looked through,
@@ -205,7 +205,7 @@ pub async fn list(
         found = match found {
             None if query.phone.is_some() => None,
             None => leads.by_email(account_id, &email).await?,
-            Some(lead) => Some(lead).filter(|lead| lead.email.as_deref() == Some(email.as_str())),
+            Some(lead) => Some(lead).filter(|lead| lead.folded_emails().any(|known| known == email)),
         };
     }
     Ok(Json(Paged::whole(found.into_iter().collect())))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::run_progress::{RunProgress, progress_of};
 use crate::{
     domain::{
-        ids::{CallId, LeadId, RunId, WorkflowId},
+        ids::{AccountId, CallId, LeadId, RunId, WorkflowId},
         phone::PhoneNumber,
         run::RunStatus,
         time::Timestamp,
@@ -18,10 +18,9 @@ use crate::{
         error::{ApiError, ApiResult},
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
-        resources,
     },
     store::{
-        kin,
+        Store, StoreResult, kin,
         runs::{RunFilter, RunHead},
     },
     workflows::{
@@ -52,10 +51,10 @@ pub struct RunQuery {
     /// Only runs that stand like this.
     #[param(inline)]
     status: Option<RunStatus>,
-    /// Only runs about the lead with this phone number.
+    /// Only runs about the lead with this phone number, or with a duplicate of that number.
     #[param(value_type = Option<String>, example = "+14155550100")]
     phone: Option<PhoneNumber>,
-    /// Only runs about leads whose name or phone number holds this text.
+    /// Only runs about leads whose name or phone number holds this text, a merged duplicate's number among them.
     #[param(min_length = 1, max_length = 200)]
     q: Option<String>,
     /// Only runs that started then or later.
@@ -197,21 +196,38 @@ pub async fn list(
     let filter = RunFilter {
         workflow_id,
         status,
-        phone,
         text: q,
         from,
         until: to,
         ..RunFilter::default()
     };
     let (account_id, store) = (caller.account_id, &context.store);
-    let page = match lead_id {
-        Some(lead_id) => {
-            let leads = resources::lead_ids(&context, account_id, lead_id).await?;
-            kin::runs(store, account_id, &leads, &filter, page).await?
-        }
+    let page = match wanted_leads(store, account_id, lead_id, phone).await? {
+        Some(leads) => kin::runs(store, account_id, &leads, &filter, page).await?,
         None => store.runs.list(account_id, filter, page).await?,
     };
     Ok(Json(Paged::of(page, RunSummary::from)))
+}
+
+/// Every id of the lead that both say; nobody's when they say two, `None` when neither says one.
+async fn wanted_leads(
+    store: &Store,
+    account_id: AccountId,
+    lead_id: Option<LeadId>,
+    phone: Option<PhoneNumber>,
+) -> StoreResult<Option<Vec<LeadId>>> {
+    let Some(phone) = phone else {
+        return match lead_id {
+            Some(id) => kin::ids_of(store, account_id, id).await.map(Some),
+            None => Ok(None),
+        };
+    };
+    let lead = store.leads.by_phone(account_id, &phone).await?;
+    let mut ids = lead.map_or_else(Vec::new, |lead| lead.ids());
+    if lead_id.is_some_and(|id| !ids.contains(&id)) {
+        ids.clear();
+    }
+    Ok(Some(ids))
 }
 
 /// Show a run with every step

@@ -66,7 +66,7 @@ pub async fn write(
 /// The last changes of a workflow in words, or nothing when they cannot be read.
 async fn changes(context: &Context, caller: &Caller, id: WorkflowId) -> String {
     let filter = AuditFilter {
-        about: Some(id.to_string()),
+        about: vec![id.to_string()],
         ..AuditFilter::default()
     };
     let page = PageRequest {

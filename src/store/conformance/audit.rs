@@ -91,7 +91,7 @@ pub(crate) async fn of_many_entries_at_once_each_has_its_number(store: &Store) {
 pub(crate) async fn a_log_is_paged_through_by_filter(store: &Store) {
     write(store, account_id(1), 9).await;
     let filter = AuditFilter {
-        about: Some("lead_1".to_owned()),
+        about: vec!["lead_1".to_owned(), "lead_of_nobody".to_owned()],
         ..AuditFilter::default()
     };
     let page = |cursor| PageRequest { limit: 2, cursor };

@@ -1,6 +1,6 @@
 //! Duplicates of leads: found by their e-mail address, merged into one lead, and found as that lead afterwards.
 
-use super::samples::{account_id, at, lead, lead_id, observation_id, run_id};
+use super::samples::{account_id, at, lead, lead_id, observation_id, run, run_id, workflow_id};
 use crate::{
     domain::{
         consent::{ConsentChange, ContactChannel},
@@ -9,7 +9,11 @@ use crate::{
         observation::{EventType, Observation},
         phone::PhoneNumber,
     },
-    store::{PageRequest, Store, StoreError, kin, leads::SAME_EMAIL_MAX},
+    store::{
+        PageRequest, Store, StoreError, kin,
+        leads::SAME_EMAIL_MAX,
+        runs::{RunFilter, RunHead},
+    },
 };
 
 fn phone(number: u64) -> PhoneNumber {
@@ -298,6 +302,60 @@ pub(crate) async fn what_happened_with_a_duplicate_is_on_the_kept_leads_timeline
             break;
         }
     }
-    let expected: Vec<_> = (1..=9).rev().map(observation_id).collect();
+    let mut expected: Vec<_> = (1..=9).rev().map(observation_id).collect();
     assert_eq!(seen, expected);
+    let past = kin::past(store, account, &leads, at(104), &|fact| {
+        fact.data["number"].as_u64() != Some(6)
+    });
+    let past: Vec<_> = past.await.expect("read").iter().map(|fact| fact.id).collect();
+    expected.reverse();
+    assert_eq!(past, [&expected[3..5], &expected[6..]].concat());
+}
+
+pub(crate) async fn runs_of_either_are_found_by_the_name_and_every_number_of_the_lead(store: &Store) {
+    let (account, workflow) = (account_id(1), workflow_id(1));
+    for number in 1..=3 {
+        let mut one = lead(account, number);
+        one.name = if number == 1 {
+            "Zoë Kept".to_owned()
+        } else {
+            String::new()
+        };
+        store.leads.create(one).await.expect("written");
+        let mut append = run(account, workflow, number);
+        append.head.lead_id = Some(lead_id(number));
+        store.runs.create(append).await.expect("written");
+    }
+    merged(store, 1, 2).await;
+    let ids = kin::ids_of(store, account, lead_id(2)).await.expect("read");
+    assert_eq!(ids, [1, 2].map(lead_id));
+    let gone = kin::ids_of(store, account, lead_id(9)).await.expect("read");
+    assert_eq!(gone, [lead_id(9)]);
+    let any = RunFilter::default();
+    let found = kin::runs(store, account, &ids, &any, PageRequest::default()).await;
+    assert_eq!(numbers(&found.expect("read").items), [2, 1]);
+    let found = kin::runs(store, account, &[], &any, PageRequest::default()).await;
+    assert_eq!(numbers(&found.expect("read").items), [0; 0]);
+    for (text, expected) in [
+        ("zoë", &[2, 1][..]),
+        ("5550001", &[2, 1]),
+        ("+14155550002", &[2, 1]),
+        ("5550003", &[3]),
+        ("5550", &[3, 2, 1]),
+        ("bob", &[]),
+    ] {
+        let filter = RunFilter {
+            text: Some(text.to_owned()),
+            ..RunFilter::default()
+        };
+        let found = store.runs.list(account, filter.clone(), PageRequest::default());
+        assert_eq!(numbers(&found.await.expect("read").items), expected, "{text}");
+        let elsewhere = store.runs.list(account_id(2), filter, PageRequest::default());
+        assert_eq!(elsewhere.await.expect("read").items, [], "{text}");
+    }
+}
+
+fn numbers(heads: &[RunHead]) -> Vec<u64> {
+    let number = |head: &RunHead| (1..10).find(|number| run_id(*number) == head.id);
+    heads.iter().filter_map(number).collect()
 }

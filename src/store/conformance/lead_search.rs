@@ -1,6 +1,6 @@
 //! Leads are found by words, whole numbers and addresses, page by page.
 
-use super::samples::{account_id, lead, lead_id};
+use super::samples::{account_id, at, lead, lead_id};
 use crate::{
     domain::lead::Lead,
     store::{Page, PageRequest, Store, StoreError, lead_search::LeadWords},
@@ -80,4 +80,26 @@ pub(crate) async fn whoever_has_exactly_that_number_or_address_is_found_first_an
         cursor = page.next_cursor;
     }
     assert_eq!(seen, [4, 3], "the first is not shown again");
+}
+
+pub(crate) async fn a_lead_is_found_by_what_its_merged_duplicates_had(store: &Store) {
+    for number in 1..=3 {
+        let one = lead(account_id(1), number);
+        store.leads.create(one).await.expect("written");
+    }
+    let merged = store
+        .leads
+        .merge(account_id(1), lead_id(1), lead_id(2), at(9))
+        .await;
+    merged.expect("written").expect("there is room");
+    for text in [
+        "555-0002",
+        "lead2@example.com",
+        "lead2@",
+        "+14155550002",
+        "lead 0002",
+    ] {
+        assert_eq!(ids(&find(store, text, 50, None).await), [1], "{text}");
+    }
+    assert_eq!(ids(&find(store, "555", 50, None).await), [3, 1]);
 }

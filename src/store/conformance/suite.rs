@@ -56,12 +56,14 @@ macro_rules! suite {
             leads::a_walk_meets_every_lead_once_oldest_first;
             lead_search::leads_are_found_by_words_newest_first_and_only_the_accounts_own;
             lead_search::whoever_has_exactly_that_number_or_address_is_found_first_and_once;
+            lead_search::a_lead_is_found_by_what_its_merged_duplicates_had;
             lead_merges::a_merged_duplicate_is_found_as_the_lead_that_was_kept;
             lead_merges::an_opt_out_of_either_survives_a_merge_and_is_told;
             lead_merges::what_cannot_be_merged_stays_as_it_was;
             lead_merges::an_edit_ordered_for_a_duplicate_is_made_once_on_the_kept_lead;
             lead_merges::leads_with_one_address_are_listed_in_groups;
             lead_merges::what_happened_with_a_duplicate_is_on_the_kept_leads_timeline;
+            lead_merges::runs_of_either_are_found_by_the_name_and_every_number_of_the_lead;
             observations::the_newest_facts_of_a_kind_come_newest_first;
             observations::a_fact_is_kept_once_and_unrouted_until_it_is_marked;
             observations::a_look_back_is_oldest_first_and_a_timeline_newest_first;

@@ -12,13 +12,12 @@ use crate::{
     domain::{
         ids::{AccountId, LeadId, RunId, WorkflowId},
         lead::Lead,
-        phone::PhoneNumber,
         time::Timestamp,
     },
     store::{
         LeadStore, Page, StoreError, StoreResult,
         cursor::{Position, Window},
-        runs::{RunFilter, RunHead},
+        runs::{RunFilter, RunHead, is_named},
     },
 };
 
@@ -56,18 +55,9 @@ pub(super) async fn list(
     db: &Db,
     leads: &dyn LeadStore,
     account: AccountId,
-    mut filter: RunFilter,
+    filter: RunFilter,
     window: &Window,
 ) -> StoreResult<Page<RunHead>> {
-    if let Some(phone) = filter.phone.take() {
-        let Some(lead) = leads.by_phone(account, &phone).await? else {
-            return Ok(window.page(Vec::new()));
-        };
-        if filter.lead_id.is_some_and(|wanted| wanted != lead.id) {
-            return Ok(window.page(Vec::new()));
-        }
-        filter.lead_id = Some(lead.id);
-    }
     let walk = walk_of(account, &filter);
     let mut place = first_place(window.after, filter.until);
     let wanted = usize::try_from(window.fetch).unwrap_or(usize::MAX);
@@ -180,7 +170,7 @@ fn fits(head: &RunHead, filter: &RunFilter) -> bool {
             .is_none_or(|retried| head.retry_of == Some(retried))
 }
 
-/// Whether the run's lead has the text in its name or number.
+/// Whether the run's lead has the text in its name or a number.
 async fn is_about(
     leads: &dyn LeadStore,
     head: &RunHead,
@@ -196,9 +186,6 @@ async fn is_about(
             Err(error) => return Err(error),
         });
     }
-    let text = text.to_lowercase();
-    Ok(known.get(&id).and_then(Option::as_ref).is_some_and(|lead| {
-        let phone = lead.phone.as_ref().map(PhoneNumber::as_str);
-        lead.name.to_lowercase().contains(&text) || phone.is_some_and(|phone| phone.contains(&text))
-    }))
+    let lead = known.get(&id).and_then(Option::as_ref);
+    Ok(lead.is_some_and(|lead| is_named(lead, text)))
 }

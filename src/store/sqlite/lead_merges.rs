@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         email::folded,
+        hex::hex,
         ids::{AccountId, LeadId},
         lead::{Lead, MergeRefusal, Merged, merge},
         time::Timestamp,
@@ -19,6 +20,7 @@ use crate::{
     store::{
         Page, StoreResult,
         leads::{SAME_EMAIL_MAX, SameEmail},
+        runs::is_named,
     },
 };
 
@@ -87,6 +89,18 @@ pub(super) fn apply(
         observations::keep(db, &fact)?;
     }
     Ok(Ok(after))
+}
+
+/// Every id, as a JSON list in hex, of those leads in which a duplicate was merged and whose name or one of whose numbers holds `text`.
+pub(super) fn ids_of_named(db: &Connection, account: AccountId, text: &str) -> StoreResult<String> {
+    let leads: Vec<Lead> = bodies(
+        db,
+        "SELECT body FROM leads WHERE account = ?1 AND id IN (SELECT lead FROM lead_names WHERE account = ?1)",
+        [account],
+    )?;
+    let named = leads.iter().filter(|lead| is_named(lead, text));
+    let ids: Vec<String> = named.flat_map(Lead::ids).map(|id| hex(id.as_bytes())).collect();
+    Ok(serde_json::to_string(&ids)?)
 }
 
 /// Leads that share an e-mail address, by the newest of each group.

@@ -5,10 +5,11 @@ use rusqlite::{Connection, ToSql, named_params};
 use super::{
     columns::millis,
     cursor::{Position, Window},
+    lead_merges,
     runs::{HEAD, head},
 };
 use crate::{
-    domain::{ids::AccountId, phone::PhoneNumber},
+    domain::ids::AccountId,
     store::{
         Page, StoreResult,
         runs::{RunFilter, RunHead, RunStatus},
@@ -50,19 +51,19 @@ pub(super) fn list(
             ":running": RunStatus::Running, ":waiting": RunStatus::Waiting, ":stuck": RunStatus::Stuck,
         });
     }
-    let phone = filter.phone.as_ref().map(PhoneNumber::as_str);
-    if let Some(phone) = &phone {
-        sql.push_str(" AND lead IN (SELECT id FROM leads WHERE account = :account AND phone = :phone)");
-        params.push((":phone", phone));
-    }
-    let text = filter.text.as_deref().map(contains);
-    if let Some(text) = &text {
+    let text = match filter.text.as_deref() {
+        Some(text) => Some((contains(text), lead_merges::ids_of_named(db, account, text)?)),
+        None => None,
+    };
+    if let Some((text, merged)) = &text {
         // The one search without an index: it reads the account's leads.
         sql.push_str(
-            " AND lead IN (SELECT id FROM leads WHERE account = :account
-                AND (json_extract(body, '$.name') LIKE :text ESCAPE '\\' OR phone LIKE :text ESCAPE '\\'))",
+            " AND (lead IN (SELECT id FROM leads WHERE account = :account
+                AND (json_extract(body, '$.name') LIKE :text ESCAPE '\\' OR phone LIKE :text ESCAPE '\\'))
+              OR lead IN (SELECT unhex(value) FROM json_each(:merged)))",
         );
         params.push((":text", text));
+        params.push((":merged", merged));
     }
     if let Some(from) = &filter.from {
         sql.push_str(" AND started_at >= :from");
