@@ -1,5 +1,5 @@
-//! One trace from what happened to what was done about it: through a kill in the middle of a wait, and from a word on a call to the
-//! provider's request.
+//! One trace from what happened to what was done about it: through a kill in the middle of a wait, to a mail server, and from a word on a
+//! call to the provider's request.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use crate::{
         collector::{Collector, Span},
         eventually::{eventually, eventually_within},
         figures::tell,
+        mail::MailServer,
         server::{Options, Server},
         sink::Sink,
     },
@@ -51,6 +52,19 @@ async fn publish(server: &Server, workflow: &Value) {
     server.post(&path, &json!({})).await;
 }
 
+/// A client that traces reports a payment.
+async fn pay(server: &Server, trace: &str, flags: &str, data: Value) {
+    let posted = http()
+        .post(server.at("/api/events"))
+        .bearer_auth(&server.ready().access_token)
+        .header("traceparent", format!("00-{trace}-{CLIENT}-{flags}"))
+        .json(&json!({"type": "payment.received", "data": data}))
+        .send()
+        .await
+        .expect("the server answers");
+    assert_eq!(posted.status(), StatusCode::ACCEPTED);
+}
+
 async fn span(collector: &Collector, what: &str, is_it: impl Fn(&Span) -> bool) -> Span {
     eventually_within(PATIENCE, what, async || {
         collector.spans().into_iter().find(|span| is_it(span))
@@ -64,15 +78,7 @@ async fn a_clients_trace_goes_on_through_a_wait_and_a_kill_to_the_request_that_i
     let mut server = Server::start(traced(&collector)).await;
     let wait = json!({"id": "wait", "type": "delay", "params": {"for": "3s"}});
     publish(&server, &telling("payment.received", &sink, &[wait])).await;
-    let posted = http()
-        .post(server.at("/api/events"))
-        .bearer_auth(&server.ready().access_token)
-        .header("traceparent", format!("00-{TRACE}-{CLIENT}-01"))
-        .json(&json!({"type": "payment.received", "data": {"note": "personal words"}}))
-        .send()
-        .await
-        .expect("the server answers");
-    assert_eq!(posted.status(), StatusCode::ACCEPTED);
+    pay(&server, TRACE, "01", json!({"note": "personal words"})).await;
     let in_trace =
         async |name: &str| span(&collector, name, |span| span.trace == TRACE && span.name == name).await;
     let request = in_trace("POST /api/events").await;
@@ -130,14 +136,8 @@ async fn a_clients_trace_goes_on_through_a_wait_and_a_kill_to_the_request_that_i
 async fn unsampled_is_not_recorded(server: &Server, collector: &Collector, sink: &Sink) {
     let other = TRACE.replace("4bf9", "5cf9");
     let before = sink.count();
-    for (trace, flags) in [(&other, "00"), (&TRACE.to_owned(), "01")] {
-        let posted = http()
-            .post(server.at("/api/events"))
-            .bearer_auth(&server.ready().access_token)
-            .header("traceparent", format!("00-{trace}-{CLIENT}-{flags}"))
-            .json(&json!({"type": "payment.received", "data": {}}))
-            .send();
-        assert_eq!(posted.await.expect("an answer").status(), StatusCode::ACCEPTED);
+    for (trace, flags) in [(other.as_str(), "00"), (TRACE, "01")] {
+        pay(server, trace, flags, json!({})).await;
     }
     eventually_within(PATIENCE, "both are told", async || {
         (sink.count() >= before + 2).then_some(())
@@ -157,6 +157,47 @@ async fn unsampled_is_not_recorded(server: &Server, collector: &Collector, sink:
         facts.clone().all(|fact| fact.trace == TRACE),
         "none of its own either: {spans:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_handed_over_in_the_trace_of_its_run() {
+    let (collector, mail) = (Collector::start().await, MailServer::start().await);
+    let url = format!("smtp://127.0.0.1:{}?tls=never", mail.port());
+    let options = traced(&collector)
+        .with("PATCHCORD_EFFECTS__MODE", "live")
+        .with("PATCHCORD_EMAIL__SMTP_URL", &url)
+        .with("PATCHCORD_EMAIL__FROM", "Acme <hello@acme.example>");
+    let server = Server::start(options).await;
+    let write = json!({"id": "write", "type": "send_email", "audience": "staff",
+        "params": {"to": "{{ trigger.data.to }}", "subject": "Personal words", "body": "More of them"}});
+    let workflow = json!({"name": "Write", "enabled": true, "trigger": {"type": "payment.received"},
+        "nodes": [write], "edges": [{"from": "trigger", "to": "write"}]});
+    publish(&server, &workflow).await;
+    for (place, to, failed) in [("5", "ann@example.com", ""), ("6", "gone@example.com", "refused")] {
+        let trace = TRACE.replacen('4', place, 1);
+        pay(&server, &trace, "01", json!({ "to": to })).await;
+        let in_trace =
+            async |name: &str| span(&collector, name, |span| span.trace == trace && span.name == name).await;
+        let request = in_trace("request").await;
+        assert_eq!((request.kind, request.failed.as_str()), (ASKING, failed), "{to}");
+        let said = ["network.protocol.name", "server.address", "server.port"]
+            .map(|name| request.attributes[name].as_str());
+        assert_eq!(said, ["smtp", "127.0.0.1", mail.port().to_string().as_str()]);
+        let effect = in_trace("effect email").await;
+        assert_eq!(request.parent, effect.id);
+        let run = in_trace("run started").await;
+        assert_eq!(effect.parent, run.id);
+        assert_eq!(run.parent, in_trace("fact payment.received").await.id);
+    }
+    let letters = mail.letters();
+    assert!(
+        letters.len() == 1 && letters[0].contains("Personal words"),
+        "{letters:?}"
+    );
+    let bytes = String::from_utf8_lossy(&collector.bytes()).to_lowercase();
+    for kept_out in ["personal words", "more of them", "@example.com"] {
+        assert!(!bytes.contains(kept_out), "{kept_out} is in a trace");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

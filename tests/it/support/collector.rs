@@ -24,6 +24,8 @@ pub struct Span {
     pub parent: String,
     pub kind: i32,
     pub attributes: BTreeMap<String, String>,
+    /// The word with which it failed; empty for one that did not.
+    pub failed: String,
     pub took_ns: u64,
 }
 
@@ -116,6 +118,7 @@ async fn take(State(kept): State<Kept>, body: Bytes) -> StatusCode {
                 parent: hex(&span.parent_span_id),
                 kind: span.kind,
                 attributes: attributes_of(span.attributes),
+                failed: span.status.map(|status| status.message).unwrap_or_default(),
                 took_ns: span.end_time_unix_nano - span.start_time_unix_nano,
             });
         }

@@ -10,6 +10,7 @@ pub mod figures;
 pub mod floor;
 pub mod line;
 pub mod load;
+pub mod mail;
 pub mod media_socket;
 pub mod prism;
 pub mod provider;
