@@ -1,5 +1,6 @@
 //! The audit log over the wire: what leaves an entry, what an entry says and does not say, and that the log shows when it was changed.
 
+use patchcord::domain::ids::AccountId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -198,29 +199,13 @@ async fn a_log_that_was_changed_behind_our_back_shows_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_changes_on_the_command_line_is_in_it_and_the_doctor_follows_it() {
     let server = Server::start(Options::serve()).await;
-    let run = async |arguments: &[&str]| {
-        let mut command = std::process::Command::new(PROGRAM);
-        command
-            .args(arguments)
-            .env(
-                "PATCHCORD_STORE__URL",
-                format!("sqlite:{}", database(server.data_dir()).display()),
-            )
-            .current_dir(server.data_dir());
-        let output = tokio::task::spawn_blocking(move || command.output()).await;
-        let output = output.expect("the thread ends").expect("the program starts");
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-        )
-    };
     for command in [
         &["user", "add", "ann@example.com", "--role", "supervisor"][..],
         &["user", "passwd", "ann@example.com"],
         &["user", "second-factor-off", "ann@example.com"],
         &["key", "rotate"],
     ] {
-        let (is_done, said) = run(command).await;
+        let (is_done, said) = run(&server, command).await;
         assert!(is_done, "{command:?}: {said}");
         let entry = newest(&server).await;
         let typed = command[..2].join(" ");
@@ -235,23 +220,89 @@ async fn what_the_operator_changes_on_the_command_line_is_in_it_and_the_doctor_f
             assert!(!entry.to_string().contains(password), "{entry}");
         }
     }
-    let line = |said: &str| {
-        let mut lines = said.lines().map(str::to_owned);
-        lines
-            .find(|line| line.contains("audit log"))
-            .unwrap_or_else(|| panic!("{said}"))
-    };
-    let (_, said) = run(&["doctor"]).await;
-    assert!(
-        line(&said).starts_with("ok") && line(&said).contains("4 entries"),
-        "{said}"
-    );
+    let (_, line) = examined(&server).await;
+    assert!(line.starts_with("ok") && line.contains("4 entries"), "{line}");
     let db = rusqlite::Connection::open(database(server.data_dir())).expect("the file");
     db.execute_batch("DROP TRIGGER audit_is_not_changed; UPDATE audit SET said = replace(said, 'passwd', 'list') WHERE seq = 2")
         .expect("whoever can write to the file can do this");
-    let (is_well, said) = run(&["doctor"]).await;
+    let (is_well, line) = examined(&server).await;
     assert!(
-        !is_well && line(&said).starts_with("FAILED") && line(&said).contains("entry 2 was changed"),
-        "{said}"
+        !is_well && line.starts_with("FAILED") && line.contains("entry 2 was changed"),
+        "{line}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_follows_the_log_of_every_account_and_names_the_one_that_was_changed() {
+    let server = Server::start(Options::serve().with("PATCHCORD_SERVER__OPEN_REGISTRATION", "true")).await;
+    let other = json!({"email": "b@example.com", "password": "b password", "account_name": "Other"});
+    let other = ask(&server, Method::POST, "/api/auth/register", "", Some(other)).await;
+    let other = text(&other.body["access_token"]).to_owned();
+    let own = server.ready().access_token.clone();
+    let mut accounts = Vec::new();
+    for token in [&own, &other] {
+        let me = ask(&server, Method::GET, "/api/me", token, None).await.body;
+        let account = text(&me["account"]["id"]).to_owned();
+        for name in ["Ann", "Bea"] {
+            let lead = Some(json!({ "name": name }));
+            let made = ask(&server, Method::POST, "/api/leads", token, lead).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        }
+        let log = ask(&server, Method::GET, "/api/audit?action=createLead", token, None).await;
+        let first = log.body["items"][1]["seq"].as_i64().expect("a number");
+        accounts.push((account, first));
+    }
+    let (_, line) = examined(&server).await;
+    assert!(line.starts_with("ok") && line.contains("of 2 accounts"), "{line}");
+
+    let db = rusqlite::Connection::open(database(server.data_dir())).expect("the file");
+    db.execute_batch("DROP TRIGGER audit_is_not_changed")
+        .expect("whoever can write to the file can do this");
+    let change = |(account, seq): &(String, i64), from: &str, to: &str| {
+        let account: AccountId = account.parse().expect("an id");
+        let sql = "UPDATE audit SET said = replace(said, ?3, ?4) WHERE account = ?1 AND seq = ?2";
+        let changed = db.execute(sql, (account.as_bytes().as_slice(), seq, from, to));
+        assert_eq!(changed.expect("the file can be written"), 1);
+    };
+    // One after the other, and back: whichever is looked at first, the other is not forgotten.
+    for place in [0, 1] {
+        let (account, seq) = &accounts[place];
+        change(&accounts[place], "createLead", "deleteLead");
+        let (is_well, line) = examined(&server).await;
+        assert!(!is_well && line.starts_with("FAILED"), "{line}");
+        assert!(
+            line.contains(&format!("the log of {account}: entry {seq} was changed")),
+            "{line}"
+        );
+        assert!(!line.contains(&accounts[1 - place].0), "{line}");
+        change(&accounts[place], "deleteLead", "createLead");
+    }
+    let (_, line) = examined(&server).await;
+    assert!(line.starts_with("ok"), "{line}");
+}
+
+/// Runs a command of the program on the server's store. Returns whether it is satisfied, and what it says.
+async fn run(server: &Server, arguments: &[&str]) -> (bool, String) {
+    let mut command = std::process::Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env(
+            "PATCHCORD_STORE__URL",
+            format!("sqlite:{}", database(server.data_dir()).display()),
+        )
+        .current_dir(server.data_dir());
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    let output = output.expect("the thread ends").expect("the program starts");
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+/// What the doctor says of the audit log.
+async fn examined(server: &Server) -> (bool, String) {
+    let (is_well, said) = run(server, &["doctor"]).await;
+    let line = said.lines().find(|line| line.contains("audit log"));
+    let line = line.unwrap_or_else(|| panic!("{said}")).to_owned();
+    (is_well, line)
 }
