@@ -3,10 +3,13 @@
 //! In: the erasure, with what is looked for. Out: a store in which nothing of the person is left, and how much there was. What must keep its
 //! place (calls, messages, facts, heads of runs) is emptied; everything else is removed.
 
+mod tally;
+
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 
+use self::tally::Tally;
 use super::{RunError, RunsHandle};
 use crate::{
     clock,
@@ -60,23 +63,29 @@ pub(super) struct Erasing {
     store: Store,
     runs: RunsHandle,
     erasure: Erasure,
+    tally: Tally,
     /// Ids of what is the person's: whatever names one of them is about the person too.
     ids: BTreeSet<String>,
 }
 
 impl Erasing {
-    pub(super) fn new(store: Store, runs: RunsHandle, erasure: Erasure) -> Self {
+    /// Takes up the erasure that `row` holds, with what was counted before.
+    pub(super) fn new(store: Store, runs: RunsHandle, (row, erasure): (ResourceRow, Erasure)) -> Self {
         let ids = erasure.lead_ids().iter().map(ToString::to_string).collect();
         Self {
             store,
             runs,
+            tally: Tally::of(row, &erasure),
             erasure,
             ids,
         }
     }
 
-    pub(super) fn into_erasure(self) -> Erasure {
-        self.erasure
+    /// Nothing is left. Returns the erasure as it is kept.
+    pub(super) async fn finish(self) -> StoreResult<Erasure> {
+        let done = self.erasure.done(clock::now());
+        self.tally.close(&self.store, &done).await?;
+        Ok(done)
     }
 
     /// Opts the person out of everything: from here on no effect reaches them, and the number keeps it when the lead is gone.
@@ -131,6 +140,7 @@ impl Erasing {
             .accounts
             .erase_answers(self.erasure.account_id, self.needles());
         self.erasure.counts.answers += answers.await?;
+        self.tally.keep(&self.store, &self.erasure).await?;
         self.erase_audit().await?;
         self.go_through_theirs(Pass::Erase).await?;
         self.erase_facts().await
@@ -170,6 +180,7 @@ impl Erasing {
                 store.observations.erase(account, fact.id).map_ok(|()| true)
             });
             self.erasure.counts.facts += erased.await?;
+            self.tally.keep(store, &self.erasure).await?;
         }
         Ok(())
     }
@@ -186,6 +197,7 @@ impl Erasing {
             if pass == Pass::Erase {
                 let erased = each(page, |head| store.runs.forget_history(account, head.id));
                 self.erasure.counts.runs += erased.await?;
+                self.tally.keep(store, &self.erasure).await?;
             }
         }
         Ok(())
@@ -200,6 +212,7 @@ impl Erasing {
             if pass == Pass::Erase {
                 let erased = each(page, |call| calls.redact(account, call.id, Redaction::Person));
                 self.erasure.counts.calls += erased.await?;
+                self.tally.keep(&self.store, &self.erasure).await?;
             }
         }
         Ok(())
@@ -218,6 +231,7 @@ impl Erasing {
                 });
                 let erased = each(said, |erased| messages.redact(erased).map_ok(|()| true));
                 self.erasure.counts.messages += erased.await?;
+                self.tally.keep(&self.store, &self.erasure).await?;
             }
         }
         Ok(())
@@ -234,6 +248,7 @@ impl Erasing {
             if pass == Pass::Erase {
                 let erased = each(page, |task| tasks.delete(account, task.id).map_ok(|()| true));
                 self.erasure.counts.tasks += erased.await?;
+                self.tally.keep(&self.store, &self.erasure).await?;
             }
         }
         Ok(())
@@ -250,6 +265,7 @@ impl Erasing {
             if pass == Pass::Erase {
                 let erased = each(page, |alert| alerts.delete(account, alert.id).map_ok(|()| true));
                 self.erasure.counts.alerts += erased.await?;
+                self.tally.keep(&self.store, &self.erasure).await?;
             }
         }
         Ok(())
@@ -272,6 +288,7 @@ impl Erasing {
                         unless_missing(store.resources.delete(address_of(&row)).await).map(|()| true)
                     });
                     self.erasure.counts.records += erased.await?;
+                    self.tally.keep(store, &self.erasure).await?;
                 }
             }
         }
@@ -282,7 +299,7 @@ impl Erasing {
     async fn erase_deliveries(&mut self) -> StoreResult<()> {
         let needles = self.needles();
         let leads = self.erasure.lead_ids();
-        let erased = self.rewrite(|log: &mut DeliveryLog| {
+        self.rewrite(|log: &mut DeliveryLog| {
             let before = log.deliveries.len();
             log.deliveries.retain(|delivery| {
                 let is_named = needles
@@ -291,16 +308,14 @@ impl Erasing {
                 !delivery.lead_id.is_some_and(|id| leads.contains(&id)) && !is_named
             });
             before - log.deliveries.len()
-        });
-        let erased = erased.await?;
-        self.erasure.counts.mentions += erased;
-        Ok(())
+        })
+        .await
     }
 
     /// Cells of bad rows that reports of imports show.
     async fn erase_import_reports(&mut self) -> StoreResult<()> {
         let names = self.names();
-        let erased = self.rewrite(|import: &mut LeadImport| {
+        self.rewrite(|import: &mut LeadImport| {
             let mut taken = 0;
             for problem in &mut import.problems {
                 if names.iter().any(|name| problem.value.contains(name.as_str())) {
@@ -309,25 +324,28 @@ impl Erasing {
                 }
             }
             taken
-        });
-        let erased = erased.await?;
-        self.erasure.counts.mentions += erased;
-        Ok(())
+        })
+        .await
     }
 
-    /// Lets `change` take what it finds out of every resource of a kind. Returns how much it took.
-    async fn rewrite<T: Resource>(&self, change: impl Fn(&mut T) -> usize + Send + Sync) -> StoreResult<u64> {
-        let (resources, account) = (&self.store.resources, self.erasure.account_id);
-        let (mut walk, mut taken) = (Walk::default(), 0);
+    /// Lets `change` take what it finds out of every resource of a kind.
+    async fn rewrite<T: Resource>(
+        &mut self,
+        change: impl Fn(&mut T) -> usize + Send + Sync,
+    ) -> StoreResult<()> {
+        let (store, account) = (self.store.clone(), self.erasure.account_id);
+        let (resources, mut walk) = (&store.resources, Walk::default());
         while let Some(page) = walk
             .next(|page| resources.list(account, ResourceFilter::all(T::KIND), page))
             .await?
         {
             for row in page {
-                taken += u64::try_from(self.rewrite_one(row, &change).await?).unwrap_or(u64::MAX);
+                let taken = self.rewrite_one(row, &change).await?;
+                self.erasure.counts.mentions += u64::try_from(taken).unwrap_or(u64::MAX);
             }
+            self.tally.keep(&store, &self.erasure).await?;
         }
-        Ok(taken)
+        Ok(())
     }
 
     async fn rewrite_one<T: Resource>(
@@ -383,6 +401,7 @@ impl Erasing {
             if !named.is_empty() {
                 log.erase_details(account, &named).await?;
                 self.erasure.counts.audit_entries += u64::try_from(named.len()).unwrap_or(u64::MAX);
+                self.tally.keep(&self.store, &self.erasure).await?;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Erasures of leads: each is kept before it begins, and taken up again until nothing is left.
 //!
 //! In: a lead that is to be erased. Out: its erasure, done. The node that acts for the lead carries it out; after a crash, or while the store
-//! is away, it is begun again from the start: every step may be done twice.
+//! is away, it is begun again from the start: every step may be done twice. What was erased is counted once, over all attempts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -108,12 +108,8 @@ impl ErasuresHandle {
     /// # Errors
     /// `Missing` when it was never asked for.
     pub async fn get(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<Erasure> {
-        self.row(account_id, lead_id).await?.read()
-    }
-
-    async fn row(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<ResourceRow> {
         let address = ResourceAddress::of::<Erasure>(account_id, *lead_id.as_bytes());
-        self.store.resources.get(address).await
+        self.store.resources.get(address).await?.read()
     }
 
     /// Starts what waits here, as far as there is room.
@@ -127,16 +123,18 @@ impl ErasuresHandle {
             let erasure: Erasure = row.read()?;
             if erasure.status == ErasureStatus::Erasing && self.leads.acts_for(erasure.lead_id.shard()) {
                 let handle = self.clone();
-                self.jobs
-                    .begin(erasure.lead_id, async move { handle.carry_out(erasure).await });
+                self.jobs.begin(
+                    erasure.lead_id,
+                    async move { handle.carry_out((row, erasure)).await },
+                );
             }
         }
         Ok(())
     }
 
     /// Erases, from the beginning to the end.
-    async fn carry_out(&self, erasure: Erasure) -> Result<(), Paused> {
-        let mut erasing = Erasing::new(self.store.clone(), self.runs.clone(), erasure);
+    async fn carry_out(&self, kept: (ResourceRow, Erasure)) -> Result<(), Paused> {
+        let mut erasing = Erasing::new(self.store.clone(), self.runs.clone(), kept);
         erasing.close_the_gate().await?;
         erasing.cancel_runs().await?;
         erasing.remove_lead().await?;
@@ -144,15 +142,8 @@ impl ErasuresHandle {
         tokio::time::sleep(SETTLE).await;
         erasing.cancel_runs().await?;
         erasing.go_through_everything().await?;
-        self.finish(erasing.into_erasure()).await
-    }
-
-    async fn finish(&self, erasure: Erasure) -> Result<(), Paused> {
-        let (account_id, id, counts) = (erasure.account_id, erasure.lead_id, erasure.counts);
-        let row = self.row(account_id, id).await?;
-        let now = clock::now();
-        let done = erasure.done(now);
-        self.store.resources.replace(row.next(&done)?).await?;
+        let done = erasing.finish().await?;
+        let (account_id, id, counts, now) = (done.account_id, done.lead_id, done.counts, clock::now());
         let deed = Deed::of_the_system(account_id, now, ENDED, id.to_string());
         let details = Details::of_counts(serde_json::to_value(counts)?);
         self.store.audit.append(deed, details).await?;

@@ -24,6 +24,8 @@ const MESSAGES: i64 = 4_000;
 /// Times the server is killed during the sweep; each time at least so many messages more are empty.
 const KILLS: usize = 3;
 const STEP: i64 = 300;
+/// Rows that are counted together: of the page that a kill hits, what was erased is not counted.
+const PAGE: i64 = 200;
 /// Between two looks at the sweep, and how many there are: each holds it for a moment.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOKS_MAX: u32 = 6_000;
@@ -81,6 +83,11 @@ fn left(db: &Connection) -> i64 {
     db.query_row(sql, [CANARY], |row| row.get(0)).expect("a count")
 }
 
+/// Messages that were erased so far, as the erasure tells.
+fn counted(erasure: &Value) -> i64 {
+    erasure["counts"]["messages"].as_i64().expect("a number")
+}
+
 /// Kills the server as soon as no more than `most` messages are left, while nothing can be written. Returns how many are left.
 async fn kill_at(server: &mut Server, db: &mut Connection, most: i64) -> i64 {
     // Looked at under the lock: a machine that is busy elsewhere cannot let the sweep run past the kill.
@@ -114,23 +121,36 @@ async fn an_erasure_that_is_killed_half_way_goes_on_and_ends() {
     assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
     let mut db = Connection::open(&file).expect("the file");
     let mut killed_at = vec![MESSAGES];
-    for _ in 0..KILLS {
+    let progress = format!("/api/leads/{lead}/erasure");
+    for kills in (1..).take(KILLS) {
         let before = *killed_at.last().expect("it is begun with one");
         let left = kill_at(&mut server, &mut db, before - STEP).await;
         assert!(left > 0, "the sweep was over before it was killed: {killed_at:?}");
         killed_at.push(left);
         server.start_again().await;
+        let counted = counted(&server.get(&progress).await);
+        assert!(
+            counted >= MESSAGES - left - PAGE * kills,
+            "{counted} with {left} left"
+        );
     }
     drop(db);
-    let progress = format!("/api/leads/{lead}/erasure");
-    eventually_within(ERASED_WITHIN, "the erasure is done", async || {
-        (server.get(&progress).await["status"] == "done").then_some(())
+    let counted = eventually_within(ERASED_WITHIN, "the erasure is done", async || {
+        let erasure = server.get(&progress).await;
+        (erasure["status"] == "done").then(|| counted(&erasure))
     })
     .await;
+    let kills = i64::try_from(KILLS).expect("a few");
+    assert!(
+        (MESSAGES - PAGE * kills..=MESSAGES).contains(&counted),
+        "{counted} of {MESSAGES} were counted"
+    );
     let check = server.get("/api/audit/verify").await;
     assert_eq!(check["whole"], true, "{check}");
     server.kill9().await;
     let (hits, cells) = hits_in_rows(&file);
     assert!(hits.is_empty(), "{}", hits.join("\n"));
-    println!("killed with {killed_at:?} messages left; then {cells} cells of the store, 0 hits");
+    println!(
+        "killed with {killed_at:?} messages left, {counted} counted in the end; then {cells} cells of the store, 0 hits"
+    );
 }

@@ -30,7 +30,8 @@ pub struct ErasureView {
     status: ErasureStatus,
     /// Who asked for it.
     requested_by: UserId,
-    /// How much was erased; still growing while it goes on.
+    /// How much was erased so far, by all attempts together. Counted after each page of at most 200 rows: of the page that was just being erased when
+    /// a process died, what was erased by then is not in it.
     counts: ErasureCounts,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
