@@ -19,12 +19,10 @@ use super::{
 use crate::{
     clock,
     domain::{
-        consent::{ConsentChange, OptOutChange},
         ids::{AccountId, ImportId, LeadId, ObservationId},
         lead::{
-            Lead,
+            EditBy, EditRefusal, KeyedEdit, Lead, LeadEdit,
             columns::{CellProblem, LeadColumn, LeadRow, row_of},
-            rules,
         },
         lead_import::{
             ImportCounts, ImportPart, ImportStatus, LeadImport, OnDuplicate, PROBLEMS_MAX, RowProblem,
@@ -302,7 +300,7 @@ impl LeadImportsHandle {
         }
         match import.on_duplicate {
             OnDuplicate::Skip => Ok(Taken::Skipped),
-            OnDuplicate::Update => self.update(import, number, row, known).await,
+            OnDuplicate::Update => self.update(import, number, row, known.id).await,
         }
     }
 
@@ -311,47 +309,33 @@ impl LeadImportsHandle {
         import: &LeadImport,
         number: u64,
         row: &LeadRow,
-        before: Lead,
+        known: LeadId,
     ) -> StoreResult<Taken> {
-        let now = clock::now();
-        let after = match row.over(&before) {
-            Ok(after) => after,
-            Err(problem) => return Ok(Taken::Bad(problem_of(number, problem))),
+        let edit = KeyedEdit {
+            account_id: import.account_id,
+            lead_id: known,
+            // The same for a row that is taken over again.
+            key: format!("import {} {number}", import.id),
+            planned_at: import.created_at,
+            at: clock::now(),
+            by: EditBy::Import {
+                id: import.id,
+                is_told: import.start_workflows,
+            },
+            trace: None,
+            edit: LeadEdit::Row(row.clone()),
         };
-        let changed = rules::difference(&before, &after);
-        if changed.is_empty() {
-            return Ok(Taken::Updated);
-        }
-        let after = Lead {
-            updated_at: now,
-            ..after
-        };
-        match self.store.leads.update(after.clone()).await {
-            Ok(()) => {}
-            Err(StoreError::Taken { .. }) => {
+        let problem = match self.leads.edit(edit).await? {
+            Ok(_) => return Ok(Taken::Updated),
+            Err(EditRefusal::Cell(problem)) => problem,
+            Err(EditRefusal::PhoneTaken) => {
                 let value = row.phone.as_ref().map(ToString::to_string).unwrap_or_default();
                 let message = "the phone number and the e-mail address belong to two leads: merge them, or leave one out";
-                return Ok(Taken::Bad(problem_of(
-                    number,
-                    CellProblem::new("phone", &value, message),
-                )));
+                CellProblem::new("phone", &value, message)
             }
-            Err(error) => return Err(error),
-        }
-        if row.opted_out {
-            let change = ConsentChange {
-                opt_out: vec![OptOutChange::Everything],
-                ..ConsentChange::default()
-            };
-            self.store
-                .leads
-                .change_consent(import.account_id, after.id, change, now)
-                .await?;
-        }
-        let data = json!({"changed": changed, "source": "import", "import_id": import.id});
-        self.tell(import, number, after.id, EventType::LEAD_UPDATED, data)
-            .await?;
-        Ok(Taken::Updated)
+            Err(refusal) => CellProblem::new("", "", refusal.to_string()),
+        };
+        Ok(Taken::Bad(problem_of(number, problem)))
     }
 
     async fn created(&self, import: &LeadImport, number: u64, lead: &Lead) -> StoreResult<Taken> {

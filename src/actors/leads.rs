@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ractor::RpcReplyPort;
+use serde_json::Value;
 
 use super::{
     cluster::words::{Said, Word},
@@ -15,8 +16,9 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{AccountId, ImportId, LeadId, WorkflowId},
-        observation::Observation,
+        ids::{AccountId, ImportId, LeadId, ObservationId, WorkflowId},
+        lead::{EditRefusal, KeyedEdit, Lead, LeadEdited},
+        observation::{EventType, Observation},
         shard::Shard,
     },
     store::{Recorded, Store, StoreError, StoreResult},
@@ -135,6 +137,56 @@ impl LeadsHandle {
             }
         }
         Ok(observation)
+    }
+
+    /// Makes an edit of a lead and brings what follows from it on its way, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When the store does not say whether it was made.
+    pub async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
+        let edit = KeyedEdit {
+            trace: edit.trace.or_else(traces::current),
+            ..edit
+        };
+        let (leads, account_id) = (self.clone(), edit.account_id);
+        to_its_end(async move {
+            let is_told = edit.is_told();
+            let edited = leads.store.leads.edit(edit).await?;
+            if let Ok(edited) = &edited
+                && is_told
+                && !edited.changed.is_empty()
+            {
+                leads.take_up(Subject::Lead(account_id, edited.lead_id));
+            }
+            Ok(edited)
+        })
+        .await
+    }
+
+    /// Keeps a fresh lead with the facts that tell of it, and brings them on their way, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// `Taken` when the phone number, or the id, belongs to another lead.
+    pub async fn introduce(&self, lead: Lead, facts: Vec<(EventType, Value)>) -> StoreResult<()> {
+        let (account_id, lead_id) = (lead.account_id, lead.id);
+        let facts = facts.into_iter().map(|(kind, data)| Observation {
+            id: ObservationId::fresh(),
+            account_id,
+            kind,
+            at: lead.created_at,
+            lead_id: Some(lead_id),
+            call_id: None,
+            caused_by: None,
+            trace: traces::current(),
+            data,
+        });
+        let (leads, facts) = (self.clone(), facts.collect());
+        to_its_end(async move {
+            leads.store.leads.introduce(lead, facts).await?;
+            leads.take_up(Subject::Lead(account_id, lead_id));
+            Ok(())
+        })
+        .await
     }
 
     /// Merges `duplicate` into `kept`, in the duplicate's turn. Cut off anywhere, it is brought to its end by the same again.
@@ -258,4 +310,13 @@ impl LeadsHandle {
         }
         Ok(count)
     }
+}
+
+/// Does work that must not end half-way because whoever asked for it has gone.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = StoreResult<T>> + Send + 'static,
+) -> StoreResult<T> {
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|broken| Err(StoreError::Unavailable(Box::new(broken))))
 }

@@ -1,5 +1,6 @@
 //! Leads: the people outside whom calls and messages are about.
 
+mod change;
 pub mod columns;
 mod edit;
 mod filter;
@@ -10,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use change::LeadChange;
 pub use edit::{
-    AssignRule, Assignee, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange, fact_id,
+    AssignRule, Assignee, EditBy, EditRefusal, KeyedEdit, LeadEdit, LeadEdited, LeadUpdate, ScoreChange,
+    fact_id,
 };
 pub use filter::LeadFilter;
 pub use merge::{MergeRefusal, Merged};

@@ -25,6 +25,15 @@ impl<T> Patch<T> {
             Self::Set(value) => Some(value),
         }
     }
+
+    /// What was said, if anything; inside, `None` empties the field.
+    pub fn said(self) -> Option<Option<T>> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(None),
+            Self::Set(value) => Some(Some(value)),
+        }
+    }
 }
 
 /// For `#[serde(deserialize_with)]` beside `default`: being called at all means that the field is there.

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     domain::{
         ids::{AccountId, LeadId},
+        lead::Lead,
         resource::{Eventful, Resource, ResourceKey},
     },
     store::{
@@ -49,6 +50,12 @@ pub trait Revised {
 impl<T: Eventful> Revised for T {
     fn revision(&self) -> u64 {
         Eventful::revision(self)
+    }
+}
+
+impl Revised for Lead {
+    fn revision(&self) -> u64 {
+        Self::revision(self)
     }
 }
 

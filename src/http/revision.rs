@@ -17,13 +17,21 @@ impl IfMatch {
     pub fn check(self, given: Option<u64>, what: &str, stored: u64) -> ApiResult<()> {
         match self.0.into_iter().chain(given).find(|read| *read != stored) {
             None => Ok(()),
-            Some(read) => Err(ApiError::Conflict {
-                code: "moved",
-                detail: format!(
-                    "the {what} is at revision {stored}, this was made from {read}: read it again"
-                ),
-            }),
+            Some(read) => Err(moved(what, stored, read)),
         }
+    }
+
+    /// What a change is answered with that the store refused because of its revision.
+    #[must_use]
+    pub fn moved(self, what: &str, stored: u64) -> ApiError {
+        moved(what, stored, self.0.unwrap_or_default())
+    }
+}
+
+fn moved(what: &str, stored: u64, read: u64) -> ApiError {
+    ApiError::Conflict {
+        code: "moved",
+        detail: format!("the {what} is at revision {stored}, this was made from {read}: read it again"),
     }
 }
 

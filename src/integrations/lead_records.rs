@@ -11,7 +11,7 @@ use crate::{
     clock,
     domain::{
         ids::AccountId,
-        lead::{KeyedEdit, Lead, LeadEdit, LeadFilter},
+        lead::{EditBy, KeyedEdit, Lead, LeadEdit, LeadFilter},
         time::Timestamp,
     },
     store::{Store, StoreResult},
@@ -66,7 +66,8 @@ impl LeadRecords {
             key: effect.key.clone(),
             planned_at: effect.planned_at,
             at: clock::now(),
-            run_id: effect.run_id,
+            by: EditBy::Run(effect.run_id),
+            trace: None,
             edit: edit.clone(),
         };
         match self.store.leads.edit(keyed).await {

@@ -8,6 +8,7 @@ use crate::domain::{
     erasure::opt_out_key,
     ids::{AccountId, LeadId},
     lead::{EditRefusal, KeyedEdit, Lead, LeadEdited, MergeRefusal},
+    observation::Observation,
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -43,17 +44,18 @@ impl SameEmail {
 /// keeps it, and whichever lead has the number next takes it on.
 ///
 /// A duplicate that was merged into a lead is found as that lead, by its id, its number and its address: [`get`](LeadStore::get),
-/// [`change_consent`](LeadStore::change_consent), [`edit`](LeadStore::edit) and the look-ups by phone and e-mail follow it. `update` and `delete`
-/// mean the lead with this very id.
+/// [`change_consent`](LeadStore::change_consent), [`edit`](LeadStore::edit) and the look-ups by phone and e-mail follow it. `delete`
+/// means the lead with this very id.
 #[async_trait]
 pub trait LeadStore: Send + Sync {
-    /// `Taken` when the phone number belongs to another lead of the account.
-    async fn create(&self, lead: Lead) -> StoreResult<()>;
+    /// Keeps a lead of whom nothing is told. `Taken` when the phone number belongs to another lead of the account.
+    async fn create(&self, lead: Lead) -> StoreResult<()> {
+        self.introduce(lead, Vec::new()).await
+    }
+    /// The same, and with the lead the facts that tell of it: either both are there or neither.
+    async fn introduce(&self, lead: Lead, facts: Vec<Observation>) -> StoreResult<()>;
     /// Returns the lead with `lead.phone`, creating `lead` when there is none; the flag says whether it was created.
     async fn find_or_create_by_phone(&self, lead: Lead) -> StoreResult<(Lead, bool)>;
-    /// Replaces a lead, all but its opt-out and consent and what was merged into it: whoever read it before a STOP must not lift that.
-    /// `Missing` when it is gone, `Taken` when the phone is another's.
-    async fn update(&self, lead: Lead) -> StoreResult<()>;
     /// Changes opt-out and consent of what is stored. Returns the lead after it and whether anything is different.
     async fn change_consent(
         &self,
@@ -76,8 +78,9 @@ pub trait LeadStore: Send + Sync {
     /// What is kept under a number's hash, or under the number itself, as the first versions kept it.
     async fn opt_out_under(&self, account_id: AccountId, key: &str) -> StoreResult<OptOut>;
     async fn by_email(&self, account_id: AccountId, email: &str) -> StoreResult<Option<Lead>>;
-    /// Makes an edit, keeps the facts that follow from it and notes its key, in one write. A key that is noted already changes
-    /// nothing and gives the first result again. A refusal changes nothing and notes nothing.
+    /// Makes an edit of what is stored at that moment, keeps the facts that follow from it and notes its key, in one write: of two edits at
+    /// once both count, and no fact of a change that was made is lost. A key that is noted already changes nothing and gives the first
+    /// result again. A refusal changes nothing and notes nothing.
     async fn edit(&self, edit: KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>>;
     /// Lets `kept` take over what `duplicate` has, and puts it in the duplicate's place; the facts that follow are kept with it. The
     /// same again changes nothing. `Missing` when either is gone and the duplicate was not merged into `kept`.

@@ -37,6 +37,7 @@ mod lead_export;
 mod lead_imports;
 mod lead_merging;
 mod lead_retention;
+mod leads_at_once;
 mod monitors;
 mod number_routing;
 mod placed_calls;

@@ -328,7 +328,7 @@ impl LeadRow {
             after.opted_out = true;
             after.opted_out_of.clear();
         }
-        rules::checked(after).map_err(|problems| {
+        rules::checked_after(lead, after).map_err(|problems| {
             let first = problems.into_iter().next();
             first.map_or_else(
                 || CellProblem::new("", "", "the row does not hold"),

@@ -1,6 +1,7 @@
-//! Edits of a lead that a run orders, as data: what is to change, who is to look after it, how its score moves.
+//! Edits of a lead as data, whoever orders them: what is to change, who is to look after it, how its score moves.
 //!
-//! Pure. The store applies an edit and notes its key in one write, so that a repeat changes nothing twice.
+//! Pure. The store applies an edit to what it holds at that moment, so that of two at once both count, and keeps the facts that follow and
+//! the edit's key in the same write, so that a repeat changes nothing twice.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Lead, STAGE_QUALIFIED,
-    rules::{self, SCORE_MAX},
+    Lead, LeadChange, STAGE_QUALIFIED,
+    columns::{CellProblem, LeadRow},
+    rules::{self, FieldProblem, SCORE_MAX},
 };
 use crate::domain::{
-    ids::{AccountId, LeadId, ObservationId, RunId, UserId},
+    ids::{AccountId, ImportId, LeadId, ObservationId, RunId, UserId},
     observation::{EventType, Observation},
     phone::PhoneNumber,
     time::Timestamp,
+    trace::TraceContext,
 };
 
 /// What is to change.
@@ -28,6 +31,30 @@ pub enum LeadEdit {
         to: Assignee,
         /// A lead that somebody looks after already stays with them.
         unless_assigned: bool,
+    },
+    /// By hand. No run orders it: it is never written down.
+    #[serde(skip)]
+    Change(LeadChange),
+    /// A row of a file, laid over the lead. No run orders it either.
+    #[serde(skip)]
+    Row(LeadRow),
+}
+
+/// Who makes an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditBy {
+    /// A run, which repeats it under its key until it is settled.
+    Run(RunId),
+    /// A person or a program by the API: it may go before it heard how it went, and need not come back.
+    Hand {
+        /// The revision that it was made from, when that matters.
+        read_at: Option<u64>,
+    },
+    /// An import, which takes the row over again after a crash.
+    Import {
+        id: ImportId,
+        /// Whether workflows hear of it.
+        is_told: bool,
     },
 }
 
@@ -91,7 +118,9 @@ pub struct KeyedEdit {
     /// When the effect was first asked for: the ids of its facts are derived from it.
     pub planned_at: Timestamp,
     pub at: Timestamp,
-    pub run_id: RunId,
+    pub by: EditBy,
+    /// Where it stands in a trace, when it is traced.
+    pub trace: Option<TraceContext>,
     pub edit: LeadEdit,
 }
 
@@ -114,6 +143,13 @@ pub enum EditRefusal {
     LeadGone(LeadId),
     #[error("{field}: {expected}")]
     Field { field: String, expected: String },
+    #[error("{} fields do not hold", .0.len())]
+    Fields(Vec<FieldProblem>),
+    #[error("{}: {}", .0.column, .0.message)]
+    Cell(CellProblem),
+    /// Somebody has changed the lead since it was read.
+    #[error("the lead is at revision {revision}")]
+    Moved { revision: u64 },
     #[error("the phone number belongs to another lead")]
     PhoneTaken,
     #[error("`{0}` is no user of this account: give an id or e-mail address from /api/users")]
@@ -130,7 +166,8 @@ impl EditRefusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::LeadGone(_) => "lead_gone",
-            Self::Field { .. } => "bad_field",
+            Self::Field { .. } | Self::Fields(_) | Self::Cell(_) => "bad_field",
+            Self::Moved { .. } => "moved",
             Self::PhoneTaken => "phone_taken",
             Self::UnknownUser(_) => "unknown_user",
             Self::NoAgents => "no_agents",
@@ -163,20 +200,12 @@ impl Lead {
                 lead.fields.insert(name.clone(), value.clone());
             }
         }
-        match rules::checked(lead) {
-            // What the edit does not name stays as it was written.
-            Ok(lead) if update.email.is_none() => Ok(Self {
-                email: self.email.clone(),
-                ..lead
-            }),
-            Ok(lead) => Ok(lead),
-            Err(problems) => {
-                let first = problems.into_iter().next();
-                let (field, expected) =
-                    first.map_or_else(Default::default, |first| (first.field, first.expected));
-                Err(EditRefusal::Field { field, expected })
-            }
-        }
+        rules::checked_after(self, lead).map_err(|problems| {
+            let first = problems.into_iter().next();
+            let (field, expected) =
+                first.map_or_else(Default::default, |first| (first.field, first.expected));
+            EditRefusal::Field { field, expected }
+        })
     }
 
     /// Returns the lead with its score moved, within 0 to 100.
@@ -204,29 +233,94 @@ impl KeyedEdit {
         }
     }
 
+    /// Refuses an edit that was made from another state of the lead than `before`.
+    ///
+    /// # Errors
+    /// [`EditRefusal::Moved`].
+    pub fn check(&self, before: &Lead) -> Result<(), EditRefusal> {
+        match self.by {
+            EditBy::Hand { read_at: Some(read) } if read != before.revision() => Err(EditRefusal::Moved {
+                revision: before.revision(),
+            }),
+            EditBy::Hand { .. } | EditBy::Run(_) | EditBy::Import { .. } => Ok(()),
+        }
+    }
+
+    /// Whether whoever makes it comes again under the same key until it has heard how it went.
+    #[must_use]
+    pub const fn comes_again(&self) -> bool {
+        match self.by {
+            EditBy::Run(_) | EditBy::Import { .. } => true,
+            EditBy::Hand { .. } => false,
+        }
+    }
+
+    /// Whether workflows hear of what follows; else it stands on the timeline alone.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        match self.by {
+            EditBy::Run(_) | EditBy::Hand { .. } => true,
+            EditBy::Import { is_told, .. } => is_told,
+        }
+    }
+
     /// The facts that follow from the edit; none when nothing changed.
     #[must_use]
     pub fn facts(&self, before: &Lead, after: &Lead) -> Vec<Observation> {
         let changed = rules::difference(before, after);
-        let mut kinds = Vec::new();
-        if !changed.is_empty() {
-            kinds.push(EventType::LEAD_UPDATED);
+        if changed.is_empty() {
+            return Vec::new();
         }
-        if after.is_qualified() && !before.is_qualified() {
-            kinds.push(EventType::LEAD_QUALIFIED);
+        let mut updated = match self.by {
+            EditBy::Run(_) => json!({"source": "workflow", "stage": after.stage, "score": after.score}),
+            EditBy::Hand { .. } => json!({"source": "api"}),
+            EditBy::Import { id, .. } => json!({"source": "import", "import_id": id}),
+        };
+        let told = updated.clone();
+        updated["changed"] = json!(changed);
+        let mut facts = Vec::new();
+        let is_qualified = after.is_qualified() && !before.is_qualified();
+        match self.by {
+            EditBy::Run(_) => {
+                facts.push((EventType::LEAD_UPDATED, updated.clone()));
+                if is_qualified {
+                    facts.push((EventType::LEAD_QUALIFIED, updated));
+                }
+            }
+            EditBy::Hand { .. } => {
+                facts.push((EventType::LEAD_UPDATED, updated));
+                if after.opted_out_since(before) {
+                    let mut told = told.clone();
+                    told["opted_out_of"] = json!(after.opted_out_of);
+                    facts.push((EventType::LEAD_OPTED_OUT, told));
+                }
+                if is_qualified {
+                    facts.push((EventType::LEAD_QUALIFIED, told));
+                }
+            }
+            EditBy::Import { .. } => facts.push((EventType::LEAD_UPDATED, updated)),
         }
-        let fact = |kind: EventType| Observation {
+        facts
+            .into_iter()
+            .map(|(kind, data)| self.fact(after.id, kind, data))
+            .collect()
+    }
+
+    fn fact(&self, lead: LeadId, kind: EventType, data: Value) -> Observation {
+        Observation {
             id: fact_id(self.planned_at, &self.key, &kind),
             account_id: self.account_id,
             kind,
             at: self.at,
-            lead_id: Some(after.id),
+            lead_id: Some(lead),
             call_id: None,
-            caused_by: Some(self.run_id),
-            trace: None,
-            data: json!({"changed": changed, "source": "workflow", "stage": after.stage, "score": after.score}),
-        };
-        kinds.into_iter().map(fact).collect()
+            caused_by: match self.by {
+                EditBy::Run(run_id) => Some(run_id),
+                EditBy::Hand { .. } | EditBy::Import { .. } => None,
+            },
+            trace: self.trace,
+            data,
+        }
     }
 }
 
@@ -239,6 +333,7 @@ pub fn fact_id(planned_at: Timestamp, key: &str, kind: &EventType) -> Observatio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::consent::ConsentChange;
 
     fn lead() -> Lead {
         Lead {
@@ -258,7 +353,8 @@ mod tests {
             key: "run/one/0/0".to_owned(),
             planned_at: Timestamp::default(),
             at: Timestamp::default(),
-            run_id: RunId::from_bytes([3; 16]),
+            by: EditBy::Run(RunId::from_bytes([3; 16])),
+            trace: None,
             edit,
         }
     }
@@ -305,7 +401,11 @@ mod tests {
         };
         let kinds = |before: &Lead, after: &Lead| -> Vec<EventType> {
             let facts = edit.facts(before, after);
-            assert!(facts.iter().all(|fact| fact.caused_by == Some(edit.run_id)));
+            assert!(
+                facts
+                    .iter()
+                    .all(|fact| EditBy::Run(fact.caused_by.expect("a run")) == edit.by)
+            );
             facts.into_iter().map(|fact| fact.kind).collect()
         };
         assert_eq!(
@@ -314,5 +414,51 @@ mod tests {
         );
         assert!(kinds(&lead(), &lead()).is_empty());
         assert!(kinds(&qualified, &qualified).is_empty());
+    }
+
+    #[test]
+    fn an_edit_by_hand_tells_of_an_opt_out_and_one_of_an_import_of_the_change_alone() {
+        let change = LeadChange {
+            stage: Some(STAGE_QUALIFIED.to_owned()),
+            consent: ConsentChange::stop(),
+            ..LeadChange::default()
+        };
+        let after = lead().changed(&change).expect("it holds");
+        let kinds = |by: EditBy| -> Vec<EventType> {
+            let keyed = KeyedEdit {
+                by,
+                ..edit(LeadEdit::Change(change.clone()))
+            };
+            let facts = keyed.facts(&lead(), &after);
+            facts.into_iter().map(|fact| fact.kind).collect()
+        };
+        assert_eq!(
+            kinds(EditBy::Hand { read_at: None }),
+            [
+                EventType::LEAD_UPDATED,
+                EventType::LEAD_OPTED_OUT,
+                EventType::LEAD_QUALIFIED
+            ]
+        );
+        let import = EditBy::Import {
+            id: ImportId::from_bytes([5; 16]),
+            is_told: false,
+        };
+        assert_eq!(kinds(import), [EventType::LEAD_UPDATED]);
+    }
+
+    #[test]
+    fn an_edit_that_was_made_from_another_state_is_refused() {
+        let from = |read_at| KeyedEdit {
+            by: EditBy::Hand { read_at },
+            ..edit(LeadEdit::Change(LeadChange::default()))
+        };
+        let moved = lead().scored(ScoreChange { set: None, add: 1 });
+        assert_ne!(moved.revision(), lead().revision());
+        let read = Some(lead().revision());
+        assert_eq!(from(read).check(&lead()), Ok(()));
+        assert_eq!(from(None).check(&moved), Ok(()));
+        let revision = moved.revision();
+        assert_eq!(from(read).check(&moved), Err(EditRefusal::Moved { revision }));
     }
 }

@@ -76,6 +76,23 @@ pub fn checked(mut lead: Lead) -> Result<Lead, Vec<FieldProblem>> {
     }
 }
 
+/// As [`checked`], for a lead that is changed: an address that the change leaves alone stays as it was written.
+///
+/// # Errors
+/// Every field that does not hold.
+pub fn checked_after(before: &Lead, after: Lead) -> Result<Lead, Vec<FieldProblem>> {
+    let is_left_alone = after.email == before.email;
+    let after = checked(after)?;
+    Ok(if is_left_alone {
+        Lead {
+            email: before.email.clone(),
+            ..after
+        }
+    } else {
+        after
+    })
+}
+
 fn own_fields(lead: &Lead) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     if lead.fields.len() > FIELDS_MAX {
@@ -124,4 +141,25 @@ pub fn difference(before: &Lead, after: &Lead) -> Vec<String> {
             .map(|name| format!("fields.{name}")),
     );
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{
+        ids::{AccountId, LeadId},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn says_in_what_two_states_differ() {
+        let before = Lead::nameless(LeadId::fresh(), AccountId::fresh(), Timestamp::default());
+        let mut after = before.clone();
+        after.score = 60;
+        after.fields.insert("tier".to_owned(), json!("gold"));
+        assert_eq!(difference(&before, &after), ["score", "fields.tier"]);
+        assert!(difference(&before, &before).is_empty());
+    }
 }

@@ -229,15 +229,10 @@ pub(super) async fn lead_of(context: &Context, account_id: AccountId, subject: S
                 email: Some(email),
                 ..nameless(context, account_id)
             };
-            context.store.leads.create(lead.clone()).await?;
-            leads::observe(
-                context,
-                &lead,
-                EventType::LEAD_CREATED,
-                json!({"source": "event"}),
-            )
-            .await?;
-            Ok(lead.id)
+            let id = lead.id;
+            let told = vec![(EventType::LEAD_CREATED, json!({"source": "event"}))];
+            context.leads.introduce(lead, told).await?;
+            Ok(id)
         }
         _ => Err(ApiError::field(
             "subject",

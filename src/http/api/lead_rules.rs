@@ -1,12 +1,18 @@
 //! What a lead may look like: the limits of its fields, and how texts are brought into one form.
 
-pub use crate::domain::lead::rules::difference;
 use crate::{
     domain::{
-        lead::{Lead, rules},
+        lead::{
+            EditRefusal, Lead,
+            rules::{self, FieldProblem},
+        },
         phone::PhoneNumber,
     },
-    http::error::{ApiError, ApiResult, FieldError},
+    http::{
+        error::{ApiError, ApiResult, FieldError},
+        revision::IfMatch,
+    },
+    store::StoreError,
 };
 
 /// Returns the lead with its texts in one form.
@@ -14,12 +20,30 @@ use crate::{
 /// # Errors
 /// [`ApiError::Invalid`] with every field that does not hold.
 pub fn checked(lead: Lead) -> ApiResult<Lead> {
-    rules::checked(lead).map_err(|problems| {
-        let errors = problems
-            .into_iter()
-            .map(|problem| FieldError::new(problem.field, problem.expected));
-        ApiError::Invalid(errors.collect())
-    })
+    rules::checked(lead).map_err(invalid)
+}
+
+fn invalid(problems: Vec<FieldProblem>) -> ApiError {
+    let errors = problems
+        .into_iter()
+        .map(|problem| FieldError::new(problem.field, problem.expected));
+    ApiError::Invalid(errors.collect())
+}
+
+/// What a refused change is answered with.
+#[must_use]
+pub fn refused(refusal: EditRefusal, read_at: IfMatch) -> ApiError {
+    match refusal {
+        EditRefusal::LeadGone(_) => ApiError::Missing { what: "lead" },
+        EditRefusal::PhoneTaken => StoreError::Taken { field: "phone" }.into(),
+        EditRefusal::Fields(problems) => invalid(problems),
+        EditRefusal::Moved { revision } => read_at.moved("lead", revision),
+        EditRefusal::Field { field, expected } => ApiError::field(field, expected),
+        EditRefusal::Cell(problem) => ApiError::field(problem.column, problem.message),
+        EditRefusal::UnknownUser(_) | EditRefusal::NoAgents => {
+            ApiError::field("assigned_to", refusal.to_string())
+        }
+    }
 }
 
 /// Reads a phone number from a query, where an unescaped plus sign arrives as a space.
@@ -77,16 +101,6 @@ mod tests {
             checked(lead()).expect("holds").email.as_deref(),
             Some("ann@example.com")
         );
-    }
-
-    #[test]
-    fn says_in_what_two_states_differ() {
-        let before = lead();
-        let mut after = before.clone();
-        after.score = 60;
-        after.fields.insert("tier".to_owned(), json!("gold"));
-        assert_eq!(difference(&before, &after), ["score", "fields.tier"]);
-        assert!(difference(&before, &before).is_empty());
     }
 
     #[test]

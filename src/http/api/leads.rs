@@ -12,7 +12,7 @@ use crate::{
     domain::{
         consent::{Consent, ConsentChange, ContactChannel, OptOutChange, Standing},
         ids::{AccountId, CallId, LeadId, ObservationId, RunId},
-        lead::Lead,
+        lead::{self, EditBy, KeyedEdit, Lead, LeadEdit},
         observation::{EventType, Observation},
         phone::PhoneNumber,
         time::Timestamp,
@@ -24,6 +24,8 @@ use crate::{
         json::{Json, Path, Query},
         page::{PageQuery, Paged},
         patch::{self, Patch},
+        resources::Tagged,
+        revision::IfMatch,
     },
     store::{kin, lead_search::LeadWords},
 };
@@ -247,14 +249,14 @@ async fn search(
 /// The id of a duplicate that was merged is answered by the lead that it was merged into.
 #[utoipa::path(get, path = "/api/leads/{id}", tag = "leads", operation_id = "getLead",
     params(("id" = LeadId, Path, description = "The lead.")),
-    responses((status = 200, description = "The lead.", body = Lead)))]
+    responses((status = 200, description = "The lead; its `ETag` says in which state it is.", body = Lead)))]
 pub async fn get(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<LeadId>,
-) -> ApiResult<Json<Lead>> {
+) -> ApiResult<Tagged<Lead>> {
     caller.must(Permission::Read)?;
-    Ok(Json(context.store.leads.get(caller.account_id, id).await?))
+    Ok(Tagged(context.store.leads.get(caller.account_id, id).await?))
 }
 
 /// Create a lead
@@ -282,85 +284,48 @@ pub async fn create(
         fields: wanted.fields,
         ..Lead::nameless(context.leads.fresh_lead_id(), caller.account_id, now)
     })?;
-    context.store.leads.create(lead.clone()).await?;
-    // Its number may have opted out before.
-    let lead = context.store.leads.get(lead.account_id, lead.id).await?;
-    observe(&context, &lead, EventType::LEAD_CREATED, json!({"source": "api"})).await?;
+    let mut told = vec![(EventType::LEAD_CREATED, json!({"source": "api"}))];
     if lead.is_qualified() {
-        observe(
-            &context,
-            &lead,
-            EventType::LEAD_QUALIFIED,
-            json!({"source": "api"}),
-        )
-        .await?;
+        told.push((EventType::LEAD_QUALIFIED, json!({"source": "api"})));
     }
-    Ok(Created(lead))
+    let (account_id, id) = (lead.account_id, lead.id);
+    context.leads.introduce(lead, told).await?;
+    // Its number may have opted out before.
+    Ok(Created(context.store.leads.get(account_id, id).await?))
 }
 
 /// Change a lead
 ///
 /// Workflows hear of it as `lead.updated`, as `lead.opted_out` when that became true, and as `lead.qualified` when the stage
-/// became `qualified`. Needs the role supervisor.
+/// became `qualified`. Of two changes at once both count; with `If-Match` a change is refused when anything about the lead has changed since it
+/// was read (409). Needs the role supervisor.
 #[utoipa::path(patch, path = "/api/leads/{id}", tag = "leads", operation_id = "updateLead",
-    params(("id" = LeadId, Path, description = "The lead.")), request_body = LeadChange,
+    params(("id" = LeadId, Path, description = "The lead."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the lead that was read.")), request_body = LeadChange,
     responses((status = 200, description = "The lead as it is afterwards.", body = Lead)))]
 pub async fn update(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<LeadId>,
+    read_at: IfMatch,
     Json(change): Json<LeadChange>,
-) -> ApiResult<Json<Lead>> {
+) -> ApiResult<Tagged<Lead>> {
     caller.must(Permission::EditLeads)?;
-    let leads = &context.store.leads;
-    let before = leads.get(caller.account_id, id).await?;
-    let consent_change = consent_change_of(&change)?;
-    let mut lead = lead_rules::checked(changed(before.clone(), change))?;
-    lead.change_consent(&consent_change);
-    let words = lead_rules::difference(&before, &lead);
-    if words.is_empty() {
-        return Ok(Json(before));
-    }
     let now = clock::now();
-    let lead = Lead {
-        updated_at: now,
-        ..lead
+    let edit = KeyedEdit {
+        account_id: caller.account_id,
+        lead_id: id,
+        key: format!("api {}", ObservationId::fresh()),
+        planned_at: now,
+        at: now,
+        by: EditBy::Hand { read_at: read_at.0 },
+        trace: None,
+        edit: LeadEdit::Change(change.read()?),
     };
-    let lead_id = lead.id;
-    leads.update(lead).await?;
-    // Applied to what is stored, not to what was read above: a STOP that came in between stays.
-    let (lead, _) = leads
-        .change_consent(caller.account_id, lead_id, consent_change, now)
-        .await?;
-    observe(
-        &context,
-        &lead,
-        EventType::LEAD_UPDATED,
-        json!({"changed": words, "source": "api"}),
-    )
-    .await?;
-    let opted_out = ContactChannel::ALL
-        .into_iter()
-        .any(|channel| lead.opt_out().covers(Some(channel)) && !before.opt_out().covers(Some(channel)));
-    if opted_out {
-        observe(
-            &context,
-            &lead,
-            EventType::LEAD_OPTED_OUT,
-            json!({"source": "api", "opted_out_of": lead.opted_out_of}),
-        )
-        .await?;
+    match context.leads.edit(edit).await? {
+        Ok(_) => Ok(Tagged(context.store.leads.get(caller.account_id, id).await?)),
+        Err(refusal) => Err(lead_rules::refused(refusal, read_at)),
     }
-    if lead.is_qualified() && !before.is_qualified() {
-        observe(
-            &context,
-            &lead,
-            EventType::LEAD_QUALIFIED,
-            json!({"source": "api"}),
-        )
-        .await?;
-    }
-    Ok(Json(lead))
 }
 
 /// Remove a lead
@@ -397,20 +362,20 @@ pub async fn timeline(
     Ok(Json(Paged::of(page, TimelineEntry::from)))
 }
 
-fn changed(mut lead: Lead, change: LeadChange) -> Lead {
-    lead.name = change.name.unwrap_or(lead.name);
-    lead.phone = change.phone.over(lead.phone);
-    lead.email = change.email.over(lead.email);
-    lead.score = change.score.unwrap_or(lead.score);
-    lead.stage = change.stage.unwrap_or(lead.stage);
-    lead.timezone = change.timezone.over(lead.timezone);
-    for (field, value) in change.fields.unwrap_or_default() {
-        match value {
-            Value::Null => lead.fields.remove(&field),
-            value => lead.fields.insert(field, value),
-        };
+impl LeadChange {
+    fn read(self) -> ApiResult<lead::LeadChange> {
+        let consent = consent_change_of(&self)?;
+        Ok(lead::LeadChange {
+            name: self.name,
+            phone: self.phone.said(),
+            email: self.email.said(),
+            score: self.score,
+            stage: self.stage,
+            timezone: self.timezone.said(),
+            consent,
+            fields: self.fields.unwrap_or_default(),
+        })
     }
-    lead
 }
 
 /// What a change says about opt-out and consent.

@@ -1,12 +1,16 @@
 //! Accounts cannot reach each other's rows: a foreign id looks like one that does not exist.
 
 use super::samples::{
-    account_id, alert, alert_id, appointment, at, call, call_id, effect, fact, hash, key, key_id, lead,
-    lead_id, message, message_id, next, observation, observation_id, run, run_id, sid, task, task_id, user,
-    user_id, version, webhook, webhook_id, workflow, workflow_id,
+    account_id, alert, alert_id, appointment, at, by_hand, call, call_id, effect, fact, hash, key, key_id,
+    lead, lead_id, message, message_id, next, observation, observation_id, run, run_id, sid, task, task_id,
+    user, user_id, version, webhook, webhook_id, workflow, workflow_id,
 };
 use crate::{
-    domain::{call::CallStatus, ids::AccountId},
+    domain::{
+        call::CallStatus,
+        ids::AccountId,
+        lead::{EditRefusal, LeadChange},
+    },
     store::{
         PageRequest, Store, StoreError, StoreResult,
         accounts::RememberedAnswer,
@@ -221,7 +225,13 @@ pub(crate) async fn no_write_reaches_another_account(store: &Store) {
     edited.revision = 2;
     assert_missing(store.workflows.update(edited, None).await);
     assert_missing(store.workflows.delete(stranger, workflow_id(1)).await);
-    assert_missing(store.leads.update(lead(stranger, 1)).await);
+    let edited = store
+        .leads
+        .edit(by_hand(stranger, lead_id(1), LeadChange::default()));
+    assert_eq!(
+        edited.await.expect("read"),
+        Err(EditRefusal::LeadGone(lead_id(1)))
+    );
     assert_missing(store.leads.delete(stranger, lead_id(1)).await);
     assert_missing(store.calls.record_fact(fact(stranger, 1, 1)).await);
     store

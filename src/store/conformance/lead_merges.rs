@@ -1,11 +1,11 @@
 //! Duplicates of leads: found by their e-mail address, merged into one lead, and found as that lead afterwards.
 
-use super::samples::{account_id, at, lead, lead_id, observation_id, run, run_id, workflow_id};
+use super::samples::{account_id, at, by_hand, lead, lead_id, observation_id, run, run_id, workflow_id};
 use crate::{
     domain::{
         consent::{ConsentChange, ContactChannel},
         ids::LeadId,
-        lead::{KeyedEdit, Lead, LeadEdit, MergeRefusal, Merged, ScoreChange},
+        lead::{EditBy, KeyedEdit, Lead, LeadChange, LeadEdit, MergeRefusal, ScoreChange},
         observation::{EventType, Observation},
         phone::PhoneNumber,
     },
@@ -71,22 +71,19 @@ pub(crate) async fn a_merged_duplicate_is_found_as_the_lead_that_was_kept(store:
     let listed = leads.list(account, PageRequest::default()).await.expect("read");
     assert_eq!(listed.items, [last]);
 
-    // A write by the duplicate's id is a write of the lead; it can neither be replaced nor removed by it.
+    // A write by the duplicate's id is a write of the lead; it cannot be removed by it.
     let stopped = leads
         .change_consent(account, lead_id(2), ConsentChange::stop(), at(60))
         .await;
     assert_eq!(stopped.expect("written").0.id, lead_id(3));
     let gone = leads.delete(account, lead_id(2)).await;
     assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
-    let numberless = Lead {
-        phone: None,
-        ..lead(account, 2)
+    let renamed = LeadChange {
+        name: Some("Ann".to_owned()),
+        ..LeadChange::default()
     };
-    let gone = leads.update(numberless).await;
-    assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
-    let mut read_before = leads.get(account, lead_id(3)).await.expect("read");
-    read_before.merged = Merged::default();
-    leads.update(read_before).await.expect("written");
+    let edited = leads.edit(by_hand(account, lead_id(2), renamed)).await;
+    assert_eq!(edited.expect("written").expect("it holds").lead_id, lead_id(3));
     assert_eq!(leads.get(account, lead_id(3)).await.expect("read").ids().len(), 3);
 
     goes_with_all_it_was_known_by(store).await;
@@ -191,7 +188,8 @@ pub(crate) async fn an_edit_ordered_for_a_duplicate_is_made_once_on_the_kept_lea
         key: "run/one/0/0".to_owned(),
         planned_at: at(51),
         at: at(52),
-        run_id: run_id(1),
+        by: EditBy::Run(run_id(1)),
+        trace: None,
         edit: LeadEdit::Score(ScoreChange { set: None, add: 7 }),
     };
     for _ in 0..2 {

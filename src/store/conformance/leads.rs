@@ -1,28 +1,49 @@
 //! Leads: who is who by phone and e-mail.
 
-use super::samples::{account_id, at, lead, lead_id, run_id, user, user_id};
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::samples::{account_id, at, by_hand, lead, lead_id, observation, run_id, user, user_id};
 use crate::{
     domain::{
         consent::{ConsentChange, ContactChannel, Standing},
+        ids::{ImportId, LeadId},
         lead::{
-            AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited, LeadUpdate,
-            ScoreChange, fact_id,
+            AssignRule, Assignee, EditBy, EditRefusal, KeyedEdit, Lead, LeadChange, LeadEdit, LeadEdited,
+            LeadUpdate, ScoreChange, columns::LeadRow, fact_id,
         },
         observation::EventType,
+        phone::PhoneNumber,
     },
-    store::{Store, StoreError},
+    store::{PageRequest, Store, StoreError, StoreResult},
 };
+
+async fn changed(store: &Store, lead: LeadId, change: LeadChange) -> Result<LeadEdited, EditRefusal> {
+    let edit = by_hand(account_id(1), lead, change);
+    store.leads.edit(edit).await.expect("written")
+}
+
+async fn phone_changed(
+    store: &Store,
+    lead: LeadId,
+    phone: Option<PhoneNumber>,
+) -> Result<LeadEdited, EditRefusal> {
+    let change = LeadChange {
+        phone: Some(phone),
+        ..LeadChange::default()
+    };
+    changed(store, lead, change).await
+}
 
 pub(crate) async fn a_phone_number_belongs_to_one_lead_of_an_account(store: &Store) {
     let (first, mut second) = (lead(account_id(1), 1), lead(account_id(1), 2));
     store.leads.create(first.clone()).await.expect("written");
     store.leads.create(second.clone()).await.expect("written");
     second.phone = first.phone.clone();
-    let moved = store.leads.update(second.clone()).await;
-    assert!(
-        matches!(moved, Err(StoreError::Taken { field: "phone" })),
-        "{moved:?}"
-    );
+    let moved = phone_changed(store, lead_id(2), first.phone.clone()).await;
+    assert_eq!(moved, Err(EditRefusal::PhoneTaken));
     second.id = lead_id(3);
     let created = store.leads.create(second.clone()).await;
     assert!(
@@ -35,19 +56,15 @@ pub(crate) async fn a_phone_number_belongs_to_one_lead_of_an_account(store: &Sto
         .create(second)
         .await
         .expect("another account has its own book");
-    let mut renamed = first.clone();
-    renamed.name = "Ann".to_owned();
-    store
-        .leads
-        .update(renamed.clone())
-        .await
-        .expect("its own phone is no obstacle");
-    assert_eq!(
-        store.leads.get(account_id(1), lead_id(1)).await.expect("kept"),
-        renamed
+    let same = phone_changed(store, lead_id(1), first.phone.clone()).await;
+    assert!(
+        same.expect("its own phone is no obstacle").changed.is_empty(),
+        "nothing changed"
     );
-    renamed.phone = None;
-    store.leads.update(renamed).await.expect("written");
+    let kept = store.leads.get(account_id(1), lead_id(1)).await;
+    assert_eq!(kept.expect("kept"), first);
+    let emptied = phone_changed(store, lead_id(1), None).await;
+    assert_eq!(emptied.expect("it holds").changed, ["phone"]);
     let phone = first.phone.expect("the sample has one");
     assert_eq!(
         store.leads.by_phone(account_id(1), &phone).await.expect("read"),
@@ -95,15 +112,14 @@ pub(crate) async fn a_lead_is_found_by_email_in_whatever_case_until_it_is_delete
         store.leads.delete(account_id(1), lead_id(1)).await,
         Err(StoreError::Missing { .. })
     ));
-    assert!(matches!(
-        store.leads.update(lead(account_id(1), 1)).await,
-        Err(StoreError::Missing { .. })
-    ));
+    assert_eq!(
+        changed(store, lead_id(1), LeadChange::default()).await,
+        Err(EditRefusal::LeadGone(lead_id(1)))
+    );
 }
 
 pub(crate) async fn an_edit_never_lifts_an_opt_out(store: &Store) {
-    let mut before = lead(account_id(1), 1);
-    store.leads.create(before.clone()).await.expect("written");
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
     let stop = || {
         store
             .leads
@@ -113,9 +129,11 @@ pub(crate) async fn an_edit_never_lifts_an_opt_out(store: &Store) {
     assert!(differs && stopped.opted_out && stopped.updated_at == at(9));
     let (_, differs) = stop().await.expect("written");
     assert!(!differs, "once is enough");
-    // Somebody read the lead before the STOP and writes it back after it.
-    before.name = "Ann".to_owned();
-    store.leads.update(before).await.expect("written");
+    let renamed = LeadChange {
+        name: Some("Ann".to_owned()),
+        ..LeadChange::default()
+    };
+    changed(store, lead_id(1), renamed).await.expect("it holds");
     let after = store.leads.get(account_id(1), lead_id(1)).await.expect("kept");
     assert_eq!(after.name, "Ann");
     assert!(after.opt_out().covers(Some(ContactChannel::Sms)));
@@ -176,11 +194,10 @@ pub(crate) async fn an_opt_out_stays_with_the_number_when_its_lead_is_deleted_or
     };
     leads.create(third).await.expect("written");
     let stopped = change(lead_id(3), ConsentChange::stop()).await;
-    let moved = Lead {
-        phone: lead(account, 4).phone,
-        ..stopped
-    };
-    leads.update(moved).await.expect("written");
+    assert!(stopped.opted_out);
+    phone_changed(store, lead_id(3), lead(account, 4).phone)
+        .await
+        .expect("it holds");
     assert!(opt_out().await.covers(Some(ContactChannel::Sms)));
     let fourth = Lead {
         phone: Some(number.clone()),
@@ -198,7 +215,8 @@ fn keyed(key: &str, edit: LeadEdit) -> KeyedEdit {
         key: key.to_owned(),
         planned_at: at(1),
         at: at(9),
-        run_id: run_id(1),
+        by: EditBy::Run(run_id(1)),
+        trace: None,
         edit,
     }
 }
@@ -228,6 +246,134 @@ pub(crate) async fn an_edit_is_made_once_under_its_key_and_its_facts_are_kept_wi
     let id = fact_id(update.planned_at, &update.key, &EventType::LEAD_QUALIFIED);
     let qualified = store.observations.get(account_id(1), id).await.expect("kept");
     assert_eq!(qualified.caused_by, Some(run_id(1)));
+}
+
+pub(crate) async fn of_edits_of_different_fields_at_once_each_counts(store: &Store) {
+    store.leads.create(lead(account_id(1), 1)).await.expect("written");
+    let mut edits = Vec::new();
+    for number in 0..5 {
+        let fields = BTreeMap::from([(format!("field{number}"), json!(number))]);
+        let own = LeadChange {
+            fields: fields.clone(),
+            ..LeadChange::default()
+        };
+        edits.push(by_hand(account_id(1), lead_id(1), own));
+        let score = LeadEdit::Score(ScoreChange { set: None, add: 1 });
+        edits.push(keyed(&format!("score {number}"), score));
+        let row = LeadRow {
+            fields: BTreeMap::from([(format!("row{number}"), json!(number))]),
+            ..LeadRow::default()
+        };
+        let by = EditBy::Import {
+            id: ImportId::from_bytes([7; 16]),
+            is_told: true,
+        };
+        edits.push(KeyedEdit {
+            by,
+            ..keyed(&format!("row {number}"), LeadEdit::Row(row))
+        });
+    }
+    let leads = &store.leads;
+    let made = join_all(edits.into_iter().map(|edit| leads.edit(edit))).await;
+    for edited in made {
+        let edited = edited.expect("written").expect("it holds");
+        assert_eq!(edited.changed.len(), 1, "{edited:?}");
+    }
+    let kept = leads.get(account_id(1), lead_id(1)).await.expect("kept");
+    assert_eq!((kept.score, kept.fields.len()), (55, 11), "{kept:?}");
+}
+
+pub(crate) async fn what_follows_from_an_edit_by_hand_is_kept_with_it(store: &Store) {
+    let (account, leads) = (account_id(1), &store.leads);
+    let told = observation(account, Some(lead_id(1)), 1);
+    leads
+        .introduce(lead(account, 1), vec![told.clone()])
+        .await
+        .expect("written");
+    let again = leads
+        .introduce(lead(account, 1), vec![observation(account, Some(lead_id(1)), 2)])
+        .await;
+    assert!(matches!(again, Err(StoreError::Taken { .. })), "{again:?}");
+    assert_eq!(store.observations.unrouted(None).await.expect("read"), [told]);
+    let change = LeadChange {
+        stage: Some("qualified".to_owned()),
+        consent: ConsentChange::stop(),
+        ..LeadChange::default()
+    };
+    let made = changed(store, lead_id(1), change.clone()).await;
+    assert_eq!(
+        made.expect("it holds").changed,
+        ["stage", "opted_out", "opted_out_of"]
+    );
+    let nothing = changed(store, lead_id(1), change).await;
+    assert!(nothing.expect("it holds").changed.is_empty());
+    let unrouted = store.observations.unrouted_of(account, Some(lead_id(1))).await;
+    let mut kinds: Vec<_> = unrouted
+        .expect("read")
+        .into_iter()
+        .map(|fact| fact.kind)
+        .collect();
+    kinds.sort_unstable();
+    kinds.retain(|kind| kind.as_str().starts_with("lead."));
+    assert_eq!(
+        kinds,
+        [
+            EventType::LEAD_OPTED_OUT,
+            EventType::LEAD_QUALIFIED,
+            EventType::LEAD_UPDATED
+        ]
+    );
+
+    // From another state than was read it is not made.
+    let read = leads.get(account, lead_id(1)).await.expect("kept").revision();
+    let named = |name: &str| {
+        let change = LeadChange {
+            name: Some(name.to_owned()),
+            ..LeadChange::default()
+        };
+        KeyedEdit {
+            by: EditBy::Hand { read_at: Some(read) },
+            ..by_hand(account, lead_id(1), change)
+        }
+    };
+    made_of(leads.edit(named("Ann")).await);
+    let late = leads.edit(named("Bob")).await.expect("read");
+    assert!(matches!(late, Err(EditRefusal::Moved { .. })), "{late:?}");
+    assert_eq!(leads.get(account, lead_id(1)).await.expect("kept").name, "Ann");
+}
+
+fn made_of(edited: StoreResult<Result<LeadEdited, EditRefusal>>) {
+    edited.expect("written").expect("it holds");
+}
+
+pub(crate) async fn an_untold_row_stands_on_the_timeline_alone(store: &Store) {
+    let account = account_id(1);
+    store.leads.create(lead(account, 1)).await.expect("written");
+    let row = LeadRow {
+        stage: Some("customer".to_owned()),
+        ..LeadRow::default()
+    };
+    let edit = KeyedEdit {
+        by: EditBy::Import {
+            id: ImportId::from_bytes([7; 16]),
+            is_told: false,
+        },
+        ..keyed("row", LeadEdit::Row(row))
+    };
+    made(store, edit.clone()).await;
+    made(store, edit).await;
+    assert!(store.observations.unrouted(None).await.expect("read").is_empty());
+    let timeline = store
+        .observations
+        .timeline(account, lead_id(1), PageRequest::default())
+        .await;
+    let kinds: Vec<_> = timeline
+        .expect("read")
+        .items
+        .into_iter()
+        .map(|fact| fact.kind)
+        .collect();
+    assert_eq!(kinds, [EventType::LEAD_UPDATED]);
 }
 
 pub(crate) async fn a_refused_edit_changes_nothing_and_may_be_made_later(store: &Store) {

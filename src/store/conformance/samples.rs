@@ -13,7 +13,7 @@ use crate::{
             AccountId, AlertId, AppointmentId, CallId, CallSid, KeyId, LeadId, MessageId, ObservationId,
             RunId, SessionId, TaskId, UserId, WebhookId, WorkflowId,
         },
-        lead::Lead,
+        lead::{EditBy, KeyedEdit, Lead, LeadChange, LeadEdit},
         message::{Channel, Direction, Message, MessageStatus},
         observation::{EventType, Observation},
         task::{Priority, Task, TaskStatus},
@@ -217,6 +217,20 @@ pub(crate) fn effect(run: &RunAppend, key: &str, state: EffectState) -> EffectRo
         provider_id: None,
         error: None,
         at: at(5),
+    }
+}
+
+/// An edit by hand.
+pub(crate) fn by_hand(account: AccountId, lead: LeadId, change: LeadChange) -> KeyedEdit {
+    KeyedEdit {
+        account_id: account,
+        lead_id: lead,
+        key: format!("api {}", ObservationId::fresh()),
+        planned_at: at(9),
+        at: at(9),
+        by: EditBy::Hand { read_at: None },
+        trace: None,
+        edit: LeadEdit::Change(change),
     }
 }
 

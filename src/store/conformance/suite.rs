@@ -51,6 +51,9 @@ macro_rules! suite {
             leads::an_opt_out_stays_with_the_number_when_its_lead_is_deleted_or_gets_another;
             observations::the_unrouted_facts_of_one_lead_are_found_alone;
             leads::an_edit_is_made_once_under_its_key_and_its_facts_are_kept_with_it;
+            leads::of_edits_of_different_fields_at_once_each_counts;
+            leads::what_follows_from_an_edit_by_hand_is_kept_with_it;
+            leads::an_untold_row_stands_on_the_timeline_alone;
             leads::a_refused_edit_changes_nothing_and_may_be_made_later;
             leads::leads_are_given_out_in_turn_or_to_whoever_has_fewest;
             leads::a_walk_meets_every_lead_once_oldest_first;

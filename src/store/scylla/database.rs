@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{calls_open::OpenHours, session::Db};
+use super::{calls_open::OpenHours, observations::Observations, session::Db};
 use crate::{
     domain::ids::AccountId,
-    store::{ObservationStore, accounts::Account, remembered::Remembered, workflows::WorkflowRow},
+    store::{accounts::Account, remembered::Remembered, workflows::WorkflowRow},
 };
 
 /// The store of everything but runs, facts and leases.
 pub(super) struct Scylla {
     pub(super) db: Arc<Db>,
     /// Where the facts go that edits of leads lead to.
-    pub(super) observations: Arc<dyn ObservationStore>,
+    pub(super) observations: Arc<Observations>,
     pub(super) accounts_read: Remembered<AccountId, Account>,
     /// By account and type of trigger.
     pub(super) triggered_read: Remembered<(AccountId, String), Vec<WorkflowRow>>,
@@ -20,7 +20,7 @@ pub(super) struct Scylla {
 }
 
 impl Scylla {
-    pub(super) fn new(db: Arc<Db>, observations: Arc<dyn ObservationStore>) -> Self {
+    pub(super) fn new(db: Arc<Db>, observations: Arc<Observations>) -> Self {
         Self {
             db,
             observations,

@@ -1,7 +1,8 @@
-//! Edits of leads that runs order, in CQL: the change and the key of the effect in one conditional write of the lead's partition.
+//! Edits of leads in CQL: the change and its key in one conditional write of the lead's partition.
 //!
-//! The facts that follow live elsewhere. They are noted beside the key and recorded after it; a repeat of the edit records them
-//! again, which changes nothing. An effect is repeated until it is settled, so a crash in between loses none.
+//! The facts that follow live elsewhere. They are noted beside the key and recorded after it. A repeat of the edit records them again, which
+//! changes nothing: an effect is repeated until it is settled, and an import takes its rows over again. Whoever edits by hand need not come
+//! back: such facts are announced before the change, and whoever looks for facts on their way records those whose change was made.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +19,10 @@ use crate::{
     domain::{
         email::folded,
         ids::{AccountId, LeadId, UserId},
-        lead::{AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
+        lead::{AssignRule, Assignee, EditBy, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
         observation::Observation,
     },
-    store::{AccountStore, StoreError, StoreResult, accounts::Role},
+    store::{AccountStore, ObservationStore, StoreError, StoreResult, accounts::Role},
 };
 
 /// Longer than any effect is repeated.
@@ -34,9 +35,23 @@ pub(super) const TURNS: Revised = Revised {
     write: "UPDATE assignment_turns SET revision = ?, body = ? WHERE account = ? AND pool = ? IF revision = ?",
 };
 
+/// What became of an edit: its result and the facts that are to be recorded, or why it cannot be made.
+pub(super) type Edited = Result<(LeadEdited, Vec<Observation>), EditRefusal>;
+
 impl Scylla {
-    /// Makes the edit unless its key is noted already.
+    /// Makes the edit unless its key is noted already, and records what follows.
     pub(super) async fn apply_edit(&self, edit: &KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
+        Ok(match self.make_edit(edit).await? {
+            Ok((result, facts)) => {
+                self.record_edit(edit, facts).await?;
+                Ok(result)
+            }
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// Makes the edit unless its key is noted already. The facts are noted, and not recorded yet.
+    pub(super) async fn make_edit(&self, edit: &KeyedEdit) -> StoreResult<Edited> {
         // Whose turn it is moves on once, however often the lead was written in between.
         let mut chosen = None;
         for _ in 0..TRIES_MAX {
@@ -45,49 +60,77 @@ impl Scylla {
                 Err(StoreError::Missing { .. }) => return Ok(Err(EditRefusal::LeadGone(edit.lead_id))),
                 Err(error) => return Err(error),
             };
-            for lead in BTreeSet::from([edit.lead_id, before.id]) {
-                if let Some((result, facts)) = self.noted(edit.account_id, lead, &edit.key).await? {
-                    self.record_all(facts).await?;
-                    return Ok(Ok(result));
+            if edit.comes_again() {
+                for lead in BTreeSet::from([edit.lead_id, before.id]) {
+                    if let Some(noted) = self.noted(edit.account_id, lead, &edit.key).await? {
+                        return Ok(Ok(noted));
+                    }
                 }
+            }
+            if let Err(refusal) = edit.check(&before) {
+                return Ok(Err(refusal));
             }
             let after = match self.edited(edit, &before, &mut chosen).await? {
                 Ok(after) => after,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let facts = edit.facts(&before, &after);
-            let result = edit.result(&before, &after);
-            let written = Lead {
-                updated_at: if facts.is_empty() {
-                    before.updated_at
-                } else {
-                    edit.at
-                },
-                ..after
-            };
-            let note = values![
-                edit.account_id,
-                // Of the partition that is written: the lead may have been merged into another.
-                before.id,
-                edit.key,
-                body(&result)?,
-                body(&facts)?,
-                NOTED_FOR
-            ];
-            match self
-                .replace_lead(revision, &before, &written, vec![(NOTE, note)])
-                .await
-            {
-                Ok(true) => {
-                    self.record_all(facts).await?;
-                    return Ok(Ok(result));
-                }
-                Ok(false) => (),
+            match self.write_edit(edit, revision, &before, after).await {
+                Ok(Some(made)) => return Ok(Ok(made)),
+                Ok(None) => (),
                 Err(StoreError::Taken { .. }) => return Ok(Err(EditRefusal::PhoneTaken)),
                 Err(error) => return Err(error),
             }
         }
         Err(StoreError::Busy)
+    }
+
+    /// Writes what an edit came to. `None` when somebody else was faster.
+    async fn write_edit(
+        &self,
+        edit: &KeyedEdit,
+        revision: u64,
+        before: &Lead,
+        after: Lead,
+    ) -> StoreResult<Option<(LeadEdited, Vec<Observation>)>> {
+        let facts = edit.facts(before, &after);
+        let result = edit.result(before, &after);
+        if facts.is_empty() && !matches!(edit.by, EditBy::Run(_)) {
+            return Ok(Some((result, facts)));
+        }
+        let written = Lead {
+            updated_at: if facts.is_empty() {
+                before.updated_at
+            } else {
+                edit.at
+            },
+            ..after
+        };
+        let note = values![
+            edit.account_id,
+            // Of the partition that is written: the lead may have been merged into another.
+            before.id,
+            edit.key,
+            body(&result)?,
+            body(&facts)?,
+            NOTED_FOR
+        ];
+        if !edit.comes_again() {
+            self.observations.announce(before.id, &edit.key, &facts).await?;
+        }
+        let is_made = self
+            .replace_lead(revision, before, &written, vec![(NOTE, note)])
+            .await?;
+        Ok(is_made.then_some((result, facts)))
+    }
+
+    async fn record_edit(&self, edit: &KeyedEdit, facts: Vec<Observation>) -> StoreResult<()> {
+        if edit.is_told() {
+            return self.record_all(facts).await;
+        }
+        for fact in facts {
+            self.observations.record_routed(fact, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// What the edit did when it was made, with the facts that followed.
@@ -118,6 +161,8 @@ impl Scylla {
     ) -> StoreResult<Result<Lead, EditRefusal>> {
         match &edit.edit {
             LeadEdit::Update(update) => Ok(before.updated(update)),
+            LeadEdit::Change(change) => Ok(before.changed(change).map_err(EditRefusal::Fields)),
+            LeadEdit::Row(row) => Ok(row.over(before).map_err(EditRefusal::Cell)),
             LeadEdit::Score(change) => Ok(Ok(before.scored(*change))),
             LeadEdit::Assign { unless_assigned, .. } if *unless_assigned && before.assigned_to.is_some() => {
                 Ok(Ok(before.clone()))

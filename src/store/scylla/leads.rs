@@ -1,6 +1,6 @@
 //! Leads in CQL. A phone number belongs to one lead of an account (`lead_phones`); an e-mail address may be shared (`lead_index`).
 //!
-//! A lead is one partition: its body under a revision, and the edits that runs made by their keys (`lead_edits`).
+//! A lead is one partition: its body under a revision, and the edits of it by their keys (`lead_edits`).
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -9,6 +9,7 @@ use super::{
     claims::Claim,
     errors::missing,
     fields::{Values, values},
+    lead_edits::{NOTE, NOTED_FOR},
     lead_index::entries,
     lead_phones::{Holder, claimed},
     positions::{Order, READS_AT_ONCE, place},
@@ -22,6 +23,7 @@ use crate::{
         email::folded,
         ids::{AccountId, LeadId},
         lead::{EditRefusal, KeyedEdit, Lead, LeadEdited, MergeRefusal},
+        observation::Observation,
         phone::PhoneNumber,
         time::Timestamp,
     },
@@ -37,19 +39,21 @@ pub(super) const TABLE: Revised = Revised {
     write: "UPDATE leads SET revision = ?, body = ? WHERE account = ? AND id = ? IF revision = ?",
 };
 const FORGET_EDITS: &str = "DELETE FROM leads WHERE account = ? AND id = ? AND key > ''";
+/// Under which the facts are noted that tell of a lead that was made.
+const CREATED: &str = "created";
 /// How long a search waits for another that is just writing the lead.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[async_trait]
 impl LeadStore for Scylla {
-    async fn create(&self, lead: Lead) -> StoreResult<()> {
+    async fn introduce(&self, lead: Lead, facts: Vec<Observation>) -> StoreResult<()> {
         for phone in lead.phones() {
             self.claim_phone(lead.account_id, phone, lead.id, lead.created_at)
                 .await?;
         }
         let lead = self.with_numbers_opt_out(lead).await?;
-        match self.insert_lead(&lead).await? {
-            Made::Fresh => Ok(()),
+        match self.insert_told_lead(&lead, &facts).await? {
+            Made::Fresh => self.record_all(facts).await,
             Made::Exists => {
                 let known: Option<Lead> = self.find(&TABLE, &values![lead.account_id, lead.id]).await?;
                 self.release_phones(&lead, known.as_ref()).await?;
@@ -99,24 +103,6 @@ impl LeadStore for Scylla {
                 at: lead.created_at,
             };
             claim = Some(self.claim(&value, taken_from, ours).await?);
-        }
-        Err(StoreError::Busy)
-    }
-
-    async fn update(&self, lead: Lead) -> StoreResult<()> {
-        for _ in 0..TRIES_MAX {
-            let (before, stored) = self.own_lead_at(lead.account_id, lead.id).await?;
-            let after = Lead {
-                opted_out: stored.opted_out,
-                opted_out_of: stored.opted_out_of.clone(),
-                consent: stored.consent,
-                merged: stored.merged.clone(),
-                created_at: stored.created_at,
-                ..lead.clone()
-            };
-            if self.replace_lead(before, &stored, &after, Vec::new()).await? {
-                return Ok(());
-            }
         }
         Err(StoreError::Busy)
     }
@@ -284,13 +270,27 @@ impl Scylla {
         Ok(lead.filter(|lead| place(lead.created_at, lead.id.as_bytes()) == position))
     }
 
-    /// Writes a lead that is not there yet; what it is found by comes first.
     async fn insert_lead(&self, lead: &Lead) -> StoreResult<Made> {
+        self.insert_told_lead(lead, &[]).await
+    }
+
+    /// Writes a lead that is not there yet, with a note of the facts that tell of it; what it is found by comes first.
+    pub(super) async fn insert_told_lead(&self, lead: &Lead, facts: &[Observation]) -> StoreResult<Made> {
+        let mut note = Vec::new();
+        if !facts.is_empty() {
+            self.observations.announce(lead.id, CREATED, facts).await?;
+            let (result, facts) = (body(&lead.id)?, body(&facts)?);
+            let row = values![lead.account_id, lead.id, CREATED, result, facts, NOTED_FOR];
+            note.push((NOTE, row));
+        }
         let ids = (lead.account_id, lead.id);
         self.enter_lead(ids, entries(Some(lead)).iter(), 1).await?;
         let position = place(lead.created_at, lead.id.as_bytes());
         self.put_position(lead.account_id, List::Leads, position).await?;
-        self.make(&TABLE, &values![lead.account_id, lead.id], lead).await
+        let key = values![lead.account_id, lead.id];
+        let text = body(lead)?;
+        let made = self.write_revision(&TABLE, &key, None, Some(&text), note);
+        Ok(if made.await? { Made::Fresh } else { Made::Exists })
     }
 
     /// Writes a lead over `before`, together with `more` of its partition. False when somebody else was faster.

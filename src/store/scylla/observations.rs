@@ -3,11 +3,13 @@
 //! A fact's mark and entries are written before the fact itself, so that none that was kept is out of sight. Whether it was kept before is
 //! read, not decided by a lightweight transaction: two nodes that are told the same fact at once may both call it fresh, and the ids of the
 //! runs it starts derive from it, so that each is made once all the same. That a fact is routed is only ever set: a late keeper takes nothing back.
+//!
+//! A fact that follows from a change of a lead is announced before the change: its mark is set, and its row names the note that the change
+//! writes into the lead's partition, and no account yet. Whoever meets the mark keeps the fact if the note is there: the change was made.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+mod announced;
+
+use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, future::join_all, stream};
@@ -34,9 +36,6 @@ use crate::{
     },
 };
 
-/// A row of [`BODIES`]: id, whether it is routed, body.
-type StoredFact = (ObservationId, Option<bool>, Option<String>);
-
 const KEEP: Statement = Statement::write(
     "INSERT INTO observations (id, account, lead, at, hour, body) VALUES (?, ?, ?, ?, ?, ?)",
 );
@@ -45,7 +44,6 @@ const KEEP_OWN: Statement =
 const PLACE: Statement =
     Statement::read("SELECT account, lead, at, hour, routed FROM observations WHERE id = ?");
 const BODY: Statement = Statement::read("SELECT account, body FROM observations WHERE id = ?");
-const BODIES: Statement = Statement::read("SELECT id, routed, body FROM observations WHERE id IN ?");
 const ROUTED: Statement = Statement::write("UPDATE observations SET routed = true WHERE id = ?");
 
 const REPLACE: Statement = Statement::write("UPDATE observations SET body = ? WHERE id = ?");
@@ -80,7 +78,6 @@ const NEWEST_OF_KIND: Statement =
 
 /// Most facts that a look back is given.
 const LOOK_BACK_MAX: usize = 1_000;
-const FACTS_PER_READ: usize = 32;
 const READS_AT_ONCE: usize = 16;
 /// Facts on their way whose place this process remembers, twice over.
 const PLACES_MAX: usize = 50_000;
@@ -132,11 +129,12 @@ impl Observations {
             Option<bool>,
         );
         let row: Option<Columns> = self.db.first(PLACE, (id,)).await?;
-        let Some((account, lead, at, hour, routed)) = row else {
+        // One that is announced has no account: it is not kept yet.
+        let Some((Some(account), lead, at, hour, routed)) = row else {
             return Ok(None);
         };
         Ok(Some(Place {
-            account: present(account, "a fact's account")?,
+            account,
             lead,
             at: present(at, "a fact's time")?,
             hour: present(hour, "a fact's hour")?,
@@ -153,10 +151,7 @@ impl Observations {
             account,
             lead: observation.lead_id,
             at,
-            // A fact of long ago lies in an hour that is not over.
-            hour: hour_of(at.max(Timestamp::from_unix_millis(
-                u64::try_from(self.db.latest.load(Ordering::Relaxed)).unwrap_or_default(),
-            ))),
+            hour: self.hour_for(at),
             routed: false,
             in_mailbox: observation.lead_id.is_none() && way == Way::Mailbox,
         };
@@ -187,6 +182,12 @@ impl Observations {
         Ok(())
     }
 
+    /// The hour of a fact's mark. A fact of long ago lies in an hour that is not over.
+    fn hour_for(&self, at: Timestamp) -> i64 {
+        let latest = u64::try_from(self.db.latest.load(Ordering::Relaxed)).unwrap_or_default();
+        hour_of(at.max(Timestamp::from_unix_millis(latest)))
+    }
+
     async fn enter_kind(&self, observation: &Observation) -> StoreResult<()> {
         let (account, kind) = (observation.account_id, &observation.kind);
         let month = month_of(observation.at);
@@ -212,38 +213,6 @@ impl Observations {
             self.enter_own(id, place).await?;
         }
         Ok(Recorded::Duplicate)
-    }
-
-    /// These facts as far as they are there, and whether each is routed.
-    async fn bodies(
-        &self,
-        ids: Vec<ObservationId>,
-    ) -> StoreResult<BTreeMap<ObservationId, (bool, Observation)>> {
-        let questions: Vec<Vec<ObservationId>> = ids.chunks(FACTS_PER_READ).map(<[_]>::to_vec).collect();
-        let answers: Vec<Vec<StoredFact>> = stream::iter(questions)
-            .map(|ids| self.db.rows(BODIES, (ids,)))
-            .buffer_unordered(READS_AT_ONCE)
-            .try_collect()
-            .await?;
-        let mut facts = BTreeMap::new();
-        for (id, routed, text) in answers.into_iter().flatten() {
-            let text = present(text, "a fact's body")?;
-            facts.insert(id, (routed == Some(true), from_body(&text)?));
-        }
-        Ok(facts)
-    }
-
-    /// Those of these facts that are on their way, oldest first.
-    async fn on_their_way(&self, ids: Vec<ObservationId>) -> StoreResult<Vec<Observation>> {
-        let mut facts: Vec<Observation> = self
-            .bodies(ids)
-            .await?
-            .into_values()
-            .filter(|(routed, _)| !routed)
-            .map(|(_, fact)| fact)
-            .collect();
-        facts.sort_by_key(|fact| (fact.at, fact.id));
-        Ok(facts)
     }
 
     /// An account's own facts on their way. Hours that are wholly routed and over are dropped on the way.
@@ -457,7 +426,7 @@ impl ObservationStore for Observations {
                 .db
                 .rows(NEWEST_OF_KIND, (account_id, kind.as_str(), month, left))
                 .await?;
-            let mut bodies = self.bodies(entries.iter().map(|(id,)| *id).collect()).await?;
+            let (mut bodies, _) = self.bodies(entries.iter().map(|(id,)| *id).collect()).await?;
             // In the order of the entries; one without a fact was left by a try that failed.
             facts.extend(
                 entries

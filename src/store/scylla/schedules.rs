@@ -18,7 +18,10 @@ use crate::{
         observation::{EventType, Observation},
         time::Timestamp,
     },
-    store::{ScheduleStore, StoreError, StoreResult, schedules::Considered, workflows::WorkflowRow},
+    store::{
+        ObservationStore, ScheduleStore, StoreError, StoreResult, schedules::Considered,
+        workflows::WorkflowRow,
+    },
 };
 
 /// Reads the whole table: one small row for each workflow with a trigger by the clock.

@@ -5,6 +5,7 @@
 //! They need a CQL server: `PATCHCORD_TEST_CQL=127.0.0.1:9042`, which `scripts/test` starts and sets. Without one they say so and
 //! pass; with one that does not answer they fail. Facts share one keyspace and take turns; each finds its tables empty.
 
+mod announced;
 mod copying;
 mod lossy_way;
 mod outcomes;
@@ -107,8 +108,14 @@ async fn empty(core: &Core, keyspace: &str) {
             .into_rows_result()
             .expect("rows");
         // Where write times are our own, a row that was deleted before would hide its like.
-        let keeps_deletions =
-            ["live_workflows", "lead_index", "calls_open", "marks"].contains(&table.as_str());
+        let keeps_deletions = [
+            "live_workflows",
+            "lead_index",
+            "calls_open",
+            "marks",
+            "resources_open",
+        ]
+        .contains(&table.as_str());
         if some.rows_num() > 0 || keeps_deletions {
             let mut emptying = Unprepared::new(format!("TRUNCATE {table}"));
             emptying.set_request_timeout(Some(EMPTYING_MAX));

@@ -1,4 +1,4 @@
-//! Edits of leads that runs order: the change, the facts that follow and the key of the effect, in one transaction.
+//! Edits of leads: the change, the facts that follow and the key of whoever comes again, in one transaction.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -10,7 +10,7 @@ use crate::{
     domain::{
         email::folded,
         ids::{AccountId, LeadId, UserId},
-        lead::{AssignRule, Assignee, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
+        lead::{AssignRule, Assignee, EditBy, EditRefusal, KeyedEdit, Lead, LeadEdit, LeadEdited},
     },
     store::{
         StoreError, StoreResult,
@@ -20,17 +20,26 @@ use crate::{
 
 /// Makes the edit unless its key is noted already.
 pub(super) fn apply(db: &Connection, edit: &KeyedEdit) -> StoreResult<Result<LeadEdited, EditRefusal>> {
-    let noted: Option<LeadEdited> = find(
-        db,
-        "SELECT result FROM lead_edits WHERE lead = ?1 AND key = ?2",
-        (edit.lead_id, &edit.key),
-    )?;
+    // Facts are kept with the change: only an effect that moves something on, like a score, must be told from its repeat.
+    let is_noted = matches!(edit.by, EditBy::Run(_));
+    let noted: Option<LeadEdited> = if is_noted {
+        find(
+            db,
+            "SELECT result FROM lead_edits WHERE lead = ?1 AND key = ?2",
+            (edit.lead_id, &edit.key),
+        )?
+    } else {
+        None
+    };
     if let Some(noted) = noted {
         return Ok(Ok(noted));
     }
     let Some(before) = leads::by_id(db, edit.account_id, edit.lead_id)? else {
         return Ok(Err(EditRefusal::LeadGone(edit.lead_id)));
     };
+    if let Err(refusal) = edit.check(&before) {
+        return Ok(Err(refusal));
+    }
     let after = match edited(db, edit, &before)? {
         Ok(after) => after,
         Err(refusal) => return Ok(Err(refusal)),
@@ -44,11 +53,17 @@ pub(super) fn apply(db: &Connection, edit: &KeyedEdit) -> StoreResult<Result<Lea
         leads::replace(db, &after)?;
     }
     for fact in &facts {
-        observations::keep(db, fact)?;
+        if edit.is_told() {
+            observations::keep(db, fact)?;
+        } else {
+            observations::keep_untold(db, fact)?;
+        }
     }
     let result = edit.result(&before, &after);
-    db.prepare_cached("INSERT INTO lead_edits (lead, key, result, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((edit.lead_id, &edit.key, body(&result)?, edit.at))?;
+    if is_noted {
+        db.prepare_cached("INSERT INTO lead_edits (lead, key, result, at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((edit.lead_id, &edit.key, body(&result)?, edit.at))?;
+    }
     Ok(Ok(result))
 }
 
@@ -61,17 +76,9 @@ pub(super) fn forget(db: &Connection, lead: LeadId) -> StoreResult<()> {
 
 fn edited(db: &Connection, edit: &KeyedEdit, before: &Lead) -> StoreResult<Result<Lead, EditRefusal>> {
     match &edit.edit {
-        LeadEdit::Update(update) => {
-            let after = match before.updated(update) {
-                Ok(after) => after,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            match leads::refuse_taken_phone(db, &after) {
-                Ok(()) => Ok(Ok(after)),
-                Err(StoreError::Taken { .. }) => Ok(Err(EditRefusal::PhoneTaken)),
-                Err(error) => Err(error),
-            }
-        }
+        LeadEdit::Update(update) => unless_taken(db, before.updated(update)),
+        LeadEdit::Change(change) => unless_taken(db, before.changed(change).map_err(EditRefusal::Fields)),
+        LeadEdit::Row(row) => unless_taken(db, row.over(before).map_err(EditRefusal::Cell)),
         LeadEdit::Score(change) => Ok(Ok(before.scored(*change))),
         LeadEdit::Assign { unless_assigned, .. } if *unless_assigned && before.assigned_to.is_some() => {
             Ok(Ok(before.clone()))
@@ -80,6 +87,19 @@ fn edited(db: &Connection, edit: &KeyedEdit, before: &Lead) -> StoreResult<Resul
             assigned_to: Some(user),
             ..before.clone()
         })),
+    }
+}
+
+/// The lead as it is to be, unless its number is another's.
+fn unless_taken(db: &Connection, after: Result<Lead, EditRefusal>) -> StoreResult<Result<Lead, EditRefusal>> {
+    let after = match after {
+        Ok(after) => after,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    match leads::refuse_taken_phone(db, &after) {
+        Ok(()) => Ok(Ok(after)),
+        Err(StoreError::Taken { .. }) => Ok(Err(EditRefusal::PhoneTaken)),
+        Err(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     columns::{bodies, body, find, missing, page_of_bodies},
     cursor::{List, Window},
     database::Sqlite,
-    lead_edits, lead_merges, numbers,
+    lead_edits, lead_merges, numbers, observations,
 };
 use crate::{
     domain::{
@@ -15,6 +15,7 @@ use crate::{
         email::folded,
         ids::{AccountId, LeadId},
         lead::{EditRefusal, KeyedEdit, Lead, LeadEdited, MergeRefusal, Merged},
+        observation::Observation,
         phone::PhoneNumber,
         time::Timestamp,
     },
@@ -23,10 +24,14 @@ use crate::{
 
 #[async_trait]
 impl LeadStore for Sqlite {
-    async fn create(&self, lead: Lead) -> StoreResult<()> {
+    async fn introduce(&self, lead: Lead, facts: Vec<Observation>) -> StoreResult<()> {
         self.write(move |db| {
             refuse_taken_phone(db, &lead)?;
-            insert(db, lead).map(drop)
+            insert(db, lead)?;
+            for fact in &facts {
+                observations::keep(db, fact)?;
+            }
+            Ok(())
         })
         .await
     }
@@ -41,24 +46,6 @@ impl LeadStore for Sqlite {
                 Some(known) => Ok((known, false)),
                 None => Ok((insert(db, lead)?, true)),
             }
-        })
-        .await
-    }
-
-    async fn update(&self, lead: Lead) -> StoreResult<()> {
-        self.write(move |db| {
-            refuse_taken_phone(db, &lead)?;
-            let stored = own(db, lead.account_id, lead.id)?.ok_or_else(|| missing("lead", lead.id))?;
-            replace(
-                db,
-                &Lead {
-                    opted_out: stored.opted_out,
-                    opted_out_of: stored.opted_out_of,
-                    consent: stored.consent,
-                    merged: stored.merged,
-                    ..lead
-                },
-            )
         })
         .await
     }

@@ -176,6 +176,11 @@ pub(super) fn keep(db: &Connection, observation: &Observation) -> StoreResult<Re
     insert(db, observation, &body(observation)?, Routed::No)
 }
 
+/// Keeps a fact that no workflow is to hear of; the same id again changes nothing.
+pub(super) fn keep_untold(db: &Connection, observation: &Observation) -> StoreResult<Recorded> {
+    insert(db, observation, &body(observation)?, Routed::Yes)
+}
+
 fn insert(db: &Connection, observation: &Observation, body: &str, routed: Routed) -> StoreResult<Recorded> {
     let inserted = db
         .prepare_cached(

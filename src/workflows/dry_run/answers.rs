@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     domain::{
-        lead::{KeyedEdit, Lead, LeadEdit},
+        lead::{EditBy, KeyedEdit, Lead, LeadEdit},
         sms_segments::segments,
     },
     workflows::{
@@ -101,7 +101,8 @@ pub(super) fn edited(effect: &Effect, edit: &LeadEdit, before: &Lead) -> Result<
             retry_after: None,
         })?,
         LeadEdit::Score(change) => before.scored(*change),
-        LeadEdit::Assign { .. } => before.clone(),
+        // Only runs are tried out, and the last two are never theirs.
+        LeadEdit::Assign { .. } | LeadEdit::Change(_) | LeadEdit::Row(_) => before.clone(),
     };
     let keyed = KeyedEdit {
         account_id: effect.account_id,
@@ -109,7 +110,8 @@ pub(super) fn edited(effect: &Effect, edit: &LeadEdit, before: &Lead) -> Result<
         key: effect.key.clone(),
         planned_at: effect.planned_at,
         at: effect.planned_at,
-        run_id: effect.run_id,
+        by: EditBy::Run(effect.run_id),
+        trace: None,
         edit: edit.clone(),
     };
     let output = serde_json::to_value(keyed.result(before, &after)).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::{
         audit::{Actor, Deed, Details},
         call::CallStatus,
         consent::{ConsentChange, ContactChannel},
-        lead::{AssignRule, Assignee, KeyedEdit, LeadEdit, ScoreChange},
+        lead::{AssignRule, Assignee, EditBy, KeyedEdit, LeadEdit, ScoreChange},
         sealing::WrappedKeys,
         task::TaskStatus,
         transcript::Utterance,
@@ -191,7 +191,8 @@ async fn fill_leads(store: &Store) {
         key: "edit".to_owned(),
         planned_at: at(1),
         at: at(9),
-        run_id: run_id(1),
+        by: EditBy::Run(run_id(1)),
+        trace: None,
         edit: LeadEdit::Score(ScoreChange { set: None, add: 7 }),
     };
     let given = KeyedEdit {

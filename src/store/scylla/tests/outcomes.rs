@@ -11,7 +11,7 @@ use crate::{
     domain::{
         consent::ContactChannel,
         ids::NodeId,
-        lead::{KeyedEdit, LeadEdit, ScoreChange},
+        lead::{EditBy, KeyedEdit, LeadEdit, ScoreChange},
         run::RunStatus,
         shard::Shard,
     },
@@ -211,7 +211,8 @@ async fn a_row_under_a_revision_is_changed_once_whatever_is_lost() {
             key: "edit".to_owned(),
             planned_at: at(1),
             at: at(9),
-            run_id: run_id(1),
+            by: EditBy::Run(run_id(1)),
+            trace: None,
             edit: LeadEdit::Score(ScoreChange { set: None, add: 7 }),
         };
         let edited = both.losing(loss, lossy.leads.edit(edit)).await;
