@@ -19,8 +19,10 @@ use crate::{
     domain::{
         audit::{Deed, Details},
         erasure::{Erasure, ErasureStatus},
-        ids::{AccountId, LeadId},
+        ids::{AccountId, LeadId, UserId},
+        lead::Lead,
         resource::ResourceKind,
+        time::Timestamp,
     },
     store::{
         Recorded, Store, StoreError, StoreResult,
@@ -32,6 +34,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Erasures that one look takes up.
 const LOOK_ROWS: u32 = 100;
+/// How often an erasure is kept again because somebody else was faster.
+const TRIES_MAX: u32 = 10;
 /// Erasures that are under way at once; the others wait their turn.
 const AT_ONCE: usize = 2;
 /// After the first time through everything, for what was just being written: then it is gone through once more.
@@ -56,6 +60,8 @@ enum Paused {
     Store(#[from] StoreError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error("what was the lead's is lead {0}'s: that one is erased first")]
+    StillThere(LeadId),
     #[error("an erasure's report cannot be written")]
     Json(#[from] serde_json::Error),
 }
@@ -88,17 +94,12 @@ impl ErasuresHandle {
         Ok(handle)
     }
 
-    /// Takes an erasure in: from then on it is carried out, whatever happens to the process. One that is there stays and is returned.
+    /// Takes an erasure in: from then on it is carried out, whatever happens to the process. One that is under way stays and is returned.
     ///
     /// # Errors
     /// When it could not be kept.
     pub async fn take_in(&self, erasure: Erasure) -> StoreResult<Erasure> {
-        let mut row = ResourceRow::first(&erasure)?;
-        row.is_open = true;
-        let kept = match self.store.resources.create(row).await? {
-            Recorded::Fresh => erasure,
-            Recorded::Duplicate => self.get(erasure.account_id, erasure.lead_id).await?,
-        };
+        let kept = take_in(&self.store, erasure).await?;
         self.arrived.notify_one();
         Ok(kept)
     }
@@ -108,8 +109,7 @@ impl ErasuresHandle {
     /// # Errors
     /// `Missing` when it was never asked for.
     pub async fn get(&self, account_id: AccountId, lead_id: LeadId) -> StoreResult<Erasure> {
-        let address = ResourceAddress::of::<Erasure>(account_id, *lead_id.as_bytes());
-        self.store.resources.get(address).await?.read()
+        row_of(&self.store, account_id, lead_id).await?.read()
     }
 
     /// Starts what waits here, as far as there is room.
@@ -134,14 +134,17 @@ impl ErasuresHandle {
 
     /// Erases, from the beginning to the end.
     async fn carry_out(&self, kept: (ResourceRow, Erasure)) -> Result<(), Paused> {
+        let erasure = kept.1.clone();
         let mut erasing = Erasing::new(self.store.clone(), self.runs.clone(), kept);
         erasing.close_the_gate().await?;
         erasing.cancel_runs().await?;
         erasing.remove_lead().await?;
+        self.follow(&erasure).await?;
         erasing.go_through_everything().await?;
         tokio::time::sleep(SETTLE).await;
         erasing.cancel_runs().await?;
         erasing.go_through_everything().await?;
+        self.follow(&erasure).await?;
         let done = erasing.finish().await?;
         let (account_id, id, counts, now) = (done.account_id, done.lead_id, done.counts, clock::now());
         let deed = Deed::of_the_system(account_id, now, ENDED, id.to_string());
@@ -149,5 +152,125 @@ impl ErasuresHandle {
         self.store.audit.append(deed, details).await?;
         tracing::info!(lead_id = %id, ?counts, "lead erased");
         Ok(())
+    }
+
+    /// Whoever the lead was merged into after it was asked for has what was the lead's: that one is erased first.
+    async fn follow(&self, erasure: &Erasure) -> Result<(), Paused> {
+        match self.store.leads.get(erasure.account_id, erasure.lead_id).await {
+            Ok(lead) => {
+                let id = lead.id;
+                if id != erasure.lead_id {
+                    self.take_in(Erasure::of(lead, erasure.requested_by, clock::now()))
+                        .await?;
+                }
+                Err(Paused::StillThere(id))
+            }
+            Err(StoreError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn row_of(store: &Store, account_id: AccountId, lead_id: LeadId) -> StoreResult<ResourceRow> {
+    let address = ResourceAddress::of::<Erasure>(account_id, *lead_id.as_bytes());
+    store.resources.get(address).await
+}
+
+/// Keeps an erasure that is to be carried out. One that is under way stays; one that was done was of an earlier lead with this id.
+async fn take_in(store: &Store, erasure: Erasure) -> StoreResult<Erasure> {
+    let mut row = ResourceRow::first(&erasure)?;
+    row.is_open = true;
+    for _ in 0..TRIES_MAX {
+        if store.resources.create(row.clone()).await? == Recorded::Fresh {
+            return Ok(erasure);
+        }
+        let stored = row_of(store, erasure.account_id, erasure.lead_id).await?;
+        let before: Erasure = stored.read()?;
+        if before.status == ErasureStatus::Erasing {
+            return Ok(before);
+        }
+        let mut again = stored.next(&erasure)?;
+        again.is_open = true;
+        match store.resources.replace(again).await {
+            Ok(()) => return Ok(erasure),
+            Err(StoreError::Moved { .. }) => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Busy)
+}
+
+/// Whether the lead is being erased, or was since `since`; then by whose wish.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn erased_since(
+    store: &Store,
+    (account_id, lead_id): (AccountId, LeadId),
+    since: Timestamp,
+) -> StoreResult<Option<UserId>> {
+    match row_of(store, account_id, lead_id).await {
+        Ok(row) => {
+            let erasure: Erasure = row.read()?;
+            let is_now = erasure.finished_at.is_none_or(|finished| finished >= since);
+            Ok(is_now.then_some(erasure.requested_by))
+        }
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets a lead be erased that has taken in one that was being erased. The next look of whoever acts for it begins.
+///
+/// # Errors
+/// When it could not be kept.
+pub(super) async fn erase_too(store: &Store, lead: Lead, requested_by: UserId) -> StoreResult<()> {
+    take_in(store, Erasure::of(lead, requested_by, clock::now()))
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        conformance::samples::{account_id, lead, user_id},
+        sqlite,
+    };
+
+    #[tokio::test]
+    async fn the_erasure_of_a_lead_that_was_made_again_begins_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, _guard) = sqlite::open(&folder.path().join("store.db")).expect("it opens");
+        let store = &store;
+        let at = |second: u64| Timestamp::from_unix_millis(second * 1_000);
+        let erasure = |second| Erasure::of(lead(account_id(1), 1), user_id(1), at(second));
+        let first = take_in(store, erasure(1)).await.expect("kept");
+        assert_eq!(
+            take_in(store, erasure(2)).await.expect("read"),
+            first,
+            "it is under way"
+        );
+        let subject = (first.account_id, first.lead_id);
+        assert_eq!(
+            erased_since(store, subject, at(9)).await.expect("read"),
+            Some(user_id(1))
+        );
+        let row = row_of(store, first.account_id, first.lead_id)
+            .await
+            .expect("kept");
+        let done = row.next(&first.done(at(3))).expect("JSON");
+        store.resources.replace(done).await.expect("written");
+        for (since, by) in [(3, Some(user_id(1))), (4, None)] {
+            assert_eq!(erased_since(store, subject, at(since)).await.expect("read"), by);
+        }
+        let again = take_in(store, erasure(5)).await.expect("kept");
+        assert_eq!((again.status, again.created_at), (ErasureStatus::Erasing, at(5)));
+        let open = store
+            .resources
+            .open(ResourceKind::Erasure, 10)
+            .await
+            .expect("read");
+        assert_eq!(open.len(), 1, "it is carried out");
     }
 }

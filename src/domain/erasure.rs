@@ -10,7 +10,7 @@ use super::{
     call::{Call, CallFact},
     hex::hex,
     ids::{AccountId, LeadId, UserId},
-    lead::Merged,
+    lead::{Lead, Merged},
     message::Message,
     observation::{EventType, Observation},
     phone::PhoneNumber,
@@ -94,6 +94,23 @@ resource!(Erasure as Erasure by lead_id {
 });
 
 impl Erasure {
+    /// The erasure of a lead, and of the duplicates that were merged into it, at its beginning.
+    #[must_use]
+    pub fn of(lead: Lead, requested_by: UserId, at: Timestamp) -> Self {
+        Self {
+            lead_id: lead.id,
+            account_id: lead.account_id,
+            requested_by,
+            status: ErasureStatus::Erasing,
+            phone: lead.phone,
+            email: lead.email,
+            merged: lead.merged,
+            counts: ErasureCounts::default(),
+            created_at: at,
+            finished_at: None,
+        }
+    }
+
     /// The lead's id and those of the duplicates that were merged into it.
     #[must_use]
     pub fn lead_ids(&self) -> Vec<LeadId> {

@@ -35,6 +35,7 @@ mod lead_erasure;
 mod lead_erasure_crash;
 mod lead_export;
 mod lead_imports;
+mod lead_merge_erasure;
 mod lead_merging;
 mod lead_retention;
 mod leads_at_once;

@@ -4,7 +4,7 @@
 
 use super::LeadActor;
 use crate::{
-    actors::{leads::Subject, runs::RunError},
+    actors::{erasures, leads::Subject, runs::RunError},
     clock,
     domain::{
         consent::ContactChannel,
@@ -16,6 +16,8 @@ use crate::{
 
 /// The code of a merge that cannot be made.
 const REFUSED: &str = "refused";
+/// The code of one that comes too late.
+const BEING_ERASED: &str = "being_erased";
 
 impl LeadActor {
     /// Merges the lead of this mailbox into `kept`.
@@ -24,12 +26,31 @@ impl LeadActor {
             // An account has no duplicate.
             return Ok(());
         };
+        let began = clock::now();
+        let store = &self.kind.store;
+        for lead in [duplicate, kept] {
+            // Looked at here too: the merge may have waited in the mailbox.
+            if erasures::erased_since(store, (account, lead), began)
+                .await?
+                .is_some()
+            {
+                return Err(RunError::Refused {
+                    code: BEING_ERASED,
+                    detail: format!("lead {lead} is being erased"),
+                });
+            }
+        }
         self.take_up(subject).await?;
         self.end_runs(account, duplicate, kept).await?;
         self.count_contacts(account, duplicate, kept).await?;
         let leads = &self.kind.store.leads;
         match leads.merge(account, kept, duplicate, clock::now()).await? {
-            Ok(_) => {
+            Ok(merged) => {
+                // Asked for while the two became one: what was taken over goes with the lead that has it now.
+                let erased = erasures::erased_since(store, (account, duplicate), began).await?;
+                if let Some(requested_by) = erased {
+                    erasures::erase_too(store, merged, requested_by).await?;
+                }
                 tracing::info!(lead_id = %kept, %duplicate, "lead merged");
                 Ok(())
             }

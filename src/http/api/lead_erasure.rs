@@ -98,18 +98,7 @@ pub async fn erase(
             detail: format!("a call with the lead goes on ({call}): end it first"),
         });
     }
-    let erasure = Erasure {
-        lead_id: lead.id,
-        account_id,
-        requested_by: caller.user_id,
-        status: ErasureStatus::Erasing,
-        phone: lead.phone,
-        email: lead.email,
-        merged: lead.merged,
-        counts: ErasureCounts::default(),
-        created_at: clock::now(),
-        finished_at: None,
-    };
+    let erasure = Erasure::of(lead, caller.user_id, clock::now());
     let kept = context.erasures.take_in(erasure).await?;
     tracing::info!(lead_id = %id, by = %caller.user_id, "a lead is being erased");
     Ok(Accepted(kept.into()))
