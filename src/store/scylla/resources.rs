@@ -28,8 +28,12 @@ const TABLE: Revised = Revised {
     read: "SELECT revision, body FROM resources WHERE account = ? AND kind = ? AND id = ?",
     write: "UPDATE resources SET revision = ?, body = ? WHERE account = ? AND kind = ? AND id = ? IF revision = ?",
 };
-const OPEN: &str = "INSERT INTO resources_open (kind, part, account, id) VALUES (?, ?, ?, ?)";
-const CLOSE: &str = "DELETE FROM resources_open WHERE kind = ? AND part = ? AND account = ? AND id = ?";
+/// The list of open rows is a hint, entered before the row and struck off after it. Its write time is the table's revision of the row, so
+/// that whatever order they arrive in the newest revision has the last word.
+const OPEN: &str =
+    "INSERT INTO resources_open (kind, part, account, id) VALUES (?, ?, ?, ?) USING TIMESTAMP ?";
+const CLOSE: &str =
+    "DELETE FROM resources_open USING TIMESTAMP ? WHERE kind = ? AND part = ? AND account = ? AND id = ?";
 const OPEN_ONES: &str = "SELECT account, id FROM resources_open WHERE kind = ? AND part = ? LIMIT ?";
 /// Parts of the list of open rows of a kind.
 const PARTS: u8 = 16;
@@ -37,7 +41,7 @@ const PARTS: u8 = 16;
 #[async_trait]
 impl ResourceStore for Scylla {
     async fn create(&self, row: ResourceRow) -> StoreResult<Recorded> {
-        self.enter(&row).await?;
+        self.enter(&row, 1).await?;
         let key = key_of(&row);
         if self.make(&TABLE, &key, &row).await? == Made::Fresh {
             return Ok(Recorded::Fresh);
@@ -51,6 +55,7 @@ impl ResourceStore for Scylla {
         else {
             return Ok(Recorded::Duplicate);
         };
+        self.enter(&row, revision + 1).await?;
         let body = body(&row)?;
         let written = self.write_revision(&TABLE, &key, Some(revision), Some(&body), Vec::new());
         Ok(if written.await? {
@@ -61,7 +66,6 @@ impl ResourceStore for Scylla {
     }
 
     async fn replace(&self, row: ResourceRow) -> StoreResult<()> {
-        self.enter(&row).await?;
         for _ in 0..TRIES_MAX {
             let (revision, stored) = self.resource_at(row.address()).await?;
             if stored.revision.saturating_add(1) != row.revision {
@@ -71,6 +75,7 @@ impl ResourceStore for Scylla {
                     revision: stored.revision,
                 });
             }
+            self.enter(&row, revision + 1).await?;
             let written = self
                 .write_revision(
                     &TABLE,
@@ -82,7 +87,7 @@ impl ResourceStore for Scylla {
                 .await?;
             if written {
                 if stored.is_open && !row.is_open {
-                    self.write(CLOSE, open_key(&row)).await?;
+                    self.close(&row, revision + 1).await?;
                 }
                 return Ok(());
             }
@@ -181,21 +186,30 @@ impl Scylla {
                 self.take_position(list, List::Resources(row.kind), place(row.at, &row.id))
                     .await?;
             }
-            self.write(CLOSE, open_key(row)).await?;
+            self.close(row, revision + 1).await?;
         }
         Ok(is_gone)
     }
 
-    /// Puts a row where it is found. Before it is written.
-    async fn enter(&self, row: &ResourceRow) -> StoreResult<()> {
+    /// Puts a row where it is found. Before it is written as `revision`.
+    async fn enter(&self, row: &ResourceRow, revision: u64) -> StoreResult<()> {
         for list in lists_of(row) {
             self.put_position(list, List::Resources(row.kind), position_of(row))
                 .await?;
         }
         if row.is_open {
-            self.write(OPEN, open_key(row)).await?;
+            let mut entry = open_key(row);
+            entry.extend(values![revision]);
+            self.write(OPEN, entry).await?;
         }
         Ok(())
+    }
+
+    /// Strikes a row off the list of open ones. After it was written as `revision`.
+    pub(super) async fn close(&self, row: &ResourceRow, revision: u64) -> StoreResult<()> {
+        let mut entry = values![revision];
+        entry.extend(open_key(row));
+        self.write(CLOSE, entry).await
     }
 }
 

@@ -8,6 +8,7 @@
 mod announced;
 mod copying;
 mod lossy_way;
+mod open_rows;
 mod outcomes;
 mod owners;
 
