@@ -59,8 +59,8 @@ impl Lead {
     pub fn revision(&self) -> u64 {
         // A struct of texts, numbers and maps by text always becomes JSON.
         let text = serde_json::to_vec(self).unwrap_or_default();
-        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(text));
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        let digest = <[u8; 32]>::from(Sha256::digest(text));
+        digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     /// Whether something is opted out of that was not `before`.
