@@ -22,7 +22,7 @@ async fn lead(server: &Server, body: Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_merge_took_from_a_lead_that_is_being_erased_is_erased_too() {
-    let mut server = Server::start(Options::dev()).await;
+    let mut server = Server::start(Options::serve()).await;
     let kept = lead(&server, json!({"phone": "+14155550141"})).await;
     let gone = lead(
         &server,

@@ -14,7 +14,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn of_changes_of_different_fields_at_once_each_counts_and_is_heard_of() {
-    let server = Server::start(Options::dev()).await;
+    let server = Server::start(Options::serve()).await;
     let token = &server.ready().access_token;
     let made = server.post("/api/leads", &json!({"name": "Ann"})).await;
     let path = format!("/api/leads/{}", made["id"].as_str().expect("an id"));
@@ -45,7 +45,7 @@ async fn of_changes_of_different_fields_at_once_each_counts_and_is_heard_of() {
 
 #[tokio::test]
 async fn a_change_from_an_old_state_is_refused_when_it_says_what_it_read() {
-    let server = Server::start(Options::dev()).await;
+    let server = Server::start(Options::serve()).await;
     let token = &server.ready().access_token;
     let made = server.post("/api/leads", &json!({"name": "Ann"})).await;
     let url = server.at(&format!("/api/leads/{}", made["id"].as_str().expect("an id")));

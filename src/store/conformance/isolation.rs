@@ -218,6 +218,12 @@ async fn no_record_is_read(store: &Store, stranger: AccountId) {
     );
 }
 
+async fn no_edit_reaches_another_account(store: &Store, stranger: AccountId) {
+    let edit = by_hand(stranger, lead_id(1), LeadChange::default());
+    let edited = store.leads.edit(edit).await.expect("read");
+    assert_eq!(edited, Err(EditRefusal::LeadGone(lead_id(1))));
+}
+
 pub(crate) async fn no_write_reaches_another_account(store: &Store) {
     fill(store).await;
     let (owner, stranger) = (account_id(1), account_id(2));
@@ -225,13 +231,7 @@ pub(crate) async fn no_write_reaches_another_account(store: &Store) {
     edited.revision = 2;
     assert_missing(store.workflows.update(edited, None).await);
     assert_missing(store.workflows.delete(stranger, workflow_id(1)).await);
-    let edited = store
-        .leads
-        .edit(by_hand(stranger, lead_id(1), LeadChange::default()));
-    assert_eq!(
-        edited.await.expect("read"),
-        Err(EditRefusal::LeadGone(lead_id(1)))
-    );
+    no_edit_reaches_another_account(store, stranger).await;
     assert_missing(store.leads.delete(stranger, lead_id(1)).await);
     assert_missing(store.calls.record_fact(fact(stranger, 1, 1)).await);
     store
