@@ -68,6 +68,9 @@ pub struct Delivery {
     pub body: String,
     /// Whether the body is there whole: only then it can be replayed.
     pub is_whole: bool,
+    /// The service whose signature was checked and held; what such a service has not signed cannot be replayed as its own.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// The delivery that this one replays.
     #[schema(value_type = Option<String>)]
     pub replay_of: Option<DeliveryId>,
@@ -138,6 +141,7 @@ mod tests {
             headers: BTreeMap::new(),
             body: String::new(),
             is_whole: true,
+            signed_by: None,
             replay_of: None,
         }
     }

@@ -37,8 +37,8 @@ pub async fn list(
 
 /// Replay a delivery
 ///
-/// Takes the same request in once more, as a new event, with the mapping as it is; its signature, which was checked when it came, is not checked
-/// again. Needs the role admin.
+/// Takes the same request in once more, as a new event, with the mapping as it is. What was not signed when it came, by a service that signs, is
+/// refused (409, `not_signed`). Needs the role admin.
 #[utoipa::path(post, path = "/api/webhooks/{id}/deliveries/{delivery_id}/replay", tag = "events",
     operation_id = "replayDelivery",
     params(("id" = WebhookId, Path, description = "The webhook."),

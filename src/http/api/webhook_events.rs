@@ -27,7 +27,7 @@ use crate::{
         json::{self, Path, Raw},
         webhook_desk::{Meant, meant, opened, source_of},
     },
-    integrations::incoming::{Arrived, Refusal, translate},
+    integrations::incoming::{Arrived, Refusal, check_signature, translate},
     store::{Recorded, webhooks::IncomingWebhook},
     workflows::trigger,
 };
@@ -100,10 +100,13 @@ pub async fn receive(
     Raw(body): Raw,
 ) -> ApiResult<Accepted<EventAccepted>> {
     let rule = context.webhooks.rule_of(webhook.account_id, webhook.id).await?;
-    let delivery = delivery_of(&headers, &body);
+    let mut delivery = delivery_of(&headers, &body);
     let taken = match &rule {
         None => plainly(&webhook, &headers, &body),
-        Some(rule) => mapped(&context, &webhook, rule, &delivery, Signature::Checked(&body)),
+        Some(rule) => signer(&context, &webhook, rule, (&delivery, &body)).and_then(|signed_by| {
+            delivery.signed_by = signed_by;
+            mapped(&webhook, rule, &delivery, &body)
+        }),
     };
     let taken = match taken {
         Ok(arrival) => take_in(&context, &webhook, arrival).await,
@@ -115,13 +118,21 @@ pub async fn receive(
 /// Takes a request in that came before, as a new event.
 ///
 /// # Errors
-/// As for a request that comes now, but for its signature.
+/// [`ApiError::Conflict`] when the service that the webhook belongs to had not signed it; else as for a request that comes now.
 pub async fn again(
     context: &Context,
     webhook: &IncomingWebhook,
     before: Delivery,
 ) -> ApiResult<EventAccepted> {
     let rule = context.webhooks.rule_of(webhook.account_id, webhook.id).await?;
+    if let Some(source) = rule.as_deref().map(source_of).filter(|source| source.signs())
+        && before.signed_by.as_deref() != Some(source.as_str())
+    {
+        return Err(ApiError::Conflict {
+            code: "not_signed",
+            detail: format!("{} did not sign this request: only what it signed is taken in", source.as_str()),
+        });
+    }
     let delivery = Delivery {
         id: DeliveryId::fresh(),
         at: clock::now(),
@@ -130,7 +141,7 @@ pub async fn again(
     };
     let arrival = match &rule {
         None => plainly(webhook, &HeaderMap::new(), delivery.body.as_bytes()),
-        Some(rule) => mapped(context, webhook, rule, &delivery, Signature::Known),
+        Some(rule) => mapped(webhook, rule, &delivery, delivery.body.as_bytes()),
     };
     let taken = match arrival {
         Ok(arrival) => {
@@ -161,14 +172,6 @@ struct Taken {
     accepted: EventAccepted,
 }
 
-/// Whether a request was signed by whom it says.
-enum Signature<'a> {
-    /// To be seen on these bytes.
-    Checked(&'a [u8]),
-    /// It was seen when it came.
-    Known,
-}
-
 /// Reads a request in our own words.
 fn plainly(webhook: &IncomingWebhook, headers: &HeaderMap, body: &[u8]) -> ApiResult<Arrival> {
     let posted: PostedEvent = if headers.is_empty() {
@@ -190,37 +193,33 @@ fn plainly(webhook: &IncomingWebhook, headers: &HeaderMap, body: &[u8]) -> ApiRe
     })
 }
 
-/// Reads a request in the words of the service that posts it.
-fn mapped(
+/// The service that signed a request; `None` where the one that the mapping names signs nothing.
+fn signer(
     context: &Context,
     webhook: &IncomingWebhook,
     rule: &WebhookRule,
-    delivery: &Delivery,
-    signature: Signature<'_>,
-) -> ApiResult<Arrival> {
+    (delivery, body): (&Delivery, &[u8]),
+) -> ApiResult<Option<String>> {
     let source = source_of(rule);
-    let (secret, headers, body) = match signature {
-        Signature::Known => (None, delivery.headers.clone(), delivery.body.as_bytes()),
-        Signature::Checked(body) => {
-            let sealed = rule.sealed_secret.as_ref();
-            let secret = sealed
-                .map(|sealed| opened(context, webhook.id, sealed))
-                .transpose()?;
-            if source.signs() && secret.is_none() {
-                return Err(forged("no secret is set to check its signature with".to_owned()));
-            }
-            (secret, delivery.headers.clone(), body)
-        }
+    if !source.signs() {
+        return Ok(None);
+    }
+    let Some(sealed) = &rule.sealed_secret else {
+        return Err(forged("no secret is set to check its signature with".to_owned()));
     };
-    let arrived = Arrived {
-        headers: &headers,
-        body,
-        at: clock::now(),
-    };
-    let read = translate(source, secret.as_ref(), arrived).map_err(|refusal| match refusal {
-        Refusal::Forged(why) => forged(why),
-        Refusal::Unreadable(why) => ApiError::field("", why),
-    })?;
+    let secret = opened(context, webhook.id, sealed)?;
+    check_signature(source, &secret, arrived(delivery, body)).map_err(refused)?;
+    Ok(Some(source.as_str().to_owned()))
+}
+
+/// Reads a request in the words of the service that posts it.
+fn mapped(
+    webhook: &IncomingWebhook,
+    rule: &WebhookRule,
+    delivery: &Delivery,
+    body: &[u8],
+) -> ApiResult<Arrival> {
+    let read = translate(source_of(rule), arrived(delivery, body)).map_err(refused)?;
     let mut data = read.data.clone();
     let kind = match meant(rule, &webhook.name, &read) {
         Meant::Ours(kind) => Some(kind),
@@ -233,6 +232,21 @@ fn mapped(
         subject: named_in(&data),
         data,
     })
+}
+
+fn arrived<'a>(delivery: &'a Delivery, body: &'a [u8]) -> Arrived<'a> {
+    Arrived {
+        headers: &delivery.headers,
+        body,
+        at: clock::now(),
+    }
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Forged(why) => forged(why),
+        Refusal::Unreadable(why) => ApiError::field("", why),
+    }
 }
 
 fn forged(detail: String) -> ApiError {
@@ -308,6 +322,7 @@ fn delivery_of(headers: &HeaderMap, body: &[u8]) -> Delivery {
         headers,
         body: String::from_utf8_lossy(shown).into_owned(),
         is_whole: shown.len() == body.len() && std::str::from_utf8(body).is_ok(),
+        signed_by: None,
         replay_of: None,
     }
 }

@@ -256,7 +256,7 @@ pub async fn test(
         body: body.as_bytes(),
         at: clock::now(),
     };
-    let read = translate(source_of(&rule), None, arrived)
+    let read = translate(source_of(&rule), arrived)
         .map_err(|refusal| ApiError::field("body", refusal.to_string()))?;
     let meaning = meant(&rule, &webhook.name, &read);
     Ok(Json(TrialResult {

@@ -11,4 +11,4 @@ mod signature;
 mod stripe;
 mod translate;
 
-pub use translate::{Arrived, Refusal, Source, Translated, translate};
+pub use translate::{Arrived, Refusal, Source, Translated, check_signature, translate};

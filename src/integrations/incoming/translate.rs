@@ -84,21 +84,24 @@ pub struct Translated {
     pub data: Map<String, Value>,
 }
 
-/// Reads a request. With `secret` its signature is checked first.
+/// Checks that a request was signed with `secret`. A form signs nothing.
 ///
 /// # Errors
-/// [`Refusal::Forged`] when it was not signed with the secret, or long ago; [`Refusal::Unreadable`] when it is not what the service sends.
-pub fn translate(
-    source: Source,
-    secret: Option<&Secret>,
-    arrived: Arrived<'_>,
-) -> Result<Translated, Refusal> {
-    match (source, secret) {
-        (Source::Stripe, Some(secret)) => stripe::check(secret, arrived)?,
-        (Source::Shopify, Some(secret)) => shopify::check(secret, arrived)?,
-        (Source::Calendly, Some(secret)) => calendly::check(secret, arrived)?,
-        (Source::Form, _) | (_, None) => {}
+/// [`Refusal::Forged`] when it was not, or long ago.
+pub fn check_signature(source: Source, secret: &Secret, arrived: Arrived<'_>) -> Result<(), Refusal> {
+    match source {
+        Source::Stripe => stripe::check(secret, arrived),
+        Source::Shopify => shopify::check(secret, arrived),
+        Source::Calendly => calendly::check(secret, arrived),
+        Source::Form => Ok(()),
     }
+}
+
+/// Reads a request, whoever signed it.
+///
+/// # Errors
+/// [`Refusal::Unreadable`] when it is not what the service sends.
+pub fn translate(source: Source, arrived: Arrived<'_>) -> Result<Translated, Refusal> {
     match source {
         Source::Stripe => stripe::read(arrived),
         Source::Shopify => shopify::read(arrived),
