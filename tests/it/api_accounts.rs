@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     api::{Answer, ask},
-    server::{Options, Server},
+    server::{Options, PROGRAM, Server, database},
 };
 
 async fn sign_in(server: &Server, email: &str, password: &str) -> Answer {
@@ -96,8 +96,8 @@ async fn guessing_is_slowed_down() {
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_admin_needs_the_printed_token_and_it_works_once() {
+/// A server that nobody can sign in to, and the setup token that it printed.
+async fn fresh() -> (Server, String) {
     let server = Server::start(
         Options::serve()
             .with("PATCHCORD_ADMIN__EMAIL", "")
@@ -110,6 +110,33 @@ async fn the_first_admin_needs_the_printed_token_and_it_works_once() {
         .nth(1)
         .and_then(|rest| rest.split_whitespace().next())
         .unwrap_or_else(|| panic!("no setup address in: {printed}"));
+    let setup = setup.to_owned();
+    (server, setup)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_token_opens_nothing_once_an_account_was_made_elsewhere() {
+    let (server, setup) = fresh().await;
+    let store = format!("sqlite:{}", database(server.data_dir()).display());
+    let added = tokio::process::Command::new(PROGRAM)
+        .args(["user", "add", "ann@example.com"])
+        .env("PATCHCORD_STORE__URL", store)
+        .output()
+        .await
+        .expect("the program runs");
+    assert!(added.status.success(), "{added:?}");
+    let wanted = json!({"email": "evil@example.com", "password": "long enough", "setup_token": setup});
+    let refused = ask(&server, Method::POST, "/api/auth/register", "", Some(wanted)).await;
+    assert_eq!(
+        (refused.status, &refused.body["code"]),
+        (StatusCode::FORBIDDEN, &json!("registration_closed"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_admin_needs_the_printed_token_and_it_works_once() {
+    let (server, setup) = fresh().await;
+    let setup = setup.as_str();
     let wanted =
         |token: &str, email: &str| json!({"email": email, "password": "long enough", "setup_token": token});
     let register = |body| ask(&server, Method::POST, "/api/auth/register", "", Some(body));

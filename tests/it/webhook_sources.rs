@@ -158,7 +158,10 @@ async fn deliveries_are_shown_and_replayed(server: &Server, path: &str, first: &
         .await;
     assert_ne!(replayed["event_id"], first["event_id"]);
     titles(server, 2).await;
-    for delivery in deliveries.iter().filter(|delivery| delivery["outcome"] == "refused") {
+    for delivery in deliveries
+        .iter()
+        .filter(|delivery| delivery["outcome"] == "refused")
+    {
         let forged = delivery["id"].as_str().expect("an id");
         let path = format!("{path}/deliveries/{forged}/replay");
         let refused = server.request(Method::POST, &path, None).await;

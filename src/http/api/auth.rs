@@ -106,15 +106,17 @@ pub async fn register(
         .map(Created)
 }
 
-/// Returns the setup token when it was what let the caller in.
+/// Returns the setup token when it was what let the caller in. Once there is an account, however it came about, no setup token does.
 async fn admit<'a>(context: &Context, setup: Option<&'a Secret>) -> ApiResult<Option<&'a Secret>> {
+    let first = context.store.accounts.first_account().await?;
+    let setup = setup.filter(|_| first.is_none());
     if let Some(setup) = setup.filter(|setup| context.gate.setup.enter(setup.expose())) {
         return Ok(Some(setup));
     }
     if context.settings.open_registration {
         return Ok(None);
     }
-    let detail = match context.store.accounts.first_account().await? {
+    let detail = match first {
         None => "the first account needs the setup token that the server printed when it started",
         Some(_) => "registration is closed: an administrator creates users",
     };

@@ -130,7 +130,10 @@ pub async fn again(
     {
         return Err(ApiError::Conflict {
             code: "not_signed",
-            detail: format!("{} did not sign this request: only what it signed is taken in", source.as_str()),
+            detail: format!(
+                "{} did not sign this request: only what it signed is taken in",
+                source.as_str()
+            ),
         });
     }
     let delivery = Delivery {
