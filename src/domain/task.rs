@@ -48,4 +48,7 @@ pub struct Task {
     pub created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub done_at: Option<Timestamp>,
+    /// How often it was finished.
+    #[serde(default)]
+    pub times_done: u32,
 }

@@ -102,6 +102,7 @@ pub fn task_of(effect: &Effect) -> Option<Task> {
         run_id: Some(effect.run_id),
         created_at: effect.planned_at,
         done_at: None,
+        times_done: 0,
     })
 }
 

@@ -117,6 +117,7 @@ pub async fn create(
         run_id: None,
         created_at: clock::now(),
         done_at: None,
+        times_done: 0,
     };
     context.store.tasks.create(task.clone()).await?;
     Ok(Created(task))
@@ -150,16 +151,18 @@ pub async fn update(
     check(&task.title, &task.notes)?;
     // The fact goes first: a crash in between finishes the task again, under the same id, instead of losing it.
     if before.status == TaskStatus::Open && task.status == TaskStatus::Done {
+        task.times_done = before.times_done.saturating_add(1);
         context.leads.observe(completed(&task, &caller, now)).await?;
     }
     context.store.tasks.update(task.clone()).await?;
     Ok(Json(task))
 }
 
-/// The fact that a task was finished: one per task and time it was opened.
+/// The fact that a task was finished: one each time, however often that is tried.
 fn completed(task: &Task, caller: &Caller, now: Timestamp) -> Observation {
+    let time = task.times_done.to_be_bytes();
     Observation {
-        id: ObservationId::derived(now, &[b"task.completed", task.id.as_bytes()]),
+        id: ObservationId::derived(task.created_at, &[b"task.completed", task.id.as_bytes(), &time]),
         account_id: task.account_id,
         kind: EventType::TASK_COMPLETED,
         at: now,
@@ -191,5 +194,48 @@ fn check(title: &str, notes: &str) -> ApiResult<()> {
         Ok(())
     } else {
         Err(ApiError::Invalid(errors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::{AccountId, KeyId, UserId},
+        http::auth::Via,
+        store::accounts::Role,
+    };
+
+    #[test]
+    fn a_task_finished_again_after_a_crash_is_one_fact_and_one_opened_again_another() {
+        let caller = Caller {
+            account_id: AccountId::fresh(),
+            user_id: UserId::fresh(),
+            role: Role::Agent,
+            via: Via::Key(KeyId::fresh()),
+        };
+        let at = Timestamp::from_unix_millis;
+        let first = Task {
+            id: TaskId::fresh(),
+            account_id: caller.account_id,
+            title: "Call".to_owned(),
+            notes: String::new(),
+            priority: Priority::Normal,
+            status: TaskStatus::Done,
+            due_at: None,
+            lead_id: None,
+            call_id: None,
+            run_id: None,
+            created_at: at(1_000),
+            done_at: None,
+            times_done: 1,
+        };
+        let second = Task {
+            times_done: 2,
+            ..first.clone()
+        };
+        let id = |task, now| completed(task, &caller, at(now)).id;
+        assert_eq!(id(&first, 2_000), id(&first, 3_000));
+        assert_ne!(id(&first, 2_000), id(&second, 2_000));
     }
 }

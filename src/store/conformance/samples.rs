@@ -322,6 +322,7 @@ pub(crate) fn task(account: AccountId, number: u64) -> Task {
         run_id: None,
         created_at: at(number),
         done_at: None,
+        times_done: 0,
     }
 }
 
