@@ -58,6 +58,7 @@ use crate::{
     http::{
         self, Context,
         auth::Gate,
+        changes::Changes,
         context::Parts as ContextParts,
         setup::{KeyPlace, SetupFacts, StorePlace},
         webhook_desk::WebhookDesk,
@@ -158,6 +159,7 @@ impl App {
             started_at: clock::now(),
             setup: setup_facts(&settings, &key_file),
             simulator: Arc::default(),
+            changes: Changes::new(longest_change(&settings)),
             stopping: stop,
         });
         Ok(Self {
@@ -198,6 +200,7 @@ impl App {
         } = self;
         let mut stopped = stopping.subscribe();
         http::housekeeping::start(context.clone());
+        let changes = context.changes.clone();
         let (router, limits) = (http::router(context), settings.server.clone());
         let mut serving = tokio::spawn(async move {
             let stop = async {
@@ -205,6 +208,7 @@ impl App {
                 let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
             };
             http::listening::serve(listener, router, &limits, stop).await;
+            changes.settled().await;
         });
         let outcome = tokio::select! {
             ended = &mut serving => ended.context("the server's task broke off"),
@@ -232,6 +236,16 @@ impl App {
         traces::flush(FLUSH_MAX).await;
         outcome
     }
+}
+
+/// As long as any client waits for one, and as long again.
+fn longest_change(settings: &Settings) -> Duration {
+    Duration::from_secs(
+        settings
+            .server
+            .request_timeout_s
+            .max(settings.server.upload_timeout_s),
+    ) * 2
 }
 
 /// A server without a public address is reached where it listens.

@@ -3,7 +3,8 @@
 use std::{ops::Deref, sync::Arc};
 
 use super::{
-    api::Simulator, auth::Gate, settings::HttpSettings, setup::SetupFacts, webhook_desk::WebhookDesk,
+    api::Simulator, auth::Gate, changes::Changes, settings::HttpSettings, setup::SetupFacts,
+    webhook_desk::WebhookDesk,
 };
 use crate::{
     actors::{
@@ -77,6 +78,8 @@ pub struct Parts {
     pub setup: SetupFacts,
     /// Plays demonstration calls; set by the demo server only.
     pub simulator: Arc<std::sync::OnceLock<Simulator>>,
+    /// What is being changed, whoever still waits for it.
+    pub changes: Changes,
     /// Turns true when the server is told to stop: sockets close by themselves then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

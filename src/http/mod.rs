@@ -3,6 +3,7 @@
 pub mod api;
 pub mod audit;
 pub mod auth;
+pub mod changes;
 mod client_address;
 pub mod context;
 pub mod error;

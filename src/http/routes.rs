@@ -21,7 +21,7 @@ use tower_http::{
 
 use super::{
     audit::{self, Auditing},
-    client_address,
+    changes, client_address,
     context::Context,
     error::{self, TimeLimits},
     idempotency::{self, Idempotency},
@@ -57,11 +57,12 @@ pub fn router(context: Context) -> Router {
         RateLimit::new(context.settings.requests_per_s),
         rate_limit::limited,
     );
+    let carried_out = middleware::from_fn_with_state(context.changes.clone(), changes::carried_out);
     let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
     let proxies = Arc::new(context.settings.trusted_proxies.clone());
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
-        .layer((limited, noticed, once, written))
+        .layer((limited, carried_out, noticed, once, written))
         .merge(twilio::router())
         .merge(ui::router())
         .method_not_allowed_fallback(error::no_method)

@@ -80,6 +80,17 @@ pub fn is_chosen() -> bool {
     CURRENT.try_with(|_| ()).is_ok()
 }
 
+/// Lets `work` belong to what is being worked on here, also in a task of its own.
+pub fn carried<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let chosen = CURRENT.try_with(|current| *current).ok();
+    async move {
+        match chosen {
+            None => work.await,
+            Some(context) => CURRENT.scope(context, work).await,
+        }
+    }
+}
+
 /// Does `work` as part of no trace: what it brings about begins none either.
 pub async fn unrecorded<T>(work: impl Future<Output = T>) -> T {
     CURRENT.scope(None, work).await

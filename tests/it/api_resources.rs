@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
     api::http,
@@ -326,6 +327,37 @@ async fn a_post_under_a_key_is_carried_out_once() {
         (StatusCode::CONFLICT, &json!("answer_not_kept"))
     );
     assert_eq!(server.items("/api/keys").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_client_hangs_up_is_made_logged_and_kept_for_a_repeat() {
+    let server = Server::start(Options::serve()).await;
+    let person = json!({"email": "agent@example.com", "password": "agent password", "role": "agent"});
+    let body = person.to_string();
+    let address = server.url().strip_prefix("http://").expect("an address");
+    let request = format!(
+        "POST /api/users HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nidempotency-key: hung-up\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        server.ready().access_token,
+        body.len(),
+    );
+    let mut client = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    client.write_all(request.as_bytes()).await.expect("sent");
+    drop(client);
+    let logged = eventually("the change is in the log", async || {
+        let entries = server.items("/api/audit").await;
+        entries.into_iter().find(|entry| entry["action"] == "createUser")
+    })
+    .await;
+    // Its answer is kept right after; a repeat before that is told so.
+    let again = eventually("the answer is kept", async || {
+        let (status, again, replayed) = post_under(&server, "hung-up", "/api/users", &person).await;
+        assert!(replayed || again["code"] == "in_flight", "{status} {again}");
+        replayed.then_some(again)
+    })
+    .await;
+    assert_eq!(again["id"], logged["subject"]);
+    assert_eq!(server.items("/api/users").await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
