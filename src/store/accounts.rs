@@ -161,14 +161,10 @@ pub trait AccountStore: Send + Sync {
 
     async fn create_session(&self, session: Session) -> StoreResult<()>;
     async fn session_by_access(&self, access_hash: [u8; 32]) -> StoreResult<Option<Session>>;
-    /// Replaces both tokens of the session that `old_refresh_hash` opens, and remembers the old hash as used.
-    /// `None` when the hash is unknown, or its time was over at `next.at`. A hash that was used before ends the whole session
-    /// and gives `None`.
-    async fn rotate_session(
-        &self,
-        old_refresh_hash: [u8; 32],
-        next: RotatedSession,
-    ) -> StoreResult<Option<Session>>;
+    /// Replaces both tokens of the session that `old_refresh_hash` opens, and remembers the old hash as used. A hash that was used before
+    /// ends the whole session.
+    async fn rotate_session(&self, old_refresh_hash: [u8; 32], next: RotatedSession)
+    -> StoreResult<Rotation>;
     /// A session of the account.
     async fn session(&self, account_id: AccountId, id: SessionId) -> StoreResult<Session>;
     /// Every session of a person that was not ended, newest first; some may be over by their time.
@@ -194,6 +190,17 @@ pub trait AccountStore: Send + Sync {
     async fn erase_answers(&self, account_id: AccountId, needles: Vec<String>) -> StoreResult<u64>;
     /// Drops answers older than `before`; returns how many.
     async fn forget_answers(&self, before: Timestamp) -> StoreResult<u64>;
+}
+
+/// What became of an exchange of a refresh token.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rotation {
+    /// The session as it is afterwards.
+    Done(Session),
+    /// Nothing: the token is unknown, or its time is over.
+    Unknown,
+    /// It was used before: this session was ended.
+    Reused(SessionId),
 }
 
 /// The tokens that replace a session's old ones.

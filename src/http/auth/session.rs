@@ -21,7 +21,7 @@ use crate::{
     http::error::{ApiError, FieldError},
     store::{
         Store,
-        accounts::{Account, Role, RotatedSession, Session, Signing, User},
+        accounts::{Account, Role, RotatedSession, Rotation, Session, Signing, User},
     },
 };
 
@@ -125,13 +125,18 @@ impl Gate {
             .accounts
             .rotate_session(token::hash(refresh), pair.hashes())
             .await?;
-        let Some(session) = rotated else {
-            // Which session a copied token belonged to is known to the store alone, and the cache must not outlive it.
-            self.forget_everybody().await;
-            return Err(ApiError::Unauthenticated);
-        };
-        self.forget(Via::Session(session.id)).await;
-        Ok(pair.show())
+        match rotated {
+            Rotation::Done(session) => {
+                self.forget(Via::Session(session.id)).await;
+                Ok(pair.show())
+            }
+            Rotation::Reused(id) => {
+                // What opened the session must not outlive it in the cache.
+                self.forget(Via::Session(id)).await;
+                Err(ApiError::Unauthenticated)
+            }
+            Rotation::Unknown => Err(ApiError::Unauthenticated),
+        }
     }
 
     /// Ends every session of a person but one, on every node.

@@ -5,7 +5,7 @@ use crate::{
     domain::retention::{DAYS_MAX, Retention},
     store::{
         Recorded, Store, StoreError,
-        accounts::{Account, RememberedAnswer, RotatedSession, Signing},
+        accounts::{Account, RememberedAnswer, RotatedSession, Rotation, Signing},
     },
 };
 
@@ -158,14 +158,12 @@ pub(crate) async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(st
             .rotate_session(hash(99), next(9))
             .await
             .expect("written"),
-        None
+        Rotation::Unknown
     );
-    let rotated = store
-        .accounts
-        .rotate_session(hash(101), next(2))
-        .await
-        .expect("written")
-        .expect("the token works");
+    let rotated = store.accounts.rotate_session(hash(101), next(2)).await;
+    let Ok(Rotation::Done(rotated)) = rotated else {
+        panic!("the token works: {rotated:?}");
+    };
     assert_eq!(
         (rotated.id, rotated.access_hash, rotated.refresh_until),
         (first.id, hash(2), at(20_000))
@@ -184,7 +182,7 @@ pub(crate) async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(st
             .rotate_session(hash(101), next(3))
             .await
             .expect("written"),
-        None
+        Rotation::Reused(first.id)
     );
     assert_eq!(
         store.accounts.session_by_access(hash(2)).await.expect("read"),
@@ -197,7 +195,7 @@ pub(crate) async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(st
             .rotate_session(hash(102), next(4))
             .await
             .expect("written"),
-        None
+        Rotation::Unknown
     );
 }
 
@@ -221,7 +219,7 @@ pub(crate) async fn a_refresh_token_has_an_end(store: &Store) {
             .rotate_session(hash(101), late)
             .await
             .expect("written"),
-        None
+        Rotation::Unknown
     );
     assert_eq!(
         store.accounts.session_by_access(hash(2)).await.expect("read"),

@@ -23,7 +23,9 @@ use crate::{
     },
     store::{
         AccountStore, Recorded, StoreError, StoreResult,
-        accounts::{Account, ApiKey, RememberedAnswer, RotatedSession, Session, Staffing, User, UserChange},
+        accounts::{
+            Account, ApiKey, RememberedAnswer, RotatedSession, Rotation, Session, Staffing, User, UserChange,
+        },
     },
 };
 
@@ -245,7 +247,7 @@ impl AccountStore for Scylla {
         &self,
         old_refresh_hash: [u8; 32],
         next: RotatedSession,
-    ) -> StoreResult<Option<Session>> {
+    ) -> StoreResult<Rotation> {
         self.rotate(old_refresh_hash, next).await
     }
 

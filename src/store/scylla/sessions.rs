@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         StoreError, StoreResult,
-        accounts::{RotatedSession, Session},
+        accounts::{RotatedSession, Rotation, Session},
     },
 };
 
@@ -70,20 +70,20 @@ impl Scylla {
         Ok(session.filter(|session| session.access_hash == hash))
     }
 
-    pub(super) async fn rotate(&self, old: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>> {
+    pub(super) async fn rotate(&self, old: [u8; 32], next: RotatedSession) -> StoreResult<Rotation> {
         let Some((id, true)) = self.pointed(old).await? else {
-            return Ok(None);
+            return Ok(Rotation::Unknown);
         };
         let Some(session) = self.session_row(id).await? else {
-            return Ok(None);
+            return Ok(Rotation::Unknown);
         };
         if session.refresh_hash != old {
             // A token that was used up and comes back was copied by somebody: neither holder keeps the session.
             self.delete_session(id).await?;
-            return Ok(None);
+            return Ok(Rotation::Reused(id));
         }
         if session.refresh_until <= next.at {
-            return Ok(None);
+            return Ok(Rotation::Unknown);
         }
         let rotated = Session {
             access_hash: next.access_hash,
@@ -102,14 +102,14 @@ impl Scylla {
             old
         ];
         match self.conditional(vec![(ROTATE, change)]).await? {
-            Conditional::Applied => Ok(Some(rotated)),
+            Conditional::Applied => Ok(Rotation::Done(rotated)),
             Conditional::Refused => {
                 // Somebody exchanged the same token a moment ago: it was used twice.
                 self.delete_session(id).await?;
-                Ok(None)
+                Ok(Rotation::Reused(id))
             }
             Conditional::Unknown(error) => match self.session_serially(id).await? {
-                Some(found) if found == rotated => Ok(Some(rotated)),
+                Some(found) if found == rotated => Ok(Rotation::Done(rotated)),
                 Some(_) | None => Err(error),
             },
         }

@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         StoreError, StoreResult,
-        accounts::{RotatedSession, Session},
+        accounts::{RotatedSession, Rotation, Session},
     },
 };
 
@@ -42,7 +42,7 @@ impl Sqlite {
         self.read(move |db| find(db, "access_hash", hash)).await
     }
 
-    pub(super) async fn rotate(&self, old: [u8; 32], next: RotatedSession) -> StoreResult<Option<Session>> {
+    pub(super) async fn rotate(&self, old: [u8; 32], next: RotatedSession) -> StoreResult<Rotation> {
         self.write(move |db| {
             let Some(session) = find(db, "refresh_hash", old)? else {
                 // A token that was used up and comes back was copied by somebody: neither holder keeps the session.
@@ -51,12 +51,12 @@ impl Sqlite {
                     .query_row([old], |row| row.get::<_, SessionId>(0))
                     .optional()?;
                 return match reused {
-                    Some(id) => delete(db, id).map(|()| None),
-                    None => Ok(None),
+                    Some(id) => delete(db, id).map(|()| Rotation::Reused(id)),
+                    None => Ok(Rotation::Unknown),
                 };
             };
             if session.refresh_until <= next.at {
-                return Ok(None);
+                return Ok(Rotation::Unknown);
             }
             db.prepare_cached("INSERT INTO used_refresh_hashes (hash, session) VALUES (?1, ?2)")?
                 .execute((old, session.id))?;
@@ -64,7 +64,7 @@ impl Sqlite {
                 "UPDATE sessions SET access_hash = ?2, access_until = ?3, refresh_hash = ?4, refresh_until = ?5 WHERE id = ?1",
             )?
             .execute((session.id, next.access_hash, next.access_until, next.refresh_hash, next.refresh_until))?;
-            Ok(Some(Session {
+            Ok(Rotation::Done(Session {
                 access_hash: next.access_hash,
                 access_until: next.access_until,
                 refresh_hash: next.refresh_hash,
