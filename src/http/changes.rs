@@ -106,7 +106,7 @@ mod tests {
         };
         let router = Router::new()
             .route("/work", post(work))
-            .route("/panic", post(|| async { panic!("on purpose") as &'static str }))
+            .route("/panic", post(panicking))
             .layer(middleware::from_fn_with_state(changes.clone(), carried_out));
         Door {
             changes,
@@ -117,8 +117,14 @@ mod tests {
         }
     }
 
+    async fn panicking() -> &'static str {
+        panic!("on purpose")
+    }
+
     fn posted(path: &str) -> Request {
-        Request::post(path).body(Body::empty()).expect("a request")
+        axum::http::Request::post(path)
+            .body(Body::empty())
+            .expect("a request")
     }
 
     #[tokio::test]

@@ -8,7 +8,12 @@ mod failures;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, routing::get};
+use axum::{
+    Json, Router,
+    http::{HeaderValue, header},
+    routing::get,
+};
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -24,7 +29,7 @@ use super::{
     api,
     context::Context,
     error::{FieldError, Problem},
-    health, live, metrics,
+    health, live, metrics, ui,
 };
 use crate::domain::ids::{
     AccountId, AgentId, AlertId, AppointmentId, CallId, DeliveryId, ImportId, KeyId, LeadId, MessageId,
@@ -140,6 +145,14 @@ pub fn to_text(document: &openapi::OpenApi) -> String {
 pub fn pages() -> Router {
     let document = Arc::new(document());
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    // Its scripts and styles are files of ours, as those of the pages are.
+    let policy = HeaderValue::from_static(ui::POLICY);
+    let docs = Router::new()
+        .merge(docs)
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CONTENT_SECURITY_POLICY,
+            policy,
+        ));
     Router::new()
         .route(
             "/openapi.json",

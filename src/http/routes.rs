@@ -60,6 +60,7 @@ pub fn router(context: Context) -> Router {
     let carried_out = middleware::from_fn_with_state(context.changes.clone(), changes::carried_out);
     let noticed = middleware::from_fn_with_state(context.clone(), workflow_changes::noticed);
     let proxies = Arc::new(context.settings.trusted_proxies.clone());
+    let only_https = only_https(&context.settings.public_url);
     let limit = DefaultBodyLimit::max(context.settings.body_bytes_max);
     let doors = api
         .layer((limited, carried_out, noticed, once, written))
@@ -85,6 +86,12 @@ pub fn router(context: Context) -> Router {
             answer_header(header::REFERRER_POLICY, "no-referrer"),
             answer_header(header::X_FRAME_OPTIONS, "DENY"),
             answer_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            // Pages have their own.
+            answer_header(
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+            SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, only_https),
             TraceLayer::new_for_http().make_span_with(span),
             middleware::from_fn(metrics::measured),
             middleware::from_fn(traced::traced),
@@ -94,10 +101,24 @@ pub fn router(context: Context) -> Router {
         ))
 }
 
-/// What a request's lines in the log carry. The route, not the address: some addresses hold a token.
+/// What a request's lines in the log carry, and those of what is done in it. The route, not the address: some addresses hold a token.
 fn span(request: &Request) -> tracing::Span {
     let route = request.extensions().get::<MatchedPath>();
-    tracing::debug_span!("request", method = %request.method(), route = route.map(MatchedPath::as_str))
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    // A client chooses it: as much as the audit log keeps.
+    let id: Option<String> = id.map(|id| id.chars().take(audit::REQUEST_ID_CHARS_MAX).collect());
+    tracing::info_span!(
+        "request",
+        method = %request.method(),
+        route = route.map(MatchedPath::as_str),
+        request_id = id
+    )
+}
+
+/// Keeps browsers to https for a year, where the server is reached by it.
+fn only_https(public_url: &str) -> Option<HeaderValue> {
+    let is_https = public_url.starts_with("https://");
+    is_https.then(|| HeaderValue::from_static("max-age=31536000"))
 }
 
 /// Sets a header of every answer that does not set it itself.

@@ -15,7 +15,7 @@ use super::{context::Context, error::ApiError};
 
 /// Only our own files run, style and connect; nobody may frame the page or send its forms elsewhere. Styles may stand inline:
 /// the canvas places its nodes so.
-const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; \
+pub const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; \
                       font-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 

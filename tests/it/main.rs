@@ -5,6 +5,7 @@
 
 mod support;
 
+mod answer_headers;
 mod api_accounts;
 mod api_automations;
 mod api_dry_runs;

@@ -4,4 +4,4 @@ mod looking;
 mod secrets;
 mod writing;
 
-pub use writing::{Auditing, Before, audited};
+pub use writing::{Auditing, Before, REQUEST_ID_CHARS_MAX, audited};

@@ -54,7 +54,7 @@ const LOGGED_READS: [&str; 1] = ["exportLead"];
 /// Largest answer to a change.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Longest id of a request that is kept.
-const REQUEST_ID_CHARS_MAX: usize = 128;
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// Operation ids by method and route.
 type Actions = BTreeMap<(String, String), String>;
