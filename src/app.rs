@@ -9,6 +9,7 @@ mod call_order_tests;
 mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+mod keyring;
 #[cfg(test)]
 mod line_tests;
 mod master_key;
@@ -35,10 +36,12 @@ use tokio::{net::TcpListener, sync::watch};
 use self::{
     actors::{Actors, Senses},
     cluster::{Member, Membership},
+    keyring::ServerKeys,
     storage::{Storage, StorageGuard},
 };
 pub use self::{
-    master_key::{MasterKeys, data_keys},
+    keyring::EVERY as KEYS_READ_EVERY,
+    master_key::{MasterKeys, data_keys, opened},
     storage::key_file,
 };
 use crate::{
@@ -54,7 +57,7 @@ use crate::{
     },
     clock,
     config::Settings,
-    domain::secret::Secret,
+    domain::signing::SigningKeys,
     http::{
         self, Context,
         auth::Gate,
@@ -118,15 +121,14 @@ impl App {
         } = storage;
         let address = listener.local_addr().context("the listener has no address")?;
         name_itself(&mut settings, address);
-        let keys = data_keys(&store, &MasterKeys::load(&settings.security, &key_file)?).await?;
-        let master_key = keys.signing;
+        let (root, collapse) = Root::start().await?;
+        let keys = ServerKeys::open(&store, &settings.security, &key_file, root.get_cell()).await?;
         let redis = shared_redis(&settings)?;
         let bus = bus_of(redis.as_ref());
         let (asr, speech_model) = start_asr(&settings).await;
-        let (root, collapse) = Root::start().await?;
-        let senses = senses(&settings, &store, &master_key, asr, redis.clone())?;
+        let senses = senses(&settings, &store, &keys.signing, asr, redis.clone())?;
         let line = Arc::clone(&senses.line);
-        let membership = Membership::prepare(&settings, &master_key).await?;
+        let membership = Membership::prepare(&settings, &keys.signing).await?;
         let (actors, member) = actors::start(&settings, &store, &bus, senses, membership, &root).await?;
         // Known before a call comes, so that its audio is taken while the database is away.
         let first = store.accounts.first_account().await?.map(|account| account.id);
@@ -150,7 +152,7 @@ impl App {
             twilio: Arc::new(settings.twilio.clone()),
             gate: Gate::new(store.clone(), redis, settings.server.webhook_events_per_s),
             gate_rules: Arc::new(settings.gate.rules()?),
-            master_key,
+            signing_keys: keys.signing,
             twilio_account: Arc::new(first.map_or_else(OnceLock::new, OnceLock::from)),
             sealing: keys.sealing,
             line,
@@ -296,7 +298,7 @@ impl LookedAfter {
 fn senses(
     settings: &Settings,
     store: &Store,
-    master_key: &Secret,
+    signing_keys: &watch::Receiver<SigningKeys>,
     asr: AsrHandle,
     redis: Option<Redis>,
 ) -> anyhow::Result<Senses> {
@@ -310,7 +312,7 @@ fn senses(
         sendgrid: settings.sendgrid.clone(),
         security: settings.security.clone(),
         public_url: settings.server.public_url.clone(),
-        master_key: master_key.clone(),
+        signing_keys: signing_keys.clone(),
     })?;
     Ok(Senses {
         asr,
@@ -318,7 +320,7 @@ fn senses(
         probe: call_probe(
             is_live,
             &settings.twilio,
-            (settings.server.public_url.as_str(), master_key),
+            (settings.server.public_url.as_str(), signing_keys),
         )?,
         line: call_line(is_live, &settings.twilio, &settings.server.public_url)?,
         allowances: redis.map(Allowances::new),

@@ -33,7 +33,7 @@ pub mod residents;
 mod resources;
 mod retention;
 pub mod root;
-mod rounds;
+pub mod rounds;
 pub mod run;
 pub mod runs;
 pub mod schedules;

@@ -13,11 +13,11 @@ use crate::{
         household::Household,
         keeper::{Keeper, Keeping},
         neighbours::Neighbours,
-        signature,
+        signature::ClusterSecret,
         takeover::Estate,
     },
     config::Settings,
-    domain::{ids::NodeId, secret::Secret},
+    domain::{ids::NodeId, signing::SigningKeys},
     http,
     store::leases::{LeaseStore, NodeRow},
 };
@@ -45,7 +45,10 @@ pub(super) struct Member {
 
 impl Membership {
     /// Prepares what the actors need to know about other nodes; nobody hears of this one yet.
-    pub(super) async fn prepare(settings: &Settings, master_key: &Secret) -> anyhow::Result<Self> {
+    pub(super) async fn prepare(
+        settings: &Settings,
+        signing_keys: &watch::Receiver<SigningKeys>,
+    ) -> anyhow::Result<Self> {
         if !settings.store.is_shared() {
             return Ok(Self {
                 neighbours: Neighbours::none(),
@@ -65,9 +68,9 @@ impl Membership {
             cluster.advertise.clone()
         };
         let secret = if cluster.secret.is_empty() {
-            signature::secret_of(master_key)
+            ClusterSecret::Derived(signing_keys.clone())
         } else {
-            cluster.secret.clone()
+            ClusterSecret::Set(cluster.secret.clone())
         };
         let neighbours = Neighbours::new(Ownership::among_nodes(), secret)
             .context("the HTTP client for other nodes cannot be built")?;

@@ -22,6 +22,7 @@ use crate::{
             keeper::{Keeper, Keeping},
             memory_leases::{Line, MemoryLeases},
             neighbours::Neighbours,
+            signature::ClusterSecret,
             takeover::Estate,
         },
         engine::{Engine, EngineParts},
@@ -237,8 +238,8 @@ async fn start(
     let settings = config::load(None).expect("the defaults");
     let (root, _) = Root::start().await.expect("a root");
     let ownership = Ownership::among_nodes();
-    let neighbours =
-        Neighbours::new(ownership.clone(), Secret::new("a secret".to_owned())).expect("a client");
+    let secret = ClusterSecret::Set(Secret::new("a secret".to_owned()));
+    let neighbours = Neighbours::new(ownership.clone(), secret).expect("a client");
     let bus = LocalBus::new(1);
     let parts = EngineParts {
         store: store.clone(),

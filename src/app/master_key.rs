@@ -13,8 +13,9 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
+    clock,
     domain::{
-        sealing::{DataKeys, SealError, SealingKey},
+        sealing::{DataKeys, SealError, SealingKey, WrappedKeys},
         secret::Secret,
     },
     integrations::SecuritySettings,
@@ -50,6 +51,21 @@ impl MasterKeys {
     /// # Errors
     /// [`KeyError`] naming the file or the setting.
     pub fn load(settings: &SecuritySettings, file: &Path) -> Result<Self, KeyError> {
+        match Self::read(settings, file) {
+            Err(KeyError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+                let made = Self(vec![SealingKey::draw()?]);
+                made.write(file).map_err(|cause| failed(file, cause))?;
+                Ok(made)
+            }
+            read => read,
+        }
+    }
+
+    /// The configured keys, or those in `file`, which must be there.
+    ///
+    /// # Errors
+    /// [`KeyError`] naming the file or the setting.
+    pub fn read(settings: &SecuritySettings, file: &Path) -> Result<Self, KeyError> {
         if settings.master_key.is_empty() {
             return Self::in_file(file);
         }
@@ -65,25 +81,16 @@ impl MasterKeys {
     }
 
     fn in_file(file: &Path) -> Result<Self, KeyError> {
-        match fs::read_to_string(file) {
-            Ok(text) => {
-                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-                let keys = lines.map(|line| SealingKey::from_hex(&Secret::new(line.to_owned())));
-                let keys: Vec<SealingKey> = keys
-                    .collect::<Result<_, _>>()
-                    .map_err(|_| KeyError::Malformed(file.to_owned()))?;
-                if keys.is_empty() {
-                    return Err(KeyError::Malformed(file.to_owned()));
-                }
-                Ok(Self(keys))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = Self(vec![SealingKey::draw()?]);
-                made.write(file).map_err(|cause| failed(file, cause))?;
-                Ok(made)
-            }
-            Err(error) => Err(failed(file, error)),
+        let text = fs::read_to_string(file).map_err(|cause| failed(file, cause))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys = lines.map(|line| SealingKey::from_hex(&Secret::new(line.to_owned())));
+        let keys: Vec<SealingKey> = keys
+            .collect::<Result<_, _>>()
+            .map_err(|_| KeyError::Malformed(file.to_owned()))?;
+        if keys.is_empty() {
+            return Err(KeyError::Malformed(file.to_owned()));
         }
+        Ok(Self(keys))
     }
 
     /// What is sealed under.
@@ -158,18 +165,27 @@ fn failed(path: &Path, cause: io::Error) -> KeyError {
     }
 }
 
-/// The store's own keys, made on first use.
+/// The store's own keys, made on first use; and as the store holds them.
 ///
 /// # Errors
 /// When the store does not answer, or its keys are sealed under a master key that is not among `masters`.
-pub async fn data_keys(store: &Store, masters: &MasterKeys) -> anyhow::Result<DataKeys> {
+pub async fn data_keys(store: &Store, masters: &MasterKeys) -> anyhow::Result<(WrappedKeys, DataKeys)> {
     let wrapped = match store.keyring.wrapped_keys().await? {
         Some(wrapped) => wrapped,
         None => {
-            let first = DataKeys::draw()?.wrap(masters.current())?;
+            let first = DataKeys::draw(clock::now())?.wrap(masters.current())?;
             store.keyring.rewrap(None, first).await?
         }
     };
+    let keys = opened(&wrapped, masters)?;
+    Ok((wrapped, keys))
+}
+
+/// Opens the store's keys.
+///
+/// # Errors
+/// When they are sealed under a master key that is not among `masters`.
+pub fn opened(wrapped: &WrappedKeys, masters: &MasterKeys) -> anyhow::Result<DataKeys> {
     wrapped.open(masters.all()).with_context(|| {
         format!(
             "the store's keys are sealed under the master key {}, which is not here: put its key file beside the store, or set \

@@ -55,7 +55,7 @@ enum Command {
     },
     /// Add people, set their passwords, list them.
     User(user::Args),
-    /// Change the master key, also while a server runs.
+    /// Change the master key and the signing keys, also while a server runs.
     Key(key::Args),
     /// Copy the embedded store to a file, while a server runs on it.
     Backup(backup::BackupArgs),

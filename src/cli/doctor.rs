@@ -3,6 +3,7 @@
 //! In: the configuration. Out: a line for each check, with a fix beside each failure; exit status 1 when one failed. Nothing is
 //! changed, and nothing is asked of the outside but two reads: Twilio's account, and our own address.
 
+mod keys;
 mod log;
 mod outside;
 mod parts;
@@ -37,6 +38,7 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
         let (store, is_ready) = parts::store(&settings.store).await;
         report("store", store);
         report("audit log", log::audit(&settings.store, is_ready).await);
+        report("signing keys", keys::signing(&settings, is_ready).await);
         report("redis", parts::redis(&settings.redis).await);
         report("speech model", parts::speech_model(&settings.asr).await);
         let (twilio, twilio_clock) = outside::twilio(&settings).await;

@@ -1,15 +1,18 @@
-//! `patchcord key rotate`: another master key, also while a server runs.
+//! `patchcord key`: another master key, and other signing keys (`signing`), also while a server runs.
 //!
-//! The fresh key is put into the key file before the old one, then the store's keys are sealed anew under it. Stopped anywhere
+//! A fresh master key is put into the key file before the old one, then the store's keys are sealed anew under it. Stopped anywhere
 //! in between, both are there and either opens; run again, it goes on where it stopped. A running server has the store's keys open and
 //! does not notice.
 
+mod signing;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::json;
 
+use self::signing::WebhookSecrets;
 use super::{
     deeds::{self, Done},
     serve::with_runtime,
@@ -35,9 +38,18 @@ pub struct Args {
 enum Command {
     /// Seal the store's keys under another master key. With security.master_key set, that is the one.
     Rotate {
+        /// Add a signing key instead: minutes later it signs tokens. What earlier ones signed stays valid until `key retire`.
+        #[arg(long, conflicts_with = "drop_old")]
+        signing: bool,
         /// Takes earlier keys out of the key file afterwards: copies of the store from before do not open any more.
         #[arg(long)]
         drop_old: bool,
+    },
+    /// Take the signing keys before the present one out of the store: nothing that they signed is valid any more.
+    Retire {
+        /// Also when outgoing webhooks are signed by secrets made from them: those accounts have other secrets at once.
+        #[arg(long)]
+        replace_webhook_secrets: bool,
     },
 }
 
@@ -47,10 +59,19 @@ enum Command {
 /// When the key file or the store cannot be read or written, or no key opens the store's.
 pub fn run(arguments: Args) -> anyhow::Result<()> {
     let settings = config::load(arguments.config.as_deref())?;
-    let Command::Rotate { drop_old } = arguments.command;
     with_runtime(async move {
         let beside = Beside::open(&settings.store).await?;
-        let done = rotate(&beside.store, &settings, drop_old).await;
+        let store = &beside.store;
+        let done = match arguments.command {
+            Command::Rotate { signing: true, .. } => signing::rotate(store, &settings).await,
+            Command::Rotate { drop_old, .. } => rotate(store, &settings, drop_old).await,
+            Command::Retire {
+                replace_webhook_secrets: false,
+            } => signing::retire(store, &settings, WebhookSecrets::Keep).await,
+            Command::Retire {
+                replace_webhook_secrets: true,
+            } => signing::retire(store, &settings, WebhookSecrets::Replace).await,
+        };
         beside.close().await?;
         done
     })
@@ -60,12 +81,7 @@ async fn rotate(store: &Store, settings: &Settings, drop_old: bool) -> anyhow::R
     let file = app::key_file(&settings.store);
     let is_configured = !settings.security.master_key.is_empty();
     let mut masters = MasterKeys::load(&settings.security, &file)?;
-    let keys = app::data_keys(store, &masters).await?;
-    let wrapped = store
-        .keyring
-        .wrapped_keys()
-        .await?
-        .context("the store has no keys")?;
+    let (wrapped, keys) = app::data_keys(store, &masters).await?;
     let is_done = wrapped.master == masters.current().name();
     if is_done && is_configured {
         bail!(
@@ -96,7 +112,8 @@ async fn rotate(store: &Store, settings: &Settings, drop_old: bool) -> anyhow::R
     );
     if masters.all().iter().any(|master| keys.sign_with(master)) {
         println!(
-            "this store was made by an early version and signs with the master key that it began with: keep that one secret too"
+            "this store was made by an early version and signs with the master key that it began with: keep that one secret too, until \
+             `patchcord key rotate --signing` and, ten minutes later, `patchcord key retire` have given it a signing key of its own"
         );
     }
     finish(&masters, &file, is_configured, drop_old)

@@ -31,6 +31,7 @@ pub mod sealing;
 pub mod secret;
 pub mod sentiment;
 pub mod shard;
+pub mod signing;
 pub mod sms_segments;
 pub mod task;
 pub mod time;

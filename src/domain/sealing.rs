@@ -13,7 +13,7 @@ use ring::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{hex::hex, secret::Secret};
+use super::{hex::hex, secret::Secret, signing::SigningKeys, time::Timestamp};
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
@@ -129,8 +129,8 @@ impl SealingKey {
 pub struct DataKeys {
     /// Seals secrets.
     pub sealing: SealingKey,
-    /// Signs tokens, and is what signing secrets are derived from: 64 hex digits.
-    pub signing: Secret,
+    /// Sign tokens, and are what signing secrets are derived from.
+    pub signing: SigningKeys,
 }
 
 impl DataKeys {
@@ -138,17 +138,20 @@ impl DataKeys {
     ///
     /// # Errors
     /// [`SealError::NoRandom`].
-    pub fn draw() -> Result<Self, SealError> {
+    pub fn draw(now: Timestamp) -> Result<Self, SealError> {
         Ok(Self {
             sealing: SealingKey::draw()?,
-            signing: SealingKey::draw()?.to_hex(),
+            signing: SigningKeys::of(SealingKey::draw()?.to_hex(), now),
         })
     }
 
     /// Whether it signs with this master key, as a store does that an early version made.
     #[must_use]
     pub fn sign_with(&self, master: &SealingKey) -> bool {
-        master.to_hex().expose() == self.signing.expose()
+        let master = master.to_hex();
+        self.signing
+            .iter()
+            .any(|key| key.secret().expose() == master.expose())
     }
 
     /// Seals the keys under `master`.
@@ -156,7 +159,8 @@ impl DataKeys {
     /// # Errors
     /// [`SealError::NoRandom`].
     pub fn wrap(&self, master: &SealingKey) -> Result<WrappedKeys, SealError> {
-        let text = format!("{} {}", self.sealing.to_hex().expose(), self.signing.expose());
+        let (sealing, signing) = (self.sealing.to_hex(), self.signing.to_text());
+        let text = format!("{} {}", sealing.expose(), signing.expose());
         Ok(WrappedKeys {
             master: master.name(),
             sealed: master.seal(WRAPPED, &Secret::new(text))?,
@@ -172,7 +176,9 @@ pub struct WrappedKeys {
     pub sealed: String,
 }
 
-const WRAPPED: &str = "patchcord data keys 1";
+const WRAPPED: &str = "patchcord data keys 2";
+/// The purpose under which early versions sealed a sealing key and one signing key, and which they open: they cannot read a list.
+const WRAPPED_EARLY: &str = "patchcord data keys 1";
 
 impl WrappedKeys {
     /// Opens them with whichever of `masters` sealed them.
@@ -181,11 +187,14 @@ impl WrappedKeys {
     /// [`SealError::Closed`] when none did.
     pub fn open(&self, masters: &[SealingKey]) -> Result<DataKeys, SealError> {
         let master = masters.iter().find(|master| master.name() == self.master);
-        let text = master.ok_or(SealError::Closed)?.open(WRAPPED, &self.sealed)?;
+        let master = master.ok_or(SealError::Closed)?;
+        let text = master
+            .open(WRAPPED, &self.sealed)
+            .or_else(|_| master.open(WRAPPED_EARLY, &self.sealed))?;
         let (sealing, signing) = text.expose().split_once(' ').ok_or(SealError::Closed)?;
         Ok(DataKeys {
             sealing: SealingKey::from_hex(&Secret::new(sealing.to_owned()))?,
-            signing: Secret::new(signing.to_owned()),
+            signing: SigningKeys::from_text(signing).ok_or(SealError::Closed)?,
         })
     }
 }
@@ -236,7 +245,7 @@ mod tests {
             SealingKey::draw().expect("random"),
             SealingKey::draw().expect("random"),
         );
-        let keys = DataKeys::draw().expect("random");
+        let keys = DataKeys::draw(Timestamp::from_unix_millis(7)).expect("random");
         assert!(!keys.sign_with(&old));
         let wrapped = keys.wrap(&old).expect("wrapped");
         let opened = wrapped.open(&[new.clone(), old.clone()]).expect("opens");
@@ -244,7 +253,39 @@ mod tests {
         assert!(again.open(std::slice::from_ref(&old)).is_err());
         let opened = again.open(&[new]).expect("opens");
         assert_eq!(opened.sealing.name(), keys.sealing.name());
-        assert_eq!(opened.signing.expose(), keys.signing.expose());
+        assert_eq!(opened.signing.to_text().expose(), keys.signing.to_text().expose());
+    }
+
+    #[test]
+    fn the_keys_of_an_early_store_open_and_a_fresh_key_cures_one_that_signs_with_its_master_key() {
+        let (master, sealing) = (
+            SealingKey::draw().expect("random"),
+            SealingKey::draw().expect("random"),
+        );
+        let text = format!("{} {}", sealing.to_hex().expose(), master.to_hex().expose());
+        let early = WrappedKeys {
+            master: master.name(),
+            sealed: master.seal(WRAPPED_EARLY, &Secret::new(text)).expect("sealed"),
+        };
+        let masters = std::slice::from_ref(&master);
+        let mut keys = early.open(masters).expect("opens");
+        assert_eq!(keys.sealing.name(), sealing.name());
+        assert!(keys.sign_with(&master));
+        let now = Timestamp::from_unix_millis(1_795_000_000_000);
+        keys.signing = keys
+            .signing
+            .with(Secret::new("5a".repeat(32)), now)
+            .expect("room");
+        let mut keys = keys.wrap(&master).expect("wrapped").open(masters).expect("opens");
+        assert!(keys.sign_with(&master), "what it signed still verifies");
+        let later = now.plus(std::time::Duration::from_hours(1));
+        keys.signing = keys.signing.without_earlier(later).expect("retired").0;
+        assert!(!keys.sign_with(&master));
+        let wrapped = keys.wrap(&master).expect("wrapped");
+        assert!(
+            master.open(WRAPPED_EARLY, &wrapped.sealed).is_err(),
+            "an early version does not take a list for a key"
+        );
     }
 
     #[test]

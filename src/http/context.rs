@@ -2,6 +2,8 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use tokio::sync::watch;
+
 use super::{
     api::Simulator, auth::Gate, changes::Changes, settings::HttpSettings, setup::SetupFacts,
     webhook_desk::WebhookDesk,
@@ -12,7 +14,7 @@ use crate::{
         RunsHandle, SchedulesHandle,
     },
     bus::{local::LocalBus, redis::Redis},
-    domain::{ids::AccountId, sealing::SealingKey, secret::Secret, time::Timestamp},
+    domain::{ids::AccountId, sealing::SealingKey, signing::SigningKeys, time::Timestamp},
     integrations::{line::CallLine, script::runners::ScriptRunners, twilio::TwilioSettings},
     store::Store,
     workflows::gate_rules::GateRules,
@@ -58,8 +60,8 @@ pub struct Parts {
     pub scripts: Arc<ScriptRunners>,
     pub settings: Arc<HttpSettings>,
     pub twilio: Arc<TwilioSettings>,
-    /// Signs media tokens, callback tokens and tickets: 64 hex digits.
-    pub master_key: Secret,
+    /// Sign media tokens and callback tokens; what outgoing webhooks are signed with is derived from them.
+    pub signing_keys: watch::Receiver<SigningKeys>,
     /// Seals secrets that the store keeps.
     pub sealing: SealingKey,
     /// Ends calls at the provider.
@@ -81,5 +83,5 @@ pub struct Parts {
     /// What is being changed, whoever still waits for it.
     pub changes: Changes,
     /// Turns true when the server is told to stop: sockets close by themselves then.
-    pub stopping: tokio::sync::watch::Receiver<bool>,
+    pub stopping: watch::Receiver<bool>,
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{
     EmailSettings, SecuritySettings, SendgridSettings, SlackSettings,
@@ -23,7 +24,7 @@ use super::{
     webhook::Webhooks,
 };
 use crate::{
-    domain::{address_blocks::AddressBlocksError, ids::AccountSid, secret::Secret},
+    domain::{address_blocks::AddressBlocksError, ids::AccountSid, signing::SigningKeys},
     store::Store,
     workflows::{Effect, Finding, Provider},
 };
@@ -40,7 +41,7 @@ pub struct Parts {
     pub security: SecuritySettings,
     /// Where providers reach this server, without a slash at its end.
     pub public_url: String,
-    pub master_key: Secret,
+    pub signing_keys: watch::Receiver<SigningKeys>,
 }
 
 /// A setting keeps the way out from being built.
@@ -82,7 +83,7 @@ pub fn effect_port(parts: Parts) -> Result<Arc<dyn EffectPort>, SetupError> {
 pub fn call_probe(
     is_live: bool,
     twilio: &TwilioSettings,
-    (public_url, master_key): (&str, &Secret),
+    (public_url, signing_keys): (&str, &watch::Receiver<SigningKeys>),
 ) -> Result<Arc<dyn CallProbe>, SetupError> {
     let Some(rest) = calls_of(is_live, twilio)? else {
         return Ok(Arc::new(NoProvider));
@@ -90,7 +91,7 @@ pub fn call_probe(
     let doors = Doors {
         account: AccountSid::new(twilio.account_sid.as_str()),
         public_url: public_url.to_owned(),
-        master_key: master_key.clone(),
+        signing_keys: signing_keys.clone(),
     };
     Ok(Arc::new(TwilioProbe::new(rest, doors)))
 }
@@ -139,7 +140,7 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         parts.store.clone(),
         parts.twilio.clone(),
         parts.public_url.clone(),
-        parts.master_key.clone(),
+        parts.signing_keys.clone(),
     ));
     let accounts = Arc::clone(&parts.store.accounts);
     let sms: Arc<dyn EffectPort> = Arc::new(TwilioSms::new(
@@ -147,13 +148,13 @@ fn live(parts: Parts) -> Result<Ports, SetupError> {
         parts.store,
         parts.twilio,
         parts.public_url,
-        parts.master_key.clone(),
+        parts.signing_keys.clone(),
     ));
     let slack: Arc<dyn EffectPort> = Arc::new(Slack::new(http.clone(), &parts.slack)?);
     let webhooks: Arc<dyn EffectPort> = Arc::new(Webhooks {
         http,
         accounts,
-        master_key: parts.master_key,
+        signing_keys: parts.signing_keys,
     });
     Ok(each(|provider| match provider {
         Provider::Sms => Arc::clone(&sms),

@@ -11,6 +11,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use url::Url;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     clock,
-    domain::{secret::Secret, time::Timestamp},
+    domain::{signing::SigningKeys, time::Timestamp},
     store::{AccountStore, accounts::Account},
     workflows::{Effect, Failure, FailureKind, Finding, Request, effect::HttpMethod},
 };
@@ -41,8 +42,8 @@ pub struct Webhooks {
     pub http: HttpClient,
     /// Which secrets an account signs with.
     pub accounts: Arc<dyn AccountStore>,
-    /// Secrets that accounts sign with are derived from it.
-    pub master_key: Secret,
+    /// Secrets that accounts sign with are derived from these.
+    pub signing_keys: watch::Receiver<SigningKeys>,
 }
 
 #[async_trait]
@@ -106,7 +107,7 @@ impl Webhooks {
         now: Timestamp,
     ) -> RequestBuilder {
         let id = effect.message_id().to_string();
-        let secrets = SigningSecrets::of(&self.master_key, account, now);
+        let secrets = SigningSecrets::of(&self.signing_keys.borrow(), account, now);
         let signature = secrets.sign(&id, now, &payload);
         let mut request = request
             .header("idempotency-key", &effect.key)

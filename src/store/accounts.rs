@@ -40,13 +40,28 @@ pub struct Account {
     pub retention: Retention,
 }
 
-/// Which secret the account's outgoing webhooks are signed with: secrets are derived, so their number says it all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Which secret the account's outgoing webhooks are signed with: secrets are derived, so their number and their key say it all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Signing {
     /// Counts the secrets from 0.
     pub number: u32,
     /// When the one before was replaced; it is used beside the new one for a while.
     pub rotated_at: Option<Timestamp>,
+    /// The name of the signing key that the secret is derived from; none: the oldest that the store has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The same for the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<String>,
+}
+
+impl Signing {
+    /// Moves on to the next secret, derived from the signing key of that name.
+    pub fn move_on(&mut self, key: String, at: Timestamp) {
+        self.number += 1;
+        self.rotated_at = Some(at);
+        self.previous_key = self.key.replace(key);
+    }
 }
 
 impl From<Account> for AccountFacts {
@@ -129,8 +144,8 @@ pub trait AccountStore: Send + Sync {
     /// Every account, the oldest first, at most `limit`.
     async fn account_ids(&self, limit: u32) -> StoreResult<Vec<AccountId>>;
     async fn account(&self, id: AccountId) -> StoreResult<Account>;
-    /// Moves the account on to its next signing secret. Returns the account as it is then.
-    async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account>;
+    /// Moves the account on to its next signing secret, derived from the signing key of that name. Returns the account as it is then.
+    async fn rotate_signing(&self, id: AccountId, key: String, at: Timestamp) -> StoreResult<Account>;
     /// Says whether the account asks for a consent that is written down.
     async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()>;
     /// Says how long the account keeps what.

@@ -55,7 +55,8 @@ async fn placed(server: &Server, plan: &Value) -> (String, Value) {
 
 fn token_of(server: &Server, record: &Value) -> String {
     let id = record["id"].as_str().and_then(|id| id.parse().ok());
-    callback_token::seal(&server.signing_key(), id.expect("a message id"))
+    let now = patchcord::clock::now();
+    callback_token::seal(&server.signing_keys(), id.expect("a message id"), now)
 }
 
 async fn answered(server: &Server, door: &str, sid: &str, answered_by: Option<&str>) -> String {

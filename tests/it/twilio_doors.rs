@@ -436,7 +436,7 @@ async fn a_message_moves_up_by_its_callbacks_and_never_down() {
         .as_str()
         .and_then(|id| id.parse().ok())
         .expect("a message id");
-    let token = callback_token::seal(&server.signing_key(), id);
+    let token = callback_token::seal(&server.signing_keys(), id, patchcord::clock::now());
     let door = format!("/twilio/sms/status?{}={token}", callback_token::PARAMETER);
     for (word, stands) in [
         ("sent", "sent"),

@@ -178,10 +178,10 @@ async fn a_media_token_opens_one_stream_only() {
 #[tokio::test]
 async fn an_expired_forged_or_foreign_media_token_opens_nothing() {
     let server = Server::start(Options::dev()).await;
-    let key = server.signing_key();
+    let keys = server.signing_keys();
     let pass = |account: &str, now| {
         let call = CallSid::new(call_sid(7));
-        MediaPass::fresh(AccountSid::new(account), call, Speaker::Customer, now).seal(&key)
+        MediaPass::fresh(AccountSid::new(account), call, Speaker::Customer, now).seal(&keys, now)
     };
     let now = patchcord::clock::now();
     let life_ago = Timestamp::from_unix_millis(

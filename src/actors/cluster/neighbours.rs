@@ -11,14 +11,10 @@ use tokio::time::Instant;
 use super::{
     answering::Letter,
     ownership::{Owner, Ownership},
-    signature::{self, Signed},
+    signature::{self, ClusterSecret, Signed},
     words::{Said, Word},
 };
-use crate::{
-    actors::runs::RunError,
-    clock,
-    domain::{secret::Secret, shard::Shard},
-};
+use crate::{actors::runs::RunError, clock, domain::shard::Shard};
 
 /// Where words are taken.
 pub const PATH: &str = "/internal/words";
@@ -45,7 +41,7 @@ pub struct Neighbours {
 
 struct Line {
     client: reqwest::Client,
-    secret: Secret,
+    secret: ClusterSecret,
     on_their_way: tokio::sync::Semaphore,
 }
 
@@ -89,7 +85,7 @@ impl Neighbours {
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new(ownership: Ownership, secret: Secret) -> Result<Self, reqwest::Error> {
+    pub fn new(ownership: Ownership, secret: ClusterSecret) -> Result<Self, reqwest::Error> {
         crate::integrations::client::install_tls();
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -206,7 +202,7 @@ impl Neighbours {
     /// [`signature::SignatureError`] when it did not.
     pub fn check(&self, signed: Signed<'_>, header: Option<&str>) -> Result<(), signature::SignatureError> {
         match &self.line {
-            Some(line) => signed.check(&line.secret, header, clock::now()),
+            Some(line) => line.secret.check(signed, header, clock::now()),
             None => Err(signature::SignatureError::Missing),
         }
     }
@@ -234,7 +230,7 @@ impl Line {
             path: PATH,
             body: letter,
         };
-        let signature = signed.sign(&self.secret, clock::now());
+        let signature = self.secret.sign(signed, clock::now());
         let request = self
             .client
             .post(format!("{address}{PATH}"))

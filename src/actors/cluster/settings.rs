@@ -12,7 +12,7 @@ pub struct ClusterSettings {
     pub listen: String,
     /// Where the other nodes reach it, without a trailing slash. Empty: `http://<listen>`.
     pub advertise: String,
-    /// Signs what nodes tell each other. Empty: made from `security.master_key`, which all nodes share.
+    /// Signs what nodes tell each other. Empty: made from the store's signing keys.
     pub secret: Secret,
     /// Seconds after which a silent node counts as dead.
     pub lease_ttl_s: u64,

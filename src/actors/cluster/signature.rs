@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::sync::watch;
 
-use crate::domain::{hex::hex, secret::Secret, time::Timestamp};
+use crate::domain::{hex::hex, secret::Secret, signing::SigningKeys, time::Timestamp};
 
 /// The header with the time and the signature: `t=<milliseconds>,v1=<64 hex digits>`.
 pub const HEADER: &str = "patchcord-signature";
@@ -22,7 +23,9 @@ pub enum SignatureError {
     Missing,
     #[error("the signature is too old or from the future: the clocks of the nodes may be apart")]
     Late,
-    #[error("the signature is wrong: nodes of one cluster share `cluster.secret` or `security.master_key`")]
+    #[error(
+        "the signature is wrong: nodes of one cluster share `cluster.secret`, or the store's signing keys"
+    )]
     Wrong,
 }
 
@@ -81,21 +84,64 @@ fn read(header: &str) -> Option<(Timestamp, [u8; 32])> {
     Some((Timestamp::from_unix_millis(at.parse().ok()?), bytes))
 }
 
-/// The secret that nodes share when none is set: made from the master key, so that it tells nothing about it.
-#[must_use]
-pub fn secret_of(master_key: &Secret) -> Secret {
+/// What nodes share.
+#[derive(Clone)]
+pub enum ClusterSecret {
+    /// `cluster.secret`.
+    Set(Secret),
+    /// Made from the signing keys where none is set: the present one signs, any verifies.
+    Derived(watch::Receiver<SigningKeys>),
+}
+
+impl ClusterSecret {
+    /// The header's value for `signed`.
+    #[must_use]
+    pub fn sign(&self, signed: Signed<'_>, now: Timestamp) -> String {
+        match self {
+            Self::Set(secret) => signed.sign(secret, now),
+            Self::Derived(keys) => signed.sign(&secret_of(keys.borrow().current(now).secret()), now),
+        }
+    }
+
+    /// Whether `header` was made by one who shares it, a moment ago.
+    ///
+    /// # Errors
+    /// [`SignatureError`] says what is wrong, for this side's log.
+    pub fn check(
+        &self,
+        signed: Signed<'_>,
+        header: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), SignatureError> {
+        match self {
+            Self::Set(secret) => signed.check(secret, header, now),
+            Self::Derived(keys) => {
+                let keys = keys.borrow();
+                let mut checks = keys
+                    .iter()
+                    .map(|key| signed.check(&secret_of(key.secret()), header, now));
+                let other_than_wrong = checks.find(|checked| *checked != Err(SignatureError::Wrong));
+                other_than_wrong.unwrap_or(Err(SignatureError::Wrong))
+            }
+        }
+    }
+}
+
+/// A secret for nodes, made from a signing key so that it tells nothing about it.
+fn secret_of(key: &Secret) -> Secret {
     let signed = Signed {
         method: "",
         path: "cluster",
         body: b"",
     };
-    let digest = signed.mac(master_key, 0).finalize().into_bytes();
+    let digest = signed.mac(key, 0).finalize().into_bytes();
     Secret::new(hex(&digest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::signing::RETIRES_AFTER;
 
     const ONE: Signed<'_> = Signed {
         method: "POST",
@@ -132,6 +178,32 @@ mod tests {
         assert_eq!(
             ONE.check(&secret, Some("t=1,v1=zz"), now),
             Err(SignatureError::Missing)
+        );
+    }
+
+    #[test]
+    fn what_a_node_signs_with_one_of_the_signing_keys_passes_until_the_key_is_retired() {
+        let made_at = Timestamp::from_unix_millis(1_700_000_000_000);
+        let old = SigningKeys::of(Secret::new("0".repeat(64)), made_at);
+        let both = old.with(Secret::new("1".repeat(64)), made_at).expect("room");
+        let now = made_at.plus(RETIRES_AFTER);
+        let (kept, _) = both.without_earlier(now).expect("retired");
+        let derived = |keys: &SigningKeys| ClusterSecret::Derived(watch::channel(keys.clone()).1);
+        let nodes = [derived(&old), derived(&both), derived(&kept)];
+        let [by_old, by_both, by_kept] = nodes.each_ref().map(|node| node.sign(ONE, now));
+        assert_eq!(by_both, by_kept, "the second key signs");
+        for header in [&by_old, &by_both] {
+            assert_eq!(nodes[1].check(ONE, Some(header), now), Ok(()));
+        }
+        assert_eq!(
+            nodes[2].check(ONE, Some(&by_old), now),
+            Err(SignatureError::Wrong)
+        );
+        assert_eq!(nodes[1].check(ONE, None, now), Err(SignatureError::Missing));
+        let late = now.plus(2 * LATE_MAX);
+        assert_eq!(
+            nodes[1].check(ONE, Some(&by_both), late),
+            Err(SignatureError::Late)
         );
     }
 }

@@ -60,13 +60,15 @@ pub async fn show(State(context): State<Context>, caller: Caller) -> ApiResult<J
 pub async fn rotate(State(context): State<Context>, caller: Caller) -> ApiResult<Response> {
     caller.must(Permission::ManageWebhooks)?;
     let accounts = &context.store.accounts;
-    let account = accounts.rotate_signing(caller.account_id, clock::now()).await?;
+    let now = clock::now();
+    let key = context.signing_keys.borrow().current(now).name();
+    let account = accounts.rotate_signing(caller.account_id, key, now).await?;
     tracing::info!(account_id = %account.id, by = %caller.user_id, "signing secret replaced");
     Ok((Extension(Keeping::Never), Json(view(&context, &account))).into_response())
 }
 
 fn view(context: &Context, account: &Account) -> SigningSecretView {
-    let secrets = SigningSecrets::of(&context.master_key, account, clock::now());
+    let secrets = SigningSecrets::of(&context.signing_keys.borrow(), account, clock::now());
     SigningSecretView {
         secret: secrets.current.to_text().expose().to_owned(),
         previous: secrets.previous.map(|(secret, until)| PreviousSecret {

@@ -29,8 +29,9 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 /// Opens a stream as Twilio does.
 pub(super) async fn look(context: &Context) -> Finding {
     let account = AccountSid::new(context.twilio.account_sid.clone());
-    let pass = MediaPass::fresh(account, CallSid::new(NO_CALL), Speaker::Customer, clock::now());
-    let path = format!("/twilio/media/{}", pass.seal(&context.master_key));
+    let now = clock::now();
+    let pass = MediaPass::fresh(account, CallSid::new(NO_CALL), Speaker::Customer, now);
+    let path = format!("/twilio/media/{}", pass.seal(&context.signing_keys.borrow(), now));
     let public = &context.settings.public_url;
     let socket = Addresses(public).socket(&path);
     let shown = Addresses(public).socket("/twilio/media");

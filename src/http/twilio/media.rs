@@ -132,7 +132,7 @@ pub async fn media(
     check_signature(&context, &headers, &address, Payload::Nothing)?;
     let now = clock::now();
     let not_let_in = |error: PassError| refused("media_token", &error.to_string());
-    let pass = MediaPass::open(&context.master_key, &token, now).map_err(not_let_in)?;
+    let pass = MediaPass::open(&context.signing_keys.borrow(), &token, now).map_err(not_let_in)?;
     check_account(&context, &pass.account)?;
     let upgrade = upgrade.map_err(|_| ApiError::Malformed {
         detail: "this address takes WebSockets only".to_owned(),

@@ -53,7 +53,9 @@ pub async fn placed(State(context): State<Context>, request: TwilioRequest) -> A
         .get("AnsweredBy")
         .is_some_and(|word| answered_by(word).is_machine());
     let sid = AccountSid::new(context.twilio.account_sid.as_str());
-    let pass = MediaPass::fresh(sid, call.clone(), Speaker::Customer, clock::now()).seal(&context.master_key);
+    let now = clock::now();
+    let pass = MediaPass::fresh(sid, call.clone(), Speaker::Customer, now);
+    let pass = pass.seal(&context.signing_keys.borrow(), now);
     let doors = Addresses(&context.settings.public_url);
     let is_supervised = plan.connect_to.is_some()
         && number_routing::is_supervised(&context, &message.from, voice::PATIENCE).await;
@@ -101,7 +103,7 @@ async fn message_of(context: &Context, request: &TwilioRequest) -> ApiResult<Opt
     let Some(token) = request.query(callback_token::PARAMETER) else {
         return Ok(None);
     };
-    let id = callback_token::open(&context.master_key, token)
+    let id = callback_token::open(&context.signing_keys.borrow(), token)
         .ok_or_else(|| refused("bad_callback_token", "the callback token is not one of ours"))?;
     let account_id = account(context).await?;
     Ok(Some(context.store.messages.get(account_id, id).await?))

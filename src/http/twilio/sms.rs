@@ -233,7 +233,7 @@ pub async fn status(State(context): State<Context>, request: TwilioRequest) -> A
     let word = request.required("MessageStatus")?;
     let status = words::message_status(word);
     let id = if let Some(token) = request.query(callback_token::PARAMETER) {
-        callback_token::open(&context.master_key, token)
+        callback_token::open(&context.signing_keys.borrow(), token)
             .ok_or_else(|| refused("bad_callback_token", "the callback token is not one of ours"))?
     } else {
         let sent = context.store.messages.by_provider_id(account_id, sid).await?;

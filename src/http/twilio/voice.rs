@@ -46,7 +46,9 @@ pub async fn voice(State(context): State<Context>, request: TwilioRequest) -> Ap
         _ => Speaker::Customer,
     };
     let account = AccountSid::new(context.twilio.account_sid.as_str());
-    let pass = MediaPass::fresh(account, call.clone(), inbound, clock::now()).seal(&context.master_key);
+    let now = clock::now();
+    let pass = MediaPass::fresh(account, call.clone(), inbound, now);
+    let pass = pass.seal(&context.signing_keys.borrow(), now);
     let doors = Addresses(&context.settings.public_url);
     let way = way.unwrap_or_else(|| Way {
         route: Route::of_settings(&context.twilio),

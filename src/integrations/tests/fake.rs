@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::watch,
 };
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         ids::{AccountId, LeadId},
         lead::Lead,
         secret::Secret,
+        signing::SigningKeys,
         time::Timestamp,
     },
     integrations::{
@@ -271,17 +273,22 @@ pub(super) fn twilio_settings(api_base: &str) -> TwilioSettings {
     }
 }
 
+/// What tokens and webhooks are signed with.
+pub(super) fn signing_keys() -> watch::Receiver<SigningKeys> {
+    let secret = Secret::new("00".repeat(32));
+    watch::channel(SigningKeys::of(secret, Timestamp::default())).1
+}
+
 /// Sends to `api_base`, and looks up three times without waiting.
 pub(super) fn sender(api_base: &str, store: &Store) -> TwilioSms {
     let settings = twilio_settings(api_base);
     let rest = TwilioRest::new(http(), &settings).expect("an address");
-    let key = Secret::new("00".repeat(32));
     TwilioSms::new(
         rest,
         store.clone(),
         settings,
         "https://calls.example.com".to_owned(),
-        key,
+        signing_keys(),
     )
     .with_look_ups([Duration::ZERO; 3])
 }

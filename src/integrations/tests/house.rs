@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::fake::{
-    Fake, Kept, account, call, effect, email, kept, no_email, no_sendgrid, planned_at, sms, twilio_settings,
+    Fake, Kept, account, call, effect, email, kept, no_email, no_sendgrid, planned_at, signing_keys, sms,
+    twilio_settings,
 };
 use crate::{
     domain::{alert::Severity, message::MessageStatus, secret::Secret, task::Priority},
@@ -40,7 +41,7 @@ fn parts(kept: &Kept, fake: &Fake) -> Parts {
             allow_private_targets: "127.0.0.1".to_owned(),
         },
         public_url: "https://calls.example.com".to_owned(),
-        master_key: Secret::new("00".repeat(32)),
+        signing_keys: signing_keys(),
     }
 }
 
@@ -215,7 +216,7 @@ fn a_wrong_setting_is_named() {
             allow_private_targets: allowed.to_owned(),
         },
         public_url: String::new(),
-        master_key: Secret::new(String::new()),
+        signing_keys: signing_keys(),
     };
     let error = effect_port(parts("not an address", ""))
         .err()

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fake::{Fake, Kept, account, answer, call, hanging_up, http, kept, nobody, twilio_settings};
+use super::fake::{
+    Fake, Kept, account, answer, call, hanging_up, http, kept, nobody, signing_keys, twilio_settings,
+};
 use crate::{
-    domain::{
-        message::{Channel, MessageStatus},
-        secret::Secret,
-    },
+    clock,
+    domain::message::{Channel, MessageStatus},
     integrations::{
         port::{EffectOutcome, EffectPort},
         twilio::{TwilioCalls, TwilioRest, callback_token},
@@ -20,15 +20,12 @@ use crate::{
 const JUST_AFTER: &str = "Fri, 20 Nov 2026 09:00:01 +0000";
 const HOURS_BEFORE: &str = "Fri, 20 Nov 2026 05:00:00 +0000";
 
-fn key() -> Secret {
-    Secret::new("00".repeat(32))
-}
-
 fn caller(api_base: &str, kept: &Kept) -> TwilioCalls {
     let settings = twilio_settings(api_base);
     let rest = TwilioRest::new(http(), &settings).expect("an address");
     let public_url = "https://calls.example.com".to_owned();
-    TwilioCalls::new(rest, kept.store.clone(), settings, public_url, key()).with_look_ups([Duration::ZERO; 3])
+    TwilioCalls::new(rest, kept.store.clone(), settings, public_url, signing_keys())
+        .with_look_ups([Duration::ZERO; 3])
 }
 
 fn placed(sid: &str, created: &str) -> Value {
@@ -49,7 +46,7 @@ async fn a_call_carries_its_token_and_is_confirmed_with_its_sid() {
             .is_some_and(|id| id.starts_with("call_"))
     );
     let asked = &fake.asked()[0];
-    let token = callback_token::seal(&key(), effect.message_id());
+    let token = callback_token::seal(&signing_keys().borrow(), effect.message_id(), clock::now());
     assert_eq!(
         asked.field("Url"),
         Some(format!("https://calls.example.com/twilio/placed?e={token}"))

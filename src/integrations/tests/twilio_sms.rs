@@ -172,9 +172,9 @@ async fn an_account_that_is_not_set_up_sends_nothing() {
     settings.account_sid = String::new();
     let rest =
         crate::integrations::twilio::TwilioRest::new(super::fake::http(), &settings).expect("an address");
-    let key = crate::domain::secret::Secret::new(String::new());
+    let keys = super::fake::signing_keys();
     let sender =
-        crate::integrations::twilio::TwilioSms::new(rest, kept.store.clone(), settings, String::new(), key);
+        crate::integrations::twilio::TwilioSms::new(rest, kept.store.clone(), settings, String::new(), keys);
     let outcome = sender.execute(&sms("tell")).await;
     let EffectOutcome::Rejected(failure) = outcome else {
         panic!("{outcome:?}")
@@ -304,7 +304,6 @@ async fn a_call_is_live_ended_or_gone() {
             audio::Speaker,
             call::CallStatus,
             ids::{AccountSid, CallSid},
-            secret::Secret,
         },
         integrations::{
             probe::{CallProbe, ProbeAnswer},
@@ -331,7 +330,7 @@ async fn a_call_is_live_ended_or_gone() {
     let doors = Doors {
         account: AccountSid::new("AC1"),
         public_url: "https://calls.example".to_owned(),
-        master_key: Secret::new("a key".to_owned()),
+        signing_keys: super::fake::signing_keys(),
     };
     let probe = TwilioProbe::new(rest, doors);
     let ended = ProbeAnswer::Ended {

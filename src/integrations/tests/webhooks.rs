@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::fake::{Fake, account, answer, effect, hanging_up, http, kept, nobody};
+use super::fake::{Fake, account, answer, effect, hanging_up, http, kept, nobody, signing_keys};
 use crate::{
     clock,
-    domain::{ids::UserId, secret::Secret, time::Timestamp},
+    domain::{ids::UserId, time::Timestamp},
     integrations::{
         address_guard::AllowList,
         client::HttpClient,
@@ -24,17 +24,17 @@ use crate::{
     workflows::{Effect, FailureKind, Request, effect::HttpMethod},
 };
 
-fn key() -> Secret {
-    Secret::new("00".repeat(32))
-}
-
 /// The account that signs, with its first secret or a later one.
 fn signer(number: u32, rotated_at: Option<Timestamp>) -> Account {
     Account {
         id: account(),
         name: "Acme".to_owned(),
         created_at: Timestamp::default(),
-        signing: Signing { number, rotated_at },
+        signing: Signing {
+            number,
+            rotated_at,
+            ..Signing::default()
+        },
         require_consent: false,
         retention: crate::domain::retention::Retention::default(),
     }
@@ -62,7 +62,7 @@ async fn sent_by(account: Account, http: HttpClient, effect: &Effect) -> EffectO
     let port = Webhooks {
         http,
         accounts,
-        master_key: key(),
+        signing_keys: signing_keys(),
     };
     port.execute(effect).await
 }
@@ -113,7 +113,11 @@ async fn a_webhook_carries_its_key_and_a_signature_and_brings_the_answer_back() 
         assert_eq!(request.header("idempotency-key"), effect.key);
         let (id, at_s) = (request.header("webhook-id"), request.header("webhook-timestamp"));
         let at = Timestamp::from_unix_millis(at_s.parse::<u64>().expect("seconds") * 1_000);
-        let expected = SigningSecrets::of(&key(), &signer(0, None), at).sign(id, at, request.body.as_bytes());
+        let expected = SigningSecrets::of(&signing_keys().borrow(), &signer(0, None), at).sign(
+            id,
+            at,
+            request.body.as_bytes(),
+        );
         assert_eq!(request.header("webhook-signature"), expected);
     }
     assert_eq!(
@@ -322,7 +326,7 @@ async fn the_standards_own_library_takes_our_signatures() {
     }
     let asked = fake.asked();
     assert_eq!(asked[2].header("idempotency-key"), effects[2].key);
-    let secrets = SigningSecrets::of(&key(), &signer, clock::now());
+    let secrets = SigningSecrets::of(&signing_keys().borrow(), &signer, clock::now());
     let secret = secrets.current.to_text();
     let (previous, _) = secrets.previous.expect("it signs on");
     let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];

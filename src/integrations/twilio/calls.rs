@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{
     ErrorClass, TwilioSettings, callback_token,
@@ -17,7 +18,7 @@ use crate::{
         call::OnMachine,
         ids::{CallId, CallSid},
         message::{Channel, Message},
-        secret::Secret,
+        signing::SigningKeys,
     },
     store::{Store, StoreResult},
     workflows::{Effect, Request},
@@ -30,23 +31,23 @@ pub type TwilioCalls = TwilioPort<Calls>;
 pub struct Calls {
     rest: TwilioRest,
     public_url: String,
-    master_key: Secret,
+    signing_keys: watch::Receiver<SigningKeys>,
 }
 
 impl TwilioCalls {
-    /// `public_url` is where Twilio reaches this server, `master_key` signs the tokens.
+    /// `public_url` is where Twilio reaches this server, `signing_keys` sign the tokens.
     #[must_use]
     pub const fn new(
         rest: TwilioRest,
         store: Store,
         settings: TwilioSettings,
         public_url: String,
-        master_key: Secret,
+        signing_keys: watch::Receiver<SigningKeys>,
     ) -> Self {
         let calls = Calls {
             rest,
             public_url,
-            master_key,
+            signing_keys,
         };
         Self::of(calls, store, settings)
     }
@@ -60,7 +61,7 @@ impl Service for Calls {
         let Request::PlaceCall { plan, .. } = &effect.request else {
             return Err(RestError::Unreached("the effect is no call".to_owned()));
         };
-        let token = callback_token::seal(&self.master_key, message.id);
+        let token = callback_token::seal(&self.signing_keys.borrow(), message.id, clock::now());
         let call = NewCall {
             to: &message.to,
             from: &message.from,

@@ -18,6 +18,7 @@ use crate::domain::{
     audio::Speaker,
     ids::{AccountSid, CallSid},
     secret::Secret,
+    signing::SigningKeys,
     time::Timestamp,
 };
 
@@ -29,7 +30,7 @@ pub const ROLE_PARAMETER: &str = "role_inbound";
 pub const PASS_LIFE: Duration = Duration::from_mins(1);
 /// Passes that may be remembered as used at one time: a minute of 1,600 calls a second. Beyond it none is let in.
 const USED_MAX: usize = 100_000;
-/// Tells this use of the master key from every other.
+/// Tells this use of the signing keys from every other.
 const PURPOSE: &[u8] = b"patchcord media pass 1\n";
 
 /// What a pass says.
@@ -73,7 +74,7 @@ impl MediaPass {
 
     /// Writes the pass as text for a path: letters, digits, `-`, `_` and one dot.
     #[must_use]
-    pub fn seal(&self, key: &Secret) -> String {
+    pub fn seal(&self, keys: &SigningKeys, now: Timestamp) -> String {
         let said = [
             self.account.as_str(),
             self.call.as_str(),
@@ -82,7 +83,9 @@ impl MediaPass {
             &self.nonce,
         ]
         .join(" ");
-        let proof = mac(key, said.as_bytes()).finalize().into_bytes();
+        let proof = mac(keys.current(now).secret(), said.as_bytes())
+            .finalize()
+            .into_bytes();
         format!(
             "{}.{}",
             URL_SAFE_NO_PAD.encode(said),
@@ -93,15 +96,16 @@ impl MediaPass {
     /// Reads a pass back.
     ///
     /// # Errors
-    /// [`PassError::Forged`] for any text that [`Self::seal`] did not write with this key, [`PassError::Expired`] after its life.
-    pub fn open(key: &Secret, text: &str, now: Timestamp) -> Result<Self, PassError> {
+    /// [`PassError::Forged`] for any text that [`Self::seal`] did not write with one of these keys, [`PassError::Expired`] after its life.
+    pub fn open(keys: &SigningKeys, text: &str, now: Timestamp) -> Result<Self, PassError> {
         let (said, proof) = text.split_once('.').ok_or(PassError::Forged)?;
         let said = URL_SAFE_NO_PAD.decode(said).map_err(|_| PassError::Forged)?;
         let proof = URL_SAFE_NO_PAD.decode(proof).map_err(|_| PassError::Forged)?;
-        mac(key, &said)
-            .verify_slice(&proof)
-            .map_err(|_| PassError::Forged)?;
-        let pass = Self::read(&said).ok_or(PassError::Forged)?;
+        let is_ours = keys
+            .iter()
+            .any(|key| mac(key.secret(), &said).verify_slice(&proof).is_ok());
+        let pass = is_ours.then(|| Self::read(&said)).flatten();
+        let pass = pass.ok_or(PassError::Forged)?;
         if pass.expires_at <= now {
             return Err(PassError::Expired);
         }
@@ -169,8 +173,8 @@ mod tests {
         Timestamp::from_unix_millis(1_795_000_000_000 + second * 1_000)
     }
 
-    fn key() -> Secret {
-        Secret::new("00".repeat(32))
+    fn keys(digits: &str) -> SigningKeys {
+        SigningKeys::of(Secret::new(digits.repeat(32)), Timestamp::default())
     }
 
     fn pass(second: u64) -> MediaPass {
@@ -180,10 +184,13 @@ mod tests {
 
     #[test]
     fn a_sealed_pass_opens_until_it_expires() {
-        let sealed = pass(0).seal(&key());
-        let opened = MediaPass::open(&key(), &sealed, at(59)).expect("it is valid");
+        let sealed = pass(0).seal(&keys("00"), at(0));
+        let opened = MediaPass::open(&keys("00"), &sealed, at(59)).expect("it is valid");
         assert_eq!((opened.call.as_str(), opened.inbound), ("CA1", Speaker::Customer));
-        assert_eq!(MediaPass::open(&key(), &sealed, at(60)), Err(PassError::Expired));
+        assert_eq!(
+            MediaPass::open(&keys("00"), &sealed, at(60)),
+            Err(PassError::Expired)
+        );
     }
 
     #[test]
@@ -192,7 +199,7 @@ mod tests {
             call: CallSid::new("CA00000000000000000000000000000001"),
             ..pass(0)
         }
-        .seal(&key());
+        .seal(&keys("00"), at(0));
         assert!(
             sealed
                 .bytes()
@@ -204,21 +211,33 @@ mod tests {
 
     #[test]
     fn every_changed_character_is_a_forgery() {
-        let sealed = pass(0).seal(&key());
+        let sealed = pass(0).seal(&keys("00"), at(0));
         for position in 0..sealed.len() {
             let mut bytes = sealed.clone().into_bytes();
             bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("still text");
             assert_eq!(
-                MediaPass::open(&key(), &changed, at(1)),
+                MediaPass::open(&keys("00"), &changed, at(1)),
                 Err(PassError::Forged),
                 "at {position}"
             );
         }
-        let other = Secret::new("11".repeat(32));
-        assert_eq!(MediaPass::open(&other, &sealed, at(1)), Err(PassError::Forged));
+        assert_eq!(
+            MediaPass::open(&keys("11"), &sealed, at(1)),
+            Err(PassError::Forged)
+        );
+        let both = keys("11")
+            .with(Secret::new("00".repeat(32)), at(0))
+            .expect("room");
+        assert!(
+            MediaPass::open(&both, &sealed, at(1)).is_ok(),
+            "any key of the list opens"
+        );
         for nonsense in ["", ".", "abc", "a.b.c", "%%.%%"] {
-            assert_eq!(MediaPass::open(&key(), nonsense, at(1)), Err(PassError::Forged));
+            assert_eq!(
+                MediaPass::open(&keys("00"), nonsense, at(1)),
+                Err(PassError::Forged)
+            );
         }
     }
 

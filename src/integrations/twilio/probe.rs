@@ -1,6 +1,7 @@
 //! Asks Twilio whether a call still lives, and to stream it to us again.
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{
     addresses::Addresses,
@@ -13,7 +14,7 @@ use crate::{
     domain::{
         audio::Speaker,
         ids::{AccountSid, CallSid},
-        secret::Secret,
+        signing::SigningKeys,
     },
     integrations::probe::{CallProbe, NotStreamed, ProbeAnswer},
 };
@@ -33,7 +34,7 @@ pub struct Doors {
     pub account: AccountSid,
     /// Without a slash at its end.
     pub public_url: String,
-    pub master_key: Secret,
+    pub signing_keys: watch::Receiver<SigningKeys>,
 }
 
 impl TwilioProbe {
@@ -60,9 +61,11 @@ impl CallProbe for TwilioProbe {
         let Doors {
             account,
             public_url,
-            master_key,
+            signing_keys,
         } = &self.doors;
-        let pass = MediaPass::fresh(account.clone(), sid.clone(), inbound, clock::now()).seal(master_key);
+        let now = clock::now();
+        let pass = MediaPass::fresh(account.clone(), sid.clone(), inbound, now);
+        let pass = pass.seal(&signing_keys.borrow(), now);
         let doors = Addresses(public_url);
         let stream = NewStream {
             call: sid,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{
     ErrorClass, TwilioSettings, callback_token,
@@ -15,7 +16,7 @@ use crate::{
     clock,
     domain::{
         message::{Channel, Message},
-        secret::Secret,
+        signing::SigningKeys,
         time::Timestamp,
     },
     store::{Store, StoreResult},
@@ -32,23 +33,23 @@ pub type TwilioSms = TwilioPort<Sms>;
 pub struct Sms {
     rest: TwilioRest,
     public_url: String,
-    master_key: Secret,
+    signing_keys: watch::Receiver<SigningKeys>,
 }
 
 impl TwilioSms {
-    /// `public_url` is where Twilio reaches this server, `master_key` signs the callbacks' tokens.
+    /// `public_url` is where Twilio reaches this server, `signing_keys` sign the callbacks' tokens.
     #[must_use]
     pub const fn new(
         rest: TwilioRest,
         store: Store,
         settings: TwilioSettings,
         public_url: String,
-        master_key: Secret,
+        signing_keys: watch::Receiver<SigningKeys>,
     ) -> Self {
         let sms = Sms {
             rest,
             public_url,
-            master_key,
+            signing_keys,
         };
         Self::of(sms, store, settings)
     }
@@ -59,12 +60,15 @@ impl Service for Sms {
     const CHANNEL: Channel = Channel::Sms;
 
     async fn make(&self, effect: &Effect, message: &Message) -> Result<Made, RestError> {
+        let now = clock::now();
+        let callback =
+            callback_token::address(&self.public_url, &self.signing_keys.borrow(), message.id, now);
         let request = NewMessage {
             to: &message.to,
             from: &message.from,
             body: &message.body,
-            status_callback: &callback_token::address(&self.public_url, &self.master_key, message.id),
-            validity: validity(effect.valid_until, clock::now()),
+            status_callback: &callback,
+            validity: validity(effect.valid_until, now),
         };
         self.rest.create_message(&request).await
     }

@@ -294,19 +294,25 @@ pub(crate) async fn a_signing_secret_is_moved_on_one_by_one(store: &Store) {
     let read = async || store.accounts.account(account_id(1)).await.expect("read").signing;
     assert_eq!(read().await, Signing::default());
     for number in 1..=2 {
+        let name = |number: u32| format!("key {number}");
         let expected = Signing {
             number,
             rotated_at: Some(at(u64::from(number))),
+            key: Some(name(number)),
+            previous_key: (number > 1).then(|| name(number - 1)),
         };
         let moved = store
             .accounts
-            .rotate_signing(account_id(1), at(u64::from(number)))
+            .rotate_signing(account_id(1), name(number), at(u64::from(number)))
             .await;
         assert_eq!(moved.expect("written").signing, expected);
         assert_eq!(read().await, expected);
     }
     assert!(matches!(
-        store.accounts.rotate_signing(account_id(2), at(3)).await,
+        store
+            .accounts
+            .rotate_signing(account_id(2), "key 1".to_owned(), at(3))
+            .await,
         Err(StoreError::Missing { .. })
     ));
 }

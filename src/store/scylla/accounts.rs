@@ -119,11 +119,10 @@ impl AccountStore for Scylla {
         Ok(account)
     }
 
-    async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account> {
+    async fn rotate_signing(&self, id: AccountId, key: String, at: Timestamp) -> StoreResult<Account> {
         let rotated = self
             .revise(&ACCOUNTS, &values![id], |mut account: Account| {
-                account.signing.number += 1;
-                account.signing.rotated_at = Some(at);
+                account.signing.move_on(key.clone(), at);
                 Ok(Change::Write(account.clone(), account))
             })
             .await;

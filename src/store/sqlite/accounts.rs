@@ -70,12 +70,9 @@ impl AccountStore for Sqlite {
         Ok(account)
     }
 
-    async fn rotate_signing(&self, id: AccountId, at: Timestamp) -> StoreResult<Account> {
-        self.change_account(id, move |account| {
-            account.signing.number += 1;
-            account.signing.rotated_at = Some(at);
-        })
-        .await
+    async fn rotate_signing(&self, id: AccountId, key: String, at: Timestamp) -> StoreResult<Account> {
+        self.change_account(id, move |account| account.signing.move_on(key, at))
+            .await
     }
 
     async fn set_require_consent(&self, id: AccountId, require_consent: bool) -> StoreResult<()> {

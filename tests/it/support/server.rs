@@ -8,8 +8,9 @@ use std::{
 };
 
 use patchcord::domain::{
-    sealing::{SealingKey, WrappedKeys},
+    sealing::{DataKeys, SealingKey, WrappedKeys},
     secret::Secret,
+    signing::SigningKeys,
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -217,12 +218,21 @@ impl Server {
         given.map(|(_, value)| value.as_str())
     }
 
-    /// What this server signs tokens with: read from its store, opened with its master key.
+    /// What this server signs tokens with.
+    ///
+    /// # Panics
+    /// As [`Self::data_keys`].
+    #[must_use]
+    pub fn signing_keys(&self) -> SigningKeys {
+        self.data_keys().1.signing
+    }
+
+    /// The keys of this server's store, opened, and the master key that opened them.
     ///
     /// # Panics
     /// When the store has no keys, or the master key does not open them.
     #[must_use]
-    pub fn signing_key(&self) -> Secret {
+    pub fn data_keys(&self) -> (SealingKey, DataKeys) {
         let store = database(self.data_dir());
         let master = self.setting("PATCHCORD_SECURITY__MASTER_KEY").map_or_else(
             || std::fs::read_to_string(store.with_extension("key")).expect("the key's file"),
@@ -238,7 +248,21 @@ impl Server {
             .query_row("SELECT body FROM keyring", [], |row| row.get(0))
             .expect("the store's keys");
         let keys: WrappedKeys = serde_json::from_str(&body).expect("wrapped keys");
-        keys.open(&masters).expect("they open").signing
+        let opened = keys.open(&masters).expect("they open");
+        let master = masters.into_iter().find(|master| master.name() == keys.master);
+        (master.expect("one opened them"), opened)
+    }
+
+    /// Puts other keys in their place.
+    ///
+    /// # Panics
+    /// When the store cannot be written.
+    pub fn put_wrapped_keys(&self, keys: &WrappedKeys) {
+        let store = rusqlite::Connection::open(database(self.data_dir())).expect("the store");
+        store.busy_timeout(READY_DEADLINE).expect("a time");
+        let body = serde_json::to_string(keys).expect("text keys");
+        let changed = store.execute("UPDATE keyring SET body = ?1", [body]);
+        assert_eq!(changed.expect("written"), 1);
     }
 
     /// Changes a setting for the starts to come.
