@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{sealing::DataKeys, secret::Secret},
-        store::{KeyringStore as _, sqlite},
+        store::sqlite,
     };
 
     #[tokio::test]

@@ -150,6 +150,7 @@ impl DataKeys {
     pub fn sign_with(&self, master: &SealingKey) -> bool {
         let master = master.to_hex();
         self.signing
+            .all()
             .iter()
             .any(|key| key.secret().expose() == master.expose())
     }

@@ -75,8 +75,9 @@ impl SigningKeys {
     }
 
     /// Every key, the oldest first: what one of them signed is ours.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &SigningKey> + Clone {
-        self.0.iter()
+    #[must_use]
+    pub fn all(&self) -> &[SigningKey] {
+        &self.0
     }
 
     /// The names of all keys.
@@ -216,7 +217,7 @@ mod tests {
         let keys = three();
         let read = SigningKeys::from_text(keys.to_text().expose()).expect("a list");
         assert_eq!(read.names(), keys.names());
-        let times: Vec<Timestamp> = read.iter().map(SigningKey::made_at).collect();
+        let times: Vec<Timestamp> = read.all().iter().map(SigningKey::made_at).collect();
         assert_eq!(times, [at(0), at(100), at(200)]);
         let early = SigningKeys::from_text(secret(7).expose()).expect("a key");
         let key = early.current(Timestamp::default());

@@ -118,6 +118,7 @@ impl ClusterSecret {
             Self::Derived(keys) => {
                 let keys = keys.borrow();
                 let mut checks = keys
+                    .all()
                     .iter()
                     .map(|key| signed.check(&secret_of(key.secret()), header, now));
                 let other_than_wrong = checks.find(|checked| *checked != Err(SignatureError::Wrong));

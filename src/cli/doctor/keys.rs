@@ -44,6 +44,7 @@ async fn look(settings: &Settings) -> anyhow::Result<Finding> {
 fn told(keys: &SigningKeys, now: Timestamp) -> String {
     let signs = keys.current(now).name();
     let each: Vec<String> = keys
+        .all()
         .iter()
         .map(|key| {
             let age = match key.made_at() {

@@ -102,6 +102,7 @@ impl MediaPass {
         let said = URL_SAFE_NO_PAD.decode(said).map_err(|_| PassError::Forged)?;
         let proof = URL_SAFE_NO_PAD.decode(proof).map_err(|_| PassError::Forged)?;
         let is_ours = keys
+            .all()
             .iter()
             .any(|key| mac(key.secret(), &said).verify_slice(&proof).is_ok());
         let pass = is_ours.then(|| Self::read(&said)).flatten();
