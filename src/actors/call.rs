@@ -38,6 +38,7 @@ use crate::{
         call::{Call, CallChange, CallFact},
         erasure::Redaction,
         ids::{AccountId, CallId},
+        redaction::Conversation,
         sentiment::Sentiment,
         time::Timestamp,
         transcript::Utterance,
@@ -121,6 +122,8 @@ struct Loaded {
     /// Facts folded in.
     folded: u64,
     mood: CallMood,
+    /// What was said last, by which numbers are known that were said in two breaths.
+    talk: Conversation,
     next_ordinal: u32,
     /// The customer's words that wait for their score, by ordinal.
     unscored: BTreeMap<u32, Utterance>,
@@ -248,6 +251,7 @@ impl CallActor {
             call,
             folded: 0,
             mood,
+            talk: Conversation::default(),
             next_ordinal,
             unscored: BTreeMap::new(),
             listening: None,

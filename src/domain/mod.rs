@@ -24,6 +24,7 @@ pub mod observation;
 pub mod payment;
 pub mod phone;
 pub mod quote;
+pub mod redaction;
 pub mod resource;
 pub mod retention;
 pub mod run;

@@ -1,9 +1,10 @@
-//! Keeps text honest: no words where nobody spoke, no card numbers.
+//! Keeps text honest: no words where nobody spoke, no card or social-security numbers.
 //!
 //! In: what a recogniser made of a stretch of speech. Out: the text that may be stored and shown, empty when it was an
 //! invention. Pure.
 
 use super::{pipeline::Speech, recogniser::Recognition};
+use crate::domain::redaction;
 
 /// What Whisper writes over noise, music and silence, in lower case without punctuation: captions of its training videos.
 const INVENTIONS: [&str; 24] = [
@@ -41,7 +42,7 @@ const NONSENSE: f32 = -1.8;
 /// A caption invented over less speech than this is not believed without a sure detector.
 const SHORT_MS: u64 = 320;
 
-/// Returns the text that may be stored: without inventions, with card numbers struck out.
+/// Returns the text that may be stored: without inventions, with card and social-security numbers struck out.
 #[must_use]
 pub fn clean(recognition: &Recognition, speech: &Speech) -> String {
     let text = recognition.text.trim();
@@ -49,7 +50,7 @@ pub fn clean(recognition: &Recognition, speech: &Speech) -> String {
     if words.is_empty() || is_invention(&words, recognition, speech) {
         return String::new();
     }
-    super::card_numbers::redact(text)
+    redaction::redact(text)
 }
 
 fn is_invention(words: &str, recognition: &Recognition, speech: &Speech) -> bool {

@@ -1,6 +1,5 @@
 //! From telephone frames to words.
 
-mod card_numbers;
 pub mod ct2;
 mod decoding;
 mod dense;

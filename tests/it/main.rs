@@ -43,6 +43,7 @@ mod leads_at_once;
 mod monitors;
 mod number_routing;
 mod placed_calls;
+mod redaction;
 mod redis;
 mod room_agents;
 mod safety_bodies;

@@ -77,6 +77,7 @@ impl CallActor {
                 end_ms,
             } => {
                 let (start_ms, end_ms) = (base_ms + start_ms, base_ms + end_ms);
+                let text = loaded.talk.shown(speaker, &text);
                 Self::words_until(state, loaded, end_ms);
                 if let Some(request) = loaded.mood.heard_partial(speaker, &text, start_ms, end_ms) {
                     self.score(state, request);
@@ -100,7 +101,7 @@ impl CallActor {
                 let utterance = Utterance {
                     ordinal: loaded.next_ordinal,
                     speaker,
-                    text,
+                    text: loaded.talk.said(speaker, &text),
                     start_ms: base_ms + start_ms,
                     end_ms: base_ms + end_ms,
                     sentiment: None,

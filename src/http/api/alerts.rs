@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     bus::live::LiveFact,
     clock,
-    domain::{alert::Alert, ids::AlertId},
+    domain::{alert::Alert, ids::AlertId, redaction::redact},
     http::{
         auth::{Caller, permission::Permission},
         context::Context,
@@ -93,7 +93,10 @@ pub async fn note(
             format!("expected at most {NOTE_CHARS_MAX} characters"),
         ));
     }
-    let note = change.note.filter(|note| !note.trim().is_empty());
+    let note = change
+        .note
+        .filter(|note| !note.trim().is_empty())
+        .map(|note| redact(&note));
     Ok(Json(
         context.store.alerts.annotate(caller.account_id, id, note).await?,
     ))

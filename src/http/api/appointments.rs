@@ -8,6 +8,7 @@ use crate::{
     domain::{
         appointment::{Appointment, AppointmentStatus},
         ids::{AppointmentId, LeadId},
+        redaction::redact,
         time::Timestamp,
     },
     http::{
@@ -144,7 +145,7 @@ pub async fn create(
         starts_at: wanted.starts_at,
         ends_at: wanted.ends_at,
         location: wanted.location,
-        notes: wanted.notes,
+        notes: redact(&wanted.notes),
         status: wanted.status.unwrap_or(AppointmentStatus::Booked),
         revision: 1,
         created_at: now,
@@ -201,7 +202,7 @@ fn changed(before: Appointment, change: AppointmentChange) -> Appointment {
         starts_at: change.starts_at.unwrap_or(before.starts_at),
         ends_at: change.ends_at.over(before.ends_at),
         location: change.location.over(before.location),
-        notes: change.notes.unwrap_or(before.notes),
+        notes: change.notes.map_or(before.notes, |notes| redact(&notes)),
         status: change.status.unwrap_or(before.status),
         ..before
     }

@@ -12,6 +12,7 @@ use crate::{
         lead::Lead,
         observation::{EventType, Observation},
         phone::PhoneNumber,
+        redaction,
         time::Timestamp,
     },
     http::{
@@ -96,9 +97,10 @@ pub async fn report(
     State(context): State<Context>,
     caller: Caller,
     key: Option<Extension<RequestKey>>,
-    Json(event): Json<NewEvent>,
+    Json(mut event): Json<NewEvent>,
 ) -> ApiResult<Accepted<EventAccepted>> {
     caller.must(Permission::StartRuns)?;
+    redaction::redact_fields(&mut event.data);
     let kind = checked_kind(&event)?;
     let account_id = caller.account_id;
     let lead_id = match event.subject {

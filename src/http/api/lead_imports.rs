@@ -18,6 +18,7 @@ use crate::{
         ids::ImportId,
         lead::columns::columns_of,
         lead_import::{ImportColumn, ImportCounts, ImportPart, ImportStatus, LeadImport, OnDuplicate},
+        redaction,
         time::Timestamp,
     },
     http::{
@@ -292,7 +293,7 @@ impl<'a> Receiving<'a> {
     }
 
     async fn take(&mut self, records: &mut Vec<Vec<String>>) -> ApiResult<()> {
-        for record in records.drain(..) {
+        for mut record in records.drain(..) {
             if self.import.columns.is_empty() {
                 self.import.columns = self.columns(&record)?;
                 continue;
@@ -301,6 +302,10 @@ impl<'a> Receiving<'a> {
             if self.import.counts.rows > ROWS_MAX {
                 let message = format!("the file has more than {ROWS_MAX} rows: split it");
                 return Err(ApiError::field("", message));
+            }
+            for (at, cell) in record.iter_mut().enumerate() {
+                let name = self.import.columns.get(at).map(|column| column.header.as_str());
+                *cell = redaction::redact_named(name.unwrap_or_default(), cell);
             }
             self.waiting_bytes += record.iter().map(String::len).sum::<usize>();
             self.waiting.push(record);

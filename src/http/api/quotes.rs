@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::{LeadId, QuoteId},
         quote::{Quote, QuoteStatus},
+        redaction::redact,
         time::Timestamp,
     },
     http::{
@@ -146,7 +147,7 @@ pub async fn create(
         currency: wanted.currency,
         url: wanted.url,
         valid_until: wanted.valid_until,
-        notes: wanted.notes,
+        notes: redact(&wanted.notes),
         status: wanted.status.unwrap_or(QuoteStatus::Draft),
         revision: 1,
         created_at: now,
@@ -204,7 +205,7 @@ fn changed(before: Quote, change: QuoteChange) -> Quote {
         currency: change.currency.unwrap_or(before.currency),
         url: change.url.over(before.url),
         valid_until: change.valid_until.over(before.valid_until),
-        notes: change.notes.unwrap_or(before.notes),
+        notes: change.notes.map_or(before.notes, |notes| redact(&notes)),
         status: change.status.unwrap_or(before.status),
         ..before
     }

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         ids::{CallId, LeadId, ObservationId, TaskId},
         observation::{EventType, Observation},
+        redaction::redact,
         task::{Priority, Task, TaskStatus},
         time::Timestamp,
     },
@@ -107,8 +108,8 @@ pub async fn create(
     let task = Task {
         id: TaskId::fresh(),
         account_id: caller.account_id,
-        title: wanted.title.trim().to_owned(),
-        notes: wanted.notes,
+        title: redact(wanted.title.trim()),
+        notes: redact(&wanted.notes),
         priority: wanted.priority.unwrap_or(Priority::Normal),
         status: TaskStatus::Open,
         due_at: wanted.due_at,
@@ -138,9 +139,9 @@ pub async fn update(
     let now = clock::now();
     let mut task = before.clone();
     if let Some(title) = change.title {
-        title.trim().clone_into(&mut task.title);
+        task.title = redact(title.trim());
     }
-    task.notes = change.notes.unwrap_or(task.notes);
+    task.notes = change.notes.map_or(task.notes, |notes| redact(&notes));
     task.priority = change.priority.unwrap_or(task.priority);
     task.due_at = change.due_at.over(task.due_at);
     task.status = change.status.unwrap_or(task.status);

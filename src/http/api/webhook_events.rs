@@ -16,6 +16,7 @@ use crate::{
     domain::{
         ids::{DeliveryId, LeadId, ObservationId, UserId},
         observation::{EventType, Observation},
+        redaction,
         time::Timestamp,
         webhook_rule::{Delivery, DeliveryOutcome, WebhookRule},
     },
@@ -269,7 +270,8 @@ fn named(webhook: &IncomingWebhook, name: &str, data: &mut Map<String, Value>) -
 }
 
 /// Keeps an event with what follows from it.
-async fn take_in(context: &Context, webhook: &IncomingWebhook, arrival: Arrival) -> ApiResult<Taken> {
+async fn take_in(context: &Context, webhook: &IncomingWebhook, mut arrival: Arrival) -> ApiResult<Taken> {
+    redaction::redact_fields(&mut arrival.data);
     let Some(kind) = arrival.kind else {
         return Ok(Taken {
             kind: None,
@@ -308,7 +310,11 @@ async fn take_in(context: &Context, webhook: &IncomingWebhook, arrival: Arrival)
 
 /// A request as it is shown later.
 fn delivery_of(headers: &HeaderMap, body: &[u8]) -> Delivery {
-    let shown = body.get(..BODY_BYTES_SHOWN).unwrap_or(body);
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok());
+    // Before it is cut: half a number is not known for one.
+    let redacted = redaction::redact_body(kind.unwrap_or_default(), &String::from_utf8_lossy(body));
+    let shown = redacted.as_bytes();
+    let shown = shown.get(..BODY_BYTES_SHOWN).unwrap_or(shown);
     let headers = headers
         .iter()
         .filter(|(name, _)| HEADERS_KEPT.contains(&name.as_str()) || is_signature(name.as_str()))
@@ -324,7 +330,7 @@ fn delivery_of(headers: &HeaderMap, body: &[u8]) -> Delivery {
         error: None,
         headers,
         body: String::from_utf8_lossy(shown).into_owned(),
-        is_whole: shown.len() == body.len() && std::str::from_utf8(body).is_ok(),
+        is_whole: shown.len() == redacted.len() && std::str::from_utf8(body).is_ok(),
         signed_by: None,
         replay_of: None,
     }
@@ -355,7 +361,7 @@ fn noted(
         }
         Err(error) => {
             delivery.outcome = DeliveryOutcome::Refused;
-            delivery.error = Some(error.problem().detail);
+            delivery.error = Some(redaction::redact(&error.problem().detail));
         }
     }
     context.webhooks.note((webhook.account_id, webhook.id), delivery);

@@ -15,6 +15,7 @@ use crate::{
         lead::Lead,
         message::{Channel, Direction, Message, MessageStatus},
         observation::{EventType, Observation},
+        redaction,
         time::Timestamp,
     },
     http::{
@@ -83,6 +84,7 @@ pub async fn inbound(State(context): State<Context>, request: TwilioRequest) -> 
         request: &request,
         account_id,
         sid,
+        body: redaction::redact(request.get("Body").unwrap_or_default()),
         at: clock::now(),
     };
     sms.take_in().await?;
@@ -95,6 +97,8 @@ struct InboundSms<'a> {
     request: &'a TwilioRequest,
     account_id: AccountId,
     sid: String,
+    /// The text as it may be stored.
+    body: String,
     at: Timestamp,
 }
 
@@ -118,7 +122,7 @@ impl InboundSms<'_> {
         let mut data = json!({
             "from": self.text("From"),
             "to": self.text("To"),
-            "body": self.text("Body"),
+            "body": self.body,
             "media": self.request.number::<u32>("NumMedia").unwrap_or(0),
             "message_id": self.message_id(),
         });
@@ -162,7 +166,7 @@ impl InboundSms<'_> {
             "source": "sms",
             "opted_out": lead.opted_out,
             "opted_out_of": lead.opted_out_of,
-            "word": self.text("Body"),
+            "word": self.body,
         });
         self.observe(kind, Some(lead_id), data).await
     }
@@ -202,7 +206,7 @@ impl InboundSms<'_> {
             direction: Direction::Inbound,
             from: self.text("From").to_owned(),
             to: self.text("To").to_owned(),
-            body: self.text("Body").to_owned(),
+            body: self.body.clone(),
             call: None,
             status: MessageStatus::Received,
             provider_id: Some(self.sid.clone()),
