@@ -2,17 +2,20 @@
 //!
 //! In: every request to the API that may change something. Out: its answer. A client that hangs up, or one that was answered 504, ends the
 //! waiting and not the work: what was changed gets its entry in the audit log, and its answer is kept for a repeat under its
-//! `Idempotency-Key`. At most [`AT_ONCE_MAX`] are carried out at once, others are answered 503; a stop of the server waits for them.
+//! `Idempotency-Key`. A body that is not there by then is not waited for: what asked for the change never wholly came. At most
+//! [`AT_ONCE_MAX`] are carried out at once, others are answered 503; a stop of the server waits for them.
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{future::Future, panic::resume_unwind, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::Semaphore;
+use futures_util::{StreamExt, stream};
+use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument as _;
 
 use super::error::ApiError;
@@ -25,7 +28,7 @@ const AT_ONCE_MAX: u16 = 20_000;
 #[derive(Clone)]
 pub struct Changes {
     room: Arc<Semaphore>,
-    /// What takes longer, a body that comes drop by drop say, is given up.
+    /// What takes longer is given up.
     limit: Duration,
 }
 
@@ -55,6 +58,9 @@ pub async fn carried_out(State(changes): State<Changes>, request: Request, next:
     let Ok(place) = Arc::clone(&changes.room).try_acquire_owned() else {
         return ApiError::Busy.into_response();
     };
+    // Dropped with this future, when nobody waits for the answer any more.
+    let (_listening, gone) = oneshot::channel();
+    let request = request.map(|body| while_listening(body, gone));
     let work = async move {
         let _place = place;
         tokio::time::timeout(changes.limit, next.run(request))
@@ -70,6 +76,23 @@ pub async fn carried_out(State(changes): State<Changes>, request: Request, next:
         },
     }
 }
+
+/// The body as far as it has come when whoever sends it stops to listen; an error then, so that no half is taken for the whole.
+fn while_listening(body: Body, mut gone: oneshot::Receiver<()>) -> Body {
+    let mut data = body.into_data_stream();
+    Body::from_stream(stream::poll_fn(move |context| {
+        if let Poll::Ready(next) = data.poll_next_unpin(context) {
+            return Poll::Ready(next);
+        }
+        let left = Pin::new(&mut gone).poll(context);
+        left.map(|_dropped| Some(Err(axum::Error::new(HungUp))))
+    }))
+}
+
+/// Why a body ends before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever sends it does not wait for the answer any more")]
+struct HungUp;
 
 #[cfg(test)]
 mod tests {

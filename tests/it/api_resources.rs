@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
     api::http,
@@ -337,12 +337,17 @@ async fn a_change_whose_client_hangs_up_is_made_logged_and_kept_for_a_repeat() {
     let address = server.url().strip_prefix("http://").expect("an address");
     let request = format!(
         "POST /api/users HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nidempotency-key: hung-up\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+         content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         server.ready().access_token,
         body.len(),
     );
     let mut client = tokio::net::TcpStream::connect(address).await.expect("it listens");
     client.write_all(request.as_bytes()).await.expect("sent");
+    // It asks for the body once it is at work: of a request that was never begun nothing has to come.
+    let mut go_on = [0; 12];
+    client.read_exact(&mut go_on).await.expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    client.write_all(body.as_bytes()).await.expect("sent");
     drop(client);
     let logged = eventually("the change is in the log", async || {
         let entries = server.items("/api/audit").await;

@@ -61,8 +61,11 @@ async fn a_lead_is_exported_with_everything_known_and_nobody_else() {
         ["tasks", "quotes", "payments", "appointments"].map(|part| count(&document, part)),
         [1, 1, 0, 0]
     );
-    assert_eq!(
-        document["runs"][0]["steps"][0]["node"], "text",
+    // The missed call's own run may be there too.
+    let runs = document["runs"].as_array().into_iter().flatten();
+    let mut firsts = runs.map(|run| &run["steps"][0]["node"]);
+    assert!(
+        firsts.any(|node| node == "text"),
         "every step is there: {}",
         document["runs"]
     );
